@@ -1,0 +1,1 @@
+"""/etc/reflexd → validated settings; every message about a configuration lives here."""

@@ -1,0 +1,192 @@
+"""The shape of a configuration: every key, its unit, its bounds and what it means.
+
+Nothing here opens a device or a file. Cameras, sensors and actuators are refined by their driver's
+Settings and models by their task's Options; load.py puts the parts together and judges the whole.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from reflexd_drivers.base import ActuatorSettings, CameraSettings, Level, SensorSettings
+from reflexd_models.base import Options
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Table(BaseModel):
+    """A table of the configuration: an unknown key is an error, and nothing changes it later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DaemonSettings(Table):
+    """[daemon]: the process itself."""
+
+    socket: str = Field("/run/reflexd/control.sock", description="where reflexctl finds the daemon")
+    state_dir: str = Field("/var/lib/reflexd", description="where bundles that were added are kept")
+    dry_run: bool = Field(False, description="decide and log, but keep every output safe")
+
+
+class GpioSettings(Table):
+    """[gpio]: which pins are meant by GPIO17; every gpio driver takes it from here."""
+
+    factory: Literal["auto", "lgpio", "mock"] = Field(
+        "auto", description='"auto" finds the header\'s chip by its label; "mock" has no hardware, for laptops'
+    )
+    chip: str | None = Field(None, description='label of the gpiochip instead of the header\'s, as "pinctrl-rp1"')
+
+
+class SensorIs(Table):
+    """A sensor's value that has to be known: { sensor = "away", is = true }."""
+
+    sensor: str
+    is_: bool | float | str = Field(alias="is")
+
+
+class SafetySettings(Table):
+    """[safety]: what stands above every rule."""
+
+    stop: SensorIs | None = Field(None, description="while this is not known to be false, every output is safe")
+    arm: SensorIs | None = Field(None, description="while this is not known to be true, every output is safe")
+
+
+class PlausibleSettings(Table):
+    """[model.NAME.plausible]: what a number that was read can do in the real world."""
+
+    max_rise_per_min: float = Field(gt=0, description="largest rise in a minute, in the reading's unit")
+    backwards: bool = Field(False, description="whether the number may fall")
+    settle: int = Field(3, ge=1, le=100, description="readings in a row that must agree before the first counts")
+
+
+class ModelSettings(Table):
+    """[model.NAME]: one network on one camera; `options` is what its task allows besides."""
+
+    bundle: str = Field(min_length=1, description="a name in the zoo or the state directory, or a path")
+    camera: str
+    only_while: tuple[SensorIs, ...] = Field((), description="run only while all of these are known to be true")
+    plausible: PlausibleSettings | None = None
+    options: Options = Options()
+
+
+class ScoreCondition(Table):
+    """How sure a network is of a label, as counted over its last predictions."""
+
+    model: str
+    label: str
+    at_least: float = Field(gt=0, le=1, description="score from which a prediction is a hit")
+    release_below: float | None = Field(None, gt=0, le=1, description="score below which it no longer is; hysteresis")
+    hits: int = Field(1, ge=1, le=1000, description="hits that are needed")
+    of: int | None = Field(None, ge=1, le=1000, description="among that many of the last predictions")
+
+    @model_validator(mode="after")
+    def _fits(self) -> ScoreCondition:
+        if self.release_below is not None and self.release_below > self.at_least:
+            raise ValueError("release_below is above at_least, so it would release before it holds; make it smaller")
+        if self.hits > self.window:
+            raise ValueError(f"{self.hits} hits of {self.window} can never be; raise of, or lower hits")
+        return self
+
+    @property
+    def window(self) -> int:
+        """How many predictions are looked at."""
+        return self.hits if self.of is None else self.of
+
+
+class ValueCondition(Table):
+    """What a sensor's reading or a model's number does. Exactly one comparison is given."""
+
+    model: str | None = None
+    sensor: str | None = None
+    is_: bool | float | str | None = Field(None, alias="is", description="equal to")
+    above: float | None = Field(None, description="greater than; with release_below, until it is less than that")
+    below: float | None = Field(None, description="less than; with release_above, until it is greater than that")
+    release_below: float | None = None
+    release_above: float | None = None
+    changed: Annotated[float, Field(gt=0)] | Literal[True] | None = Field(
+        None, description="moved by at least that much (true: at all) since it was last true"
+    )
+    rising_for_s: float | None = Field(None, gt=0, description="has kept rising for that long")
+    pause_s: float | None = Field(None, gt=0, description="longest pause between two rises; default rising_for_s / 2")
+    edge: Literal["rise", "fall"] | None = Field(None, description="went on or off since the last look; sensors only")
+
+    @model_validator(mode="after")
+    def _fits(self) -> ValueCondition:
+        if (self.model is None) == (self.sensor is None):
+            raise ValueError("name one of model or sensor")
+        given = [key for key in COMPARISONS if getattr(self, key) is not None]
+        names = ", ".join(key.rstrip("_") for key in given) or "none"
+        if len(given) != 1:
+            raise ValueError(f"a condition has one of is, above, below, changed, rising_for_s and edge; found {names}")
+        self._check_companions()
+        return self
+
+    def _check_companions(self) -> None:
+        if self.release_below is not None and (self.above is None or self.release_below > self.above):
+            raise ValueError("release_below goes with above, and is not greater than it")
+        if self.release_above is not None and (self.below is None or self.release_above < self.below):
+            raise ValueError("release_above goes with below, and is not less than it")
+        if self.pause_s is not None and self.rising_for_s is None:
+            raise ValueError("pause_s goes with rising_for_s")
+        if self.model is not None and (self.edge is not None or isinstance(self.is_, (bool, str))):
+            raise ValueError("a model's value is a number: use above, below, changed or rising_for_s")
+
+
+COMPARISONS = ("is_", "above", "below", "changed", "rising_for_s", "edge")
+
+
+def _kind_of_condition(table: Any) -> str:   # noqa: ANN401  whatever stands in the file
+    if isinstance(table, ScoreCondition) or (isinstance(table, dict) and ("label" in table or "at_least" in table)):
+        return "score"
+    return "value"
+
+
+Condition: TypeAlias = Annotated[
+    Annotated[ScoreCondition, Tag("score")] | Annotated[ValueCondition, Tag("value")],
+    Discriminator(_kind_of_condition),
+]
+
+
+class Action(Table):
+    """What a rule does, and how that ends: after a time, or with its evidence."""
+
+    actuator: str
+    set: Level
+    for_s: float | None = Field(None, gt=0, description="ends that long after the rule last acted")
+    follow: Literal[True] | None = Field(None, description="ends when the conditions are no longer true")
+    hold_on_fault: bool = Field(False, description="with for_s: outlast the failure of a source of the rule")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Action:
+        if (self.for_s is None) == (self.follow is None):
+            raise ValueError("say how the action ends: either for_s = SECONDS or follow = true")
+        if self.hold_on_fault and self.for_s is None:
+            raise ValueError("hold_on_fault goes with for_s")
+        return self
+
+
+class RuleSettings(Table):
+    """[[rule]]: acts when every `when` is true and every `unless` is known to be false."""
+
+    name: str = Field(min_length=1, max_length=100)
+    when: tuple[Condition, ...] = Field(min_length=1)
+    unless: tuple[Condition, ...] = ()
+    then: tuple[Action, ...] = Field(min_length=1)
+    priority: int = Field(0, ge=-1000, le=1000, description="the higher one wins where two rules want two levels")
+    cooldown_s: float = Field(0, ge=0, description="rest after the last action")
+    max_per_hour: int | None = Field(None, ge=1, description="actions in any hour")
+
+
+class Settings(Table):
+    """The whole configuration, after all files were merged and every reference was found."""
+
+    schema_: Literal[1] = Field(alias="schema", description="version of this format")
+    daemon: DaemonSettings = DaemonSettings()
+    gpio: GpioSettings = GpioSettings()
+    safety: SafetySettings = SafetySettings()
+    camera: dict[Name, CameraSettings] = Field(default_factory=dict)
+    model: dict[Name, ModelSettings] = Field(default_factory=dict)
+    sensor: dict[Name, SensorSettings] = Field(default_factory=dict)
+    actuator: dict[Name, ActuatorSettings] = Field(default_factory=dict)
+    rule: tuple[RuleSettings, ...] = ()

@@ -1,0 +1,1 @@
+"""reflexctl, a file per verb; heavy imports belong inside run(), so that --help stays quick."""

@@ -1,0 +1,53 @@
+"""reflexctl: look at a running reflexd, and prepare what it is given. A file per verb."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+VERBS = ("status", "snapshot", "check", "schema", "config", "model")
+
+
+class Verb(Protocol):
+    """What a verb's module has: HELP, what it accepts, and what it does."""
+
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Describe the verb's own arguments."""
+        ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it and give the exit status: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration."""
+        ...
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line from the verbs."""
+    top = argparse.ArgumentParser(prog="reflexctl", description=__doc__)
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name in VERBS:
+        verb = cast("Verb", import_module(f"reflexd.ctl.{name}"))
+        one = verbs.add_parser(name, help=verb.HELP, description=verb.HELP)
+        verb.add_arguments(one)
+        one.set_defaults(run=verb.run)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb."""
+    args = parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except BrokenPipeError:      # the reader of our output left, as `| head` does
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

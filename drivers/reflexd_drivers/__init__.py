@@ -1,0 +1,1 @@
+"""What knows hardware: cameras, sensors and actuators, a file per driver; base.py has their contracts."""

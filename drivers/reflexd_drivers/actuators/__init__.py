@@ -1,0 +1,1 @@
+"""A file per driver of actuators: each has Settings and connect()."""

@@ -1,0 +1,304 @@
+"""The contracts that every driver fulfils, and the values that pass through them.
+
+A driver is a module with `Settings` (a refinement of CameraSettings, SensorSettings or
+ActuatorSettings: its fields are its documentation and its schema) and `connect(settings)`, which
+opens the device and gives a Camera, a Sensor or an Actuator. Vendor libraries are imported inside
+`connect`, so that a configuration can be checked without hardware. A driver starts no thread.
+Time is integer monotonic nanoseconds; the names of other units end in _s, _ms, _hz or _px.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+Plane: TypeAlias = NDArray[np.uint8]
+Value: TypeAlias = float | bool | str
+
+LEVELS = {"on": 1.0, "off": 0.0}
+
+
+class DriverError(OSError):
+    """A device is missing, refused or failed; the text says where, what and what to do."""
+
+
+class SilentError(DriverError, TimeoutError):
+    """Nothing arrived within the bound of a read; the device may still come back."""
+
+
+class SourceEndedError(DriverError, EOFError):
+    """A recording came to its end; nothing will ever arrive again."""
+
+
+def parse_level(value: object) -> float:
+    """Read "on", "off" or a share from 0 to 1 as a level.
+
+    Raises: ValueError for anything else, numbers written as booleans included.
+    """
+    if isinstance(value, str) and value in LEVELS:
+        return LEVELS[value]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise ValueError('a level is "on", "off" or a number from 0 to 1')
+
+
+Level = Annotated[
+    float,
+    BeforeValidator(parse_level),
+    WithJsonSchema({"anyOf": [{"enum": ["on", "off"]}, {"type": "number", "minimum": 0, "maximum": 1}]}),
+]
+
+
+class DriverSettings(BaseModel):
+    """What the configuration says of every device."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+    driver: str = Field(description="name of the driver")
+
+
+class CameraSettings(DriverSettings):
+    """What the configuration says of every camera."""
+
+    max_age_ms: int = Field(500, gt=0, le=60_000, description="older frames are counted and dropped")
+    rate_hz: float | None = Field(None, gt=0, le=1000, description="frames a second that are expected")
+    required: bool = Field(False, description="keep every output safe while this camera is absent")
+
+
+class SensorSettings(DriverSettings):
+    """What the configuration says of every sensor."""
+
+    max_age_ms: int = Field(1000, gt=0, le=86_400_000, description="an older reading counts as unknown")
+    required: bool = Field(False, description="keep every output safe while this sensor is absent")
+
+
+class ActuatorSettings(DriverSettings):
+    """What the configuration says of every actuator."""
+
+    guarded: ClassVar[bool] = True   # False: after_death() gives None, so a killed process leaves the last level
+
+    safe: Level = Field(description='level that does no harm, "on" or "off": set at start, at stop and in every fault')
+    max_on_s: float | None = Field(None, gt=0, description="longest time away from the safe level")
+    min_off_s: float = Field(0, ge=0, description="shortest rest at the safe level between two activations")
+    interlock: str | None = Field(None, min_length=1, description="of the actuators that share this name one is active")
+    accept_unguarded: bool = Field(False, description="accept that a killed process leaves this actuator as it was")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One rendering of a frame.
+
+    rgb: one plane uint8 (height, width, 3); grey: one plane uint8 (height, width);
+    yuv420: planes Y (height, width), U and V (height/2, width/2).
+    """
+
+    format: Literal["rgb", "grey", "yuv420"]
+    planes: tuple[Plane, ...]
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height."""
+        height, width = self.planes[0].shape[:2]
+        return width, height
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """The buffers of one frame, lent to its holders and returned to the pool by the last of them."""
+
+    views: Mapping[str, View]
+    give_back: Callable[[Slot], None]
+    holders: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)   # held for one addition, never across I/O
+
+    def retain(self) -> None:
+        """Add a holder."""
+        with self.lock:
+            self.holders += 1
+
+    def release(self) -> None:
+        """Take a holder away; the last one returns the buffers.
+
+        Raises: RuntimeError when there is no holder: the buffers may already hold another frame.
+        """
+        with self.lock:
+            if self.holders == 0:
+                raise RuntimeError("a frame was released more often than it was held")
+            self.holders -= 1
+            last = self.holders == 0
+        if last:
+            self.give_back(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A picture and when it was taken. Its pixels are valid until the holder's release()."""
+
+    taken_at: int
+    sequence: int
+    slot: Slot
+
+    @property
+    def views(self) -> Mapping[str, View]:
+        """The renderings by name; "main" is always there."""
+        return self.slot.views
+
+    def retain(self) -> Frame:
+        """Hold the pixels for one more reader, who then calls release()."""
+        self.slot.retain()
+        return self
+
+    def release(self) -> None:
+        """Say that this reader is done with the pixels."""
+        self.slot.release()
+
+
+class FramePool:
+    """Slots that are used over and over, so that no frame is ever allocated once the loop is warm.
+
+    It grows to what its readers hold at once (slots + readers + 1) and never past `limit`.
+    """
+
+    def __init__(self, make_views: Callable[[], Mapping[str, View]], limit: int = 16) -> None:
+        self._make_views = make_views
+        self._free: list[Slot] = []          # append and pop are atomic under the interpreter's lock
+        self._limit = limit
+        self.made = 0
+
+    def take(self) -> Slot | None:
+        """Give a slot with one holder, or None while every slot up to the limit is held."""
+        try:
+            slot = self._free.pop()
+        except IndexError:
+            if self.made >= self._limit:
+                return None
+            self.made += 1
+            slot = Slot(self._make_views(), self._free.append)
+        slot.retain()
+        return slot
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a sensor said, in SI units.
+
+    `changed_at` is when the value last changed, `taken_at` when it was last confirmed. `rises` and
+    `falls` count since the sensor was opened, so that a press between two wakes is never lost.
+    """
+
+    value: Value
+    taken_at: int
+    changed_at: int
+    rises: int = 0
+    falls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GpioLine:
+    """A line that the program which runs after a death drives: its chip by label, and the level to set."""
+
+    chip_label: str
+    line: int
+    high: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SysfsWrite:
+    """A file of the kernel and what to write to it after a death."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SerialBytes:
+    """A serial port and what to send to it after a death."""
+
+    port: str
+    baud: int
+    data: bytes
+
+
+AfterDeath: TypeAlias = GpioLine | SysfsWrite | SerialBytes | None
+
+
+class Camera(Protocol):
+    """Gives frames. read() and close() may come from two threads."""
+
+    lossless: bool
+    """True: the next frame waits until each reader took the last one (a recording read as fast as
+    possible); False: a new frame replaces one that was not taken, and is counted."""
+
+    def read(self, timeout_s: float) -> Frame:
+        """Give the next frame, which the caller holds.
+
+        Raises: SilentError when none came in time; SourceEndedError; DriverError when the camera is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the device back; a second call does nothing."""
+        ...
+
+
+class Sensor(Protocol):
+    """Gives readings. read() and close() may come from two threads."""
+
+    def read(self, timeout_s: float) -> Reading:
+        """Give a reading as soon as the value changes, and the confirmed old value after timeout_s.
+
+        Raises: SilentError when the device said nothing; SourceEndedError; DriverError when it is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the device back; a second call does nothing."""
+        ...
+
+
+class Actuator(Protocol):
+    """Acts on the world. connect() leaves it at its safe level, and so does close()."""
+
+    blocking: bool
+    """True: set() may take longer than some microseconds, so it gets a worker of its own."""
+
+    def set(self, level: float) -> None:
+        """Drive a level from 0 (off) to 1 (on).
+
+        Raises: DriverError when the device did not take it.
+        """
+        ...
+
+    def safe(self) -> None:
+        """Drive the safe level.
+
+        Raises: DriverError when the device did not take it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Drive the safe level and leave it driven; a second call does nothing."""
+        ...
+
+    def after_death(self) -> AfterDeath:
+        """Say what sets the safe level once this process is dead; None when nothing can."""
+        ...
+
+
+class DriverModule(Protocol):
+    """What a driver's file has."""
+
+    Settings: type[Any]
+
+    def connect(self, settings: Any) -> Any:   # noqa: ANN401  the registry knows the kind
+        """Open the device.
+
+        Raises: DriverError.
+        """
+        ...

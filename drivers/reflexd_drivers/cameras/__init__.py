@@ -1,0 +1,1 @@
+"""A file per driver of cameras: each has Settings and connect()."""

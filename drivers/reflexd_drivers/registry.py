@@ -1,0 +1,52 @@
+"""Driver name → module, imported on use. To add a driver is to add its file and one line here.
+
+Drivers of third parties are found by entry points of the same shape: group `reflexd.cameras`,
+`reflexd.sensors` or `reflexd.actuators`, name = module.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Literal, TypeAlias, cast
+
+from reflexd_drivers.base import DriverModule
+
+Kind: TypeAlias = Literal["camera", "sensor", "actuator"]
+
+DRIVERS: dict[Kind, dict[str, str]] = {
+    "camera": {
+        "replay": "reflexd_drivers.cameras.replay",
+        "usb": "reflexd_drivers.cameras.usb",
+    },
+    "sensor": {
+        "gpio-input": "reflexd_drivers.sensors.gpio_input",
+        "scripted": "reflexd_drivers.sensors.scripted",
+    },
+    "actuator": {
+        "gpio-output": "reflexd_drivers.actuators.gpio_output",
+        "recorder": "reflexd_drivers.actuators.recorder",
+    },
+}
+
+
+def names(kind: Kind) -> list[str]:
+    """List the drivers of a kind, ours first."""
+    return list(modules(kind))
+
+
+def modules(kind: Kind) -> dict[str, str]:
+    """Give the module of each driver of a kind; a third party cannot replace one of ours."""
+    foreign = {point.name: point.value for point in entry_points(group=f"reflexd.{kind}s")}
+    return {**DRIVERS[kind], **{name: module for name, module in foreign.items() if name not in DRIVERS[kind]}}
+
+
+def load(kind: Kind, name: str) -> DriverModule:
+    """Import the driver of that name.
+
+    Raises: LookupError when there is none.
+    """
+    found = modules(kind)
+    if name not in found:
+        raise LookupError(f'no {kind} driver is called "{name}"; there are {", ".join(found)}')
+    return cast("DriverModule", import_module(found[name]))

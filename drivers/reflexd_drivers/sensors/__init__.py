@@ -1,0 +1,1 @@
+"""A file per driver of sensors: each has Settings and connect()."""

@@ -1,0 +1,84 @@
+"""The contracts of networks, and what they say.
+
+A model is stateless but for recurrent state inside a window: what remembers (hits, plausibility,
+tracks) lives in the daemon's decision stage. A task is a module in tasks/ with `Options` (what a
+[model.NAME] table may say beyond the common keys) and `build(bundle, interpreter, options, watch)`.
+Scores are shares from 0 to 1; numbers that leave here are plain Python, never numpy scalars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Tensor: TypeAlias = NDArray[Any]
+
+
+class ModelError(RuntimeError):
+    """A network or its bundle cannot be used or trusted; the text says where, what and what to do."""
+
+
+class View(Protocol):
+    """A rendering of a frame; the drivers' View fulfils it.
+
+    rgb: one plane uint8 (height, width, 3); grey: one plane uint8 (height, width);
+    yuv420: planes Y (height, width), U and V (height/2, width/2).
+    """
+
+    @property
+    def format(self) -> Literal["rgb", "grey", "yuv420"]:
+        """How the planes are to be read."""
+        ...
+
+    @property
+    def planes(self) -> tuple[NDArray[np.uint8], ...]:
+        """The pixels."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a network said of one frame.
+
+    `scores` has the labels that were asked for. `value` is a number that was read, known to lie in
+    [value, value + spread); None with `unsure`, the reason, when it cannot be told.
+    `parts` tells the label and score of each region, in their order.
+    """
+
+    taken_at: int
+    scores: Mapping[str, float]
+    value: float | None = None
+    spread: float = 0.0
+    unsure: str | None = None
+    parts: tuple[tuple[str, float], ...] = ()
+
+
+class Options(BaseModel):
+    """What a [model.NAME] table may say to its task; each task refines it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Model(Protocol):
+    """A network with its way to read the outputs; used by one thread only."""
+
+    labels: tuple[str, ...]
+
+    def predict(self, view: View, taken_at: int) -> Prediction:
+        """Run the network on a view. No allocation of a frame's size.
+
+        Raises: ModelError.
+        """
+        ...
+
+    def given(self, view: View) -> list[NDArray[np.uint8]]:
+        """Draw what the network is given for that view: one or more uint8 (height, width, 3) RGB pictures.
+
+        It may be called by another thread while predict() runs.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The networks that ship, one bundle per folder; each was made by a script in models/training."""
