@@ -66,16 +66,16 @@ class DriverSettings(BaseModel):
 class CameraSettings(DriverSettings):
     """What the configuration says of every camera."""
 
-    max_age_ms: int = Field(500, gt=0, le=60_000, description="older frames are counted and dropped")
-    rate_hz: float | None = Field(None, gt=0, le=1000, description="frames a second that are expected")
-    required: bool = Field(False, description="keep every output safe while this camera is absent")
+    max_age_ms: int = Field(default=500, gt=0, le=60_000, description="older frames are counted and dropped")
+    rate_hz: float | None = Field(default=None, gt=0, le=1000, description="frames a second that are expected")
+    required: bool = Field(default=False, description="keep every output safe while this camera is absent")
 
 
 class SensorSettings(DriverSettings):
     """What the configuration says of every sensor."""
 
-    max_age_ms: int = Field(1000, gt=0, le=86_400_000, description="an older reading counts as unknown")
-    required: bool = Field(False, description="keep every output safe while this sensor is absent")
+    max_age_ms: int = Field(default=1000, gt=0, le=86_400_000, description="an older reading counts as unknown")
+    required: bool = Field(default=False, description="keep every output safe while this sensor is absent")
 
 
 class ActuatorSettings(DriverSettings):
@@ -84,10 +84,10 @@ class ActuatorSettings(DriverSettings):
     guarded: ClassVar[bool] = True   # False: after_death() gives None, so a killed process leaves the last level
 
     safe: Level = Field(description='level that does no harm, "on" or "off": set at start, at stop and in every fault')
-    max_on_s: float | None = Field(None, gt=0, description="longest time away from the safe level")
-    min_off_s: float = Field(0, ge=0, description="shortest rest at the safe level between two activations")
-    interlock: str | None = Field(None, min_length=1, description="of the actuators that share this name one is active")
-    accept_unguarded: bool = Field(False, description="accept that a killed process leaves this actuator as it was")
+    max_on_s: float | None = Field(default=None, gt=0, description="longest time away from the safe level")
+    min_off_s: float = Field(default=0, ge=0, description="shortest rest at the safe level between two activations")
+    interlock: str | None = Field(default=None, min_length=1, description="of the actuators that share this name one is active")
+    accept_unguarded: bool = Field(default=False, description="accept that a killed process leaves this actuator as it was")
 
 
 @dataclass(frozen=True, slots=True)

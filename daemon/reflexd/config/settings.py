@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, Level, SensorSettings
 from reflexd_models.base import Options
 
@@ -24,18 +25,18 @@ class Table(BaseModel):
 class DaemonSettings(Table):
     """[daemon]: the process itself."""
 
-    socket: str = Field("/run/reflexd/control.sock", description="where reflexctl finds the daemon")
-    state_dir: str = Field("/var/lib/reflexd", description="where bundles that were added are kept")
-    dry_run: bool = Field(False, description="decide and log, but keep every output safe")
+    socket: str = Field(default="/run/reflexd/control.sock", description="where reflexctl finds the daemon")
+    state_dir: str = Field(default="/var/lib/reflexd", description="where bundles that were added are kept")
+    dry_run: bool = Field(default=False, description="decide and log, but keep every output safe")
 
 
 class GpioSettings(Table):
     """[gpio]: which pins are meant by GPIO17; every gpio driver takes it from here."""
 
     factory: Literal["auto", "lgpio", "mock"] = Field(
-        "auto", description='"auto" finds the header\'s chip by its label; "mock" has no hardware, for laptops'
+        default="auto", description='"auto" finds the header\'s chip by its label; "mock" has no hardware, for laptops'
     )
-    chip: str | None = Field(None, description='label of the gpiochip instead of the header\'s, as "pinctrl-rp1"')
+    chip: str | None = Field(default=None, description='label of the gpiochip instead of the header\'s, as "pinctrl-rp1"')
 
 
 class SensorIs(Table):
@@ -48,16 +49,16 @@ class SensorIs(Table):
 class SafetySettings(Table):
     """[safety]: what stands above every rule."""
 
-    stop: SensorIs | None = Field(None, description="while this is not known to be false, every output is safe")
-    arm: SensorIs | None = Field(None, description="while this is not known to be true, every output is safe")
+    stop: SensorIs | None = Field(default=None, description="while this is not known to be false, every output is safe")
+    arm: SensorIs | None = Field(default=None, description="while this is not known to be true, every output is safe")
 
 
 class PlausibleSettings(Table):
     """[model.NAME.plausible]: what a number that was read can do in the real world."""
 
     max_rise_per_min: float = Field(gt=0, description="largest rise in a minute, in the reading's unit")
-    backwards: bool = Field(False, description="whether the number may fall")
-    settle: int = Field(3, ge=1, le=100, description="readings in a row that must agree before the first counts")
+    backwards: bool = Field(default=False, description="whether the number may fall")
+    settle: int = Field(default=3, ge=1, le=100, description="readings in a row that must agree before the first counts")
 
 
 class ModelSettings(Table):
@@ -65,7 +66,7 @@ class ModelSettings(Table):
 
     bundle: str = Field(min_length=1, description="a name in the zoo or the state directory, or a path")
     camera: str
-    only_while: tuple[SensorIs, ...] = Field((), description="run only while all of these are known to be true")
+    only_while: tuple[SensorIs, ...] = Field(default=(), description="run only while all of these are known to be true")
     plausible: PlausibleSettings | None = None
     options: Options = Options()
 
@@ -76,9 +77,9 @@ class ScoreCondition(Table):
     model: str
     label: str
     at_least: float = Field(gt=0, le=1, description="score from which a prediction is a hit")
-    release_below: float | None = Field(None, gt=0, le=1, description="score below which it no longer is; hysteresis")
-    hits: int = Field(1, ge=1, le=1000, description="hits that are needed")
-    of: int | None = Field(None, ge=1, le=1000, description="among that many of the last predictions")
+    release_below: float | None = Field(default=None, gt=0, le=1, description="score below which it no longer is; hysteresis")
+    hits: int = Field(default=1, ge=1, le=1000, description="hits that are needed")
+    of: int | None = Field(default=None, ge=1, le=1000, description="among that many of the last predictions")
 
     @model_validator(mode="after")
     def _fits(self) -> ScoreCondition:
@@ -99,17 +100,17 @@ class ValueCondition(Table):
 
     model: str | None = None
     sensor: str | None = None
-    is_: bool | float | str | None = Field(None, alias="is", description="equal to")
-    above: float | None = Field(None, description="greater than; with release_below, until it is less than that")
-    below: float | None = Field(None, description="less than; with release_above, until it is greater than that")
+    is_: bool | float | str | None = Field(default=None, alias="is", description="equal to")
+    above: float | None = Field(default=None, description="greater than; with release_below, until it is less than that")
+    below: float | None = Field(default=None, description="less than; with release_above, until it is greater than that")
     release_below: float | None = None
     release_above: float | None = None
     changed: Annotated[float, Field(gt=0)] | Literal[True] | None = Field(
         None, description="moved by at least that much (true: at all) since it was last true"
     )
-    rising_for_s: float | None = Field(None, gt=0, description="has kept rising for that long")
-    pause_s: float | None = Field(None, gt=0, description="longest pause between two rises; default rising_for_s / 2")
-    edge: Literal["rise", "fall"] | None = Field(None, description="went on or off since the last look; sensors only")
+    rising_for_s: float | None = Field(default=None, gt=0, description="has kept rising for that long")
+    pause_s: float | None = Field(default=None, gt=0, description="longest pause between two rises; default rising_for_s / 2")
+    edge: Literal["rise", "fall"] | None = Field(default=None, description="went on or off since the last look; sensors only")
 
     @model_validator(mode="after")
     def _fits(self) -> ValueCondition:
@@ -153,9 +154,9 @@ class Action(Table):
 
     actuator: str
     set: Level
-    for_s: float | None = Field(None, gt=0, description="ends that long after the rule last acted")
-    follow: Literal[True] | None = Field(None, description="ends when the conditions are no longer true")
-    hold_on_fault: bool = Field(False, description="with for_s: outlast the failure of a source of the rule")
+    for_s: float | None = Field(default=None, gt=0, description="ends that long after the rule last acted")
+    follow: Literal[True] | None = Field(default=None, description="ends when the conditions are no longer true")
+    hold_on_fault: bool = Field(default=False, description="with for_s: outlast the failure of a source of the rule")
 
     @model_validator(mode="after")
     def _fits(self) -> Action:
@@ -173,9 +174,9 @@ class RuleSettings(Table):
     when: tuple[Condition, ...] = Field(min_length=1)
     unless: tuple[Condition, ...] = ()
     then: tuple[Action, ...] = Field(min_length=1)
-    priority: int = Field(0, ge=-1000, le=1000, description="the higher one wins where two rules want two levels")
-    cooldown_s: float = Field(0, ge=0, description="rest after the last action")
-    max_per_hour: int | None = Field(None, ge=1, description="actions in any hour")
+    priority: int = Field(default=0, ge=-1000, le=1000, description="the higher one wins where two rules want two levels")
+    cooldown_s: float = Field(default=0, ge=0, description="rest after the last action")
+    max_per_hour: int | None = Field(default=None, ge=1, description="actions in any hour")
 
 
 class Settings(Table):
