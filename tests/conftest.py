@@ -1,0 +1,25 @@
+"""What every test may use: the folder of public data, and the count of what was left out without it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("REFLEXD_TEST_DATA", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Give the folder of public networks, pictures and data; its README tells where they come from."""
+    if not (DATA / "data" / "README.md").is_file():
+        pytest.skip(f"no test data at {DATA}; set REFLEXD_TEST_DATA to the folder that has data/README.md")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Give the top of the checkout."""
+    return ROOT
