@@ -12,11 +12,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
 Plane: TypeAlias = NDArray[np.uint8]
 Value: TypeAlias = float | bool | str
@@ -53,6 +54,15 @@ Level = Annotated[
     BeforeValidator(parse_level),
     WithJsonSchema({"anyOf": [{"enum": ["on", "off"]}, {"type": "number", "minimum": 0, "maximum": 1}]}),
 ]
+
+
+def resolve_by_context(path: Path, info: ValidationInfo) -> Path:
+    """Take a relative path from the folder of the main configuration file, which the context names `base`."""
+    base = (info.context or {}).get("base")
+    return path if base is None else Path(base) / path
+
+
+ConfigPath = Annotated[Path, AfterValidator(resolve_by_context)]
 
 
 class DriverSettings(BaseModel):
