@@ -1,0 +1,101 @@
+"""reflexd: read cameras and sensors, run a network, decide by rules, drive outputs, until it is told to stop.
+
+exit status: 0 stopped as told; 69 an output cannot be claimed or another reflexd runs; 70 a part of
+the program failed or hung (outputs were set safe first); 78 the configuration is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from reflexd import __version__
+from reflexd.config.load import ConfigError, Loaded, load
+from reflexd.control import ControlError, Server
+from reflexd.journal import Journal, Priority
+from reflexd.verbs import verbs
+from reflexd.wiring import build
+from reflexd_drivers.base import DriverError
+
+DEFAULT_CONFIG = "/etc/reflexd/reflexd.toml"
+EX_UNAVAILABLE = 69
+EX_CONFIG = 78
+FLUSH_S = 0.3
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    one = argparse.ArgumentParser(prog="reflexd", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    one.add_argument("-c", "--config", type=Path, default=Path(DEFAULT_CONFIG), metavar="FILE", help=f"default {DEFAULT_CONFIG}")
+    one.add_argument("--dry-run", action="store_true", help="decide and log, but keep every output safe")
+    one.add_argument("--frames", type=positive(int), metavar="N", help="stop after N predictions were decided")
+    one.add_argument("--seconds", type=positive(float), metavar="N", help="stop after that time")
+    one.add_argument("--version", action="version", version=f"reflexd {__version__}")
+    return one
+
+
+def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    """Make a type for argparse that takes numbers above zero."""
+    def read(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < 1e9:
+            raise ValueError(text)
+        return value
+    read.__name__ = "number above 0"
+    return read
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until the end; does not return once the loop ran, because a library's exit hook may float a pin."""
+    args = parser().parse_args(arguments)
+    try:
+        loaded = load(args.config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EX_CONFIG
+    faulthandler.enable()
+    status = operate(loaded, args)
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def listen(loaded: Loaded, journal: Journal) -> Server | None:
+    """Take the control socket. A daemon that nobody can ask still works. Raises: FileExistsError."""
+    try:
+        return Server(Path(loaded.settings.daemon.socket))
+    except ControlError as error:
+        journal.say(Priority.WARNING, f"{error}; reflexctl cannot reach this daemon")
+        return None
+
+
+def operate(loaded: Loaded, args: argparse.Namespace) -> int:
+    """Wire the daemon, listen to signals and clients, run, and flush the log."""
+    journal = Journal()
+    server = None
+    try:
+        for warning in loaded.warnings:
+            journal.say(Priority.WARNING, str(warning))
+        server = listen(loaded, journal)
+        daemon = build(loaded.settings, journal, args.dry_run)
+        if server is not None:
+            server.serve(verbs(daemon.observer))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda got, _frame: daemon.loop.stop(signal.Signals(got).name))
+        journal.say(Priority.NOTICE, f"reflexd {__version__} begins with {args.config}" + (", dry run" if args.dry_run else ""))
+        return daemon.run(args.seconds, args.frames)
+    except (DriverError, FileExistsError) as error:
+        journal.say(Priority.ERROR, str(error))
+        return EX_UNAVAILABLE
+    finally:
+        if server is not None:
+            server.close()
+        journal.close(FLUSH_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

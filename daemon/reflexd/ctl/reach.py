@@ -1,0 +1,28 @@
+"""How a verb finds the running daemon, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+DEFAULT_SOCKET = "/run/reflexd/control.sock"
+
+
+def add_socket(parser: argparse.ArgumentParser) -> None:
+    """Accept --socket; REFLEXD_SOCKET is its default."""
+    default = os.environ.get("REFLEXD_SOCKET", DEFAULT_SOCKET)
+    parser.add_argument("--socket", type=Path, default=Path(default), metavar="PATH", help=f"of the daemon, default {default}")
+
+
+def ask_or_explain(args: argparse.Namespace, verb: str, **request: object) -> Any:   # noqa: ANN401  what JSON gives
+    """Ask the daemon; None after one line on stderr when that failed."""
+    from reflexd.control import ControlError, ask
+
+    try:
+        return ask(args.socket, verb, **request)
+    except ControlError as error:
+        print(f"reflexctl: {error}", file=sys.stderr)
+        return None

@@ -1,0 +1,104 @@
+"""How the parts are doing: which source is in trouble, which call is stuck, how long frames take.
+
+The main thread asks; nothing here waits. A worker that sits in a call beyond its slow bound is in
+trouble, beyond its last bound it counts as one that never returns: only ending the process helps.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reflexd.rules.items import NS, Down
+from reflexd.workers import State, Worker
+
+LOOK_NS = 50_000_000      # how often the main thread looks for stuck calls
+
+
+class StuckError(RuntimeError):
+    """A call will not return: the process has to be given up."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """A worker and what was last told of it."""
+
+    worker: Worker
+    state: State = State.OPENING
+    why: str = ""
+    failures: int = 0
+    told_busy: int = 0      # busy_since of the call that was told to be stuck
+
+
+class Monitor:
+    """Finds changes in the state of the workers."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self._watched = [Watched(worker) for worker in workers]
+
+    def poll(self, now: int) -> tuple[list[Down], list[str]]:
+        """Give the sources that failed since the last call, and a line for each change.
+
+        Raises: StuckError.
+        """
+        downs: list[Down] = []
+        lines: list[str] = []
+        for one in self._watched:
+            self._look(one, now, downs, lines)
+        return downs, lines
+
+    def _look(self, one: Watched, now: int, downs: list[Down], lines: list[str]) -> None:
+        worker, name = one.worker, one.worker.job.name
+        busy = worker.busy_since
+        if busy and now - busy > worker.slow_ns:
+            self._stuck(one, now, busy, downs, lines)
+        state, why, failures = worker.state, worker.why, worker.failures
+        if (state, failures) == (one.state, one.failures) and (why == one.why or state is State.RUN):
+            return
+        if state in (State.DEGRADED, State.ENDED) or failures != one.failures:
+            downs.append(Down(name, why or "failed for a moment"))
+        lines.append(f"{name}: {state.value}" + (f": {why}" if why else ""))
+        one.state, one.why, one.failures = state, why, failures
+
+    def _stuck(self, one: Watched, now: int, busy: int, downs: list[Down], lines: list[str]) -> None:
+        name = one.worker.job.name
+        if now - busy > one.worker.bound_ns:
+            raise StuckError(f"{name}: a call has not returned for {(now - busy) / NS:.1f} s and is given up")
+        if one.told_busy != busy:
+            one.told_busy = busy
+            why = f"a call has not returned for {(now - busy) / NS:.2f} s"
+            downs.append(Down(name, why))
+            lines.append(f"{name}: degraded: {why}")
+
+    def states(self) -> dict[str, dict[str, str | int]]:
+        """Describe every worker."""
+        return {one.worker.job.name: self._describe(one) for one in self._watched}
+
+    def _describe(self, one: Watched) -> dict[str, str | int]:
+        stuck = one.worker.busy_since != 0 and one.told_busy == one.worker.busy_since
+        state = State.DEGRADED if stuck else one.worker.state
+        why = "a call does not return" if stuck else one.worker.why
+        return {"state": state.value, "why": why, "failures": one.worker.failures}
+
+
+class Latency:
+    """The last spans of one kind, in a ring that is never allocated anew."""
+
+    def __init__(self, size: int = 4096) -> None:
+        self._spans = array("q", bytes(8 * size))
+        self.count = 0
+
+    def add(self, span_ns: int) -> None:
+        """Note one span."""
+        self._spans[self.count % len(self._spans)] = span_ns
+        self.count += 1
+
+    def percentiles_ms(self) -> dict[str, float]:
+        """Give p50, p90, p99 and the longest of the spans in the ring, in milliseconds; empty without any."""
+        spans = sorted(self._spans[: min(self.count, len(self._spans))])
+        if not spans:
+            return {}
+        wanted = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
+        found = {name: spans[min(len(spans) - 1, int(share * len(spans)))] / 1e6 for name, share in wanted.items()}
+        return {**found, "max": spans[-1] / 1e6}

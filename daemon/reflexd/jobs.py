@@ -1,0 +1,233 @@
+"""What each kind of worker does: read a camera, run a network, read a sensor, drive an actuator."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from reflexd.health import LOOK_NS
+from reflexd.rules.items import NS, Predicted, Sensed
+from reflexd.workers import Inbox, Reports, Wake
+from reflexd_drivers.base import Actuator, Camera, CameraSettings, DriverError, Frame, Sensor, SensorSettings
+from reflexd_models.base import Model
+
+MS = 1_000_000
+WAIT_S = 0.25                # how long a worker sleeps before it looks whether it has to end
+GIVE_UP_NS = 2 * NS          # past the bound of a call, until it counts as one that never returns
+INFERENCE_BOUND_NS = 5 * NS
+NOTHING = (False, None)
+
+
+def silence_ns(settings: CameraSettings) -> int:
+    """After how long in one read a camera is in trouble: 3 periods, at least 200 ms, less the time it takes to notice."""
+    period = settings.max_age_ms * MS if settings.rate_hz is None else round(NS / settings.rate_hz)
+    return max(3 * period, 200 * MS) - LOOK_NS
+
+
+class CameraJob:
+    """Reads frames and hands each to every reader."""
+
+    def __init__(self, name: str, settings: CameraSettings, connect: Callable[[], Camera]) -> None:
+        self.name = f"camera.{name}"
+        self.slow_ns = silence_ns(settings)
+        self.bound_ns = self.slow_ns + GIVE_UP_NS
+        self.frames = 0
+        self.gaps = 0                 # frames that the camera itself lost
+        self._connect = connect
+        self._camera: Camera | None = None
+        self._readers: list[Inbox[Frame]] = []
+        self._sequence = -1
+        self._lock = threading.Lock()   # around the readers; never held while reading
+
+    def add_reader(self, wake: Wake) -> Inbox[Frame]:
+        """Give an inbox in which the newest frame waits."""
+        inbox: Inbox[Frame] = Inbox(1, wake, Frame.release)
+        self._readers.append(inbox)
+        return inbox
+
+    @contextmanager
+    def showing(self, inbox: Inbox[Frame]) -> Iterator[None]:
+        """Put frames into a guest's inbox as long as the guest looks; what is left there is the guest's to release."""
+        with self._lock:
+            self._readers = [*self._readers, inbox]
+        try:
+            yield
+        finally:
+            with self._lock:       # held while a frame is handed out: afterwards no more arrive
+                self._readers = [reader for reader in self._readers if reader is not inbox]
+
+    def open(self) -> None:
+        """Open the camera."""
+        self._camera = self._connect()
+        self._sequence = -1
+
+    def step(self) -> bool:
+        """Read one frame and hand it out. A lossless camera waits until the last one was taken."""
+        assert self._camera is not None, "opened before"
+        if self._camera.lossless and not self._all_taken():
+            return False
+        frame = self._camera.read(self.slow_ns * 0.9 / NS)
+        self._count(frame.sequence)
+        with self._lock:
+            for reader in self._readers:
+                reader.put(frame.retain())
+        frame.release()
+        return True
+
+    def _all_taken(self) -> bool:
+        return all(reader.wait_until_taken(0.1) for reader in self._readers)
+
+    def _count(self, sequence: int) -> None:
+        self.frames += 1
+        if 0 <= self._sequence < sequence - 1:
+            self.gaps += sequence - 1 - self._sequence
+        self._sequence = sequence
+
+    def close(self) -> None:
+        """Give the camera back."""
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
+
+
+class ModelJob:
+    """Runs a network on the newest frame."""
+
+    def __init__(self, name: str, settings: CameraSettings, load: Callable[[], Model],
+                 frames: Inbox[Frame], wake: Wake, out: Inbox[Predicted]) -> None:
+        self.name = f"model.{name}"
+        self.slow_ns = round(WAIT_S * NS) + settings.max_age_ms * MS
+        self.bound_ns = max(self.slow_ns, INFERENCE_BOUND_NS) + GIVE_UP_NS
+        self.resting = False          # set by the decision loop while only_while does not hold
+        self.predictions = 0
+        self.model: Model | None = None
+        self._model_name = name
+        self._load = load
+        self._frames = frames
+        self._wake = wake
+        self._out = out
+
+    @property
+    def frames_dropped(self) -> int:
+        """Count the frames that a newer one replaced before the network was free."""
+        return self._frames.dropped
+
+    def open(self) -> None:
+        """Load the network."""
+        self.model = self._load()
+
+    def step(self) -> bool:
+        """Take a frame if there is one, and tell what the network says of it."""
+        assert self.model is not None, "opened before"
+        frame = self._frames.take()
+        if frame is None:
+            self._wake.wait(WAIT_S)
+            return False
+        try:
+            if self.resting:
+                return True
+            prediction = self.model.predict(frame.views["main"], frame.taken_at)
+        finally:
+            frame.release()
+        self.predictions += 1
+        self._out.put(Predicted(self._model_name, prediction))
+        return True
+
+    def close(self) -> None:
+        """Let the network go."""
+        self.model = None
+
+
+class SensorJob:
+    """Reads a sensor, often enough that a value which stays the same stays fresh."""
+
+    def __init__(self, name: str, settings: SensorSettings, connect: Callable[[], Sensor], out: Inbox[Sensed]) -> None:
+        self.name = f"sensor.{name}"
+        self._timeout_s = min(settings.max_age_ms / 2000, WAIT_S)
+        self.slow_ns = round(self._timeout_s * NS) + 200 * MS
+        self.bound_ns = self.slow_ns + GIVE_UP_NS
+        self.readings = 0
+        self._sensor_name = name
+        self._connect = connect
+        self._sensor: Sensor | None = None
+        self._out = out
+
+    def open(self) -> None:
+        """Open the sensor."""
+        self._sensor = self._connect()
+
+    def step(self) -> bool:
+        """Hand one reading on."""
+        assert self._sensor is not None, "opened before"
+        reading = self._sensor.read(self._timeout_s)
+        self.readings += 1
+        self._out.put(Sensed(self._sensor_name, reading))
+        return True
+
+    def close(self) -> None:
+        """Give the sensor back."""
+        if self._sensor is not None:
+            self._sensor.close()
+            self._sensor = None
+
+
+class ActuatorJob:
+    """Drives an actuator that blocks. One command waits at most, and in it safe wins."""
+
+    def __init__(self, name: str, actuator: Actuator, reports: Reports) -> None:
+        self.name = f"actuator.{name}"
+        self.slow_ns = self.bound_ns = GIVE_UP_NS
+        self._actuator = actuator
+        self._output = name
+        self._reports = reports
+        self._wake = Wake()
+        self._lock = threading.Lock()     # around the two fields below; never held while driving
+        self._waits: tuple[bool, float | None] = NOTHING     # the safe level first?, then which level
+        self._busy = False
+
+    @property
+    def settled(self) -> bool:
+        """Say whether the last command has been carried out."""
+        with self._lock:
+            return not self._busy and self._waits == NOTHING
+
+    def set(self, level: float) -> None:
+        """Leave a level for the worker; a safe level that still waits goes first."""
+        with self._lock:
+            self._waits = (self._waits[0], level)
+        self._wake.set()
+
+    def safe(self) -> None:
+        """Leave the safe level for the worker, in place of any other."""
+        with self._lock:
+            self._waits = (True, None)
+        self._wake.set()
+
+    def open(self) -> None:
+        """Nothing: it was connected before the loop began, so that it is safe by then."""
+
+    def step(self) -> bool:
+        """Carry out what waits."""
+        if not self._wake.wait(WAIT_S):
+            return True
+        with self._lock:
+            (safe_first, level), self._waits, self._busy = self._waits, NOTHING, True
+        try:
+            self._carry_out(safe_first, level)
+        except DriverError as error:
+            self._reports.tell_failed_write(self._output, str(error))
+        finally:
+            self._busy = False
+        self._reports.wake.set()        # an interlocked partner may be waiting for this
+        return True
+
+    def _carry_out(self, safe_first: bool, level: float | None) -> None:
+        if safe_first:
+            self._actuator.safe()
+        if level is not None:
+            self._actuator.set(level)
+
+    def close(self) -> None:
+        """Leave the actuator driven safe."""
+        self._actuator.close()

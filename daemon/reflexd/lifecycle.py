@@ -1,0 +1,83 @@
+"""From the first safe level to the last: start the parts, run the loop, and leave every output safe.
+
+Whatever ends the loop (a signal, a limit, a programming error, a call that never returns), outputs
+are set safe first, and only then is anything waited for, each wait with its bound.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic, monotonic_ns
+
+from reflexd.health import StuckError
+from reflexd.jobs import ActuatorJob
+from reflexd.journal import Journal, Priority
+from reflexd.loop import FatalError, Loop
+from reflexd.rules.items import NS
+from reflexd.status import Observer
+from reflexd.workers import Worker
+from reflexd_drivers.base import Actuator, DriverError
+
+EX_OK = 0
+EX_SOFTWARE = 70
+SETTLE_S = 0.4               # for actuators that block, on the way out
+JOIN_S = 0.4                 # for workers: what is stuck is left behind
+SWITCH_INTERVAL_S = 1e-4     # at Python's 5 ms a busy thread costs 5 ms per hand-off
+
+
+@dataclass(slots=True)
+class Daemon:
+    """The parts, wired; the actuators stand at their safe levels."""
+
+    loop: Loop
+    workers: Sequence[Worker]
+    actuators: dict[str, Actuator]
+    blocking: Sequence[ActuatorJob]
+    journal: Journal
+    observer: Observer
+
+    def run(self, seconds: float | None = None, frames: int | None = None) -> int:
+        """Work until the end and give the exit status. Afterwards every output is safe."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        for worker in self.workers:
+            worker.start()
+        gc.collect()
+        gc.freeze()               # a full collection over what never goes would stall the loop for 200 ms
+        until = None if seconds is None else monotonic_ns() + round(seconds * NS)
+        try:
+            reason, status = self.loop.run(until, frames), EX_OK
+        except (FatalError, StuckError) as error:
+            reason, status = str(error), EX_SOFTWARE
+        except BaseException:
+            self.loop.outputs.make_safe("an error in reflexd itself", monotonic_ns())
+            raise
+        finally:
+            gc.unfreeze()
+        self.leave(reason, status)
+        return status
+
+    def leave(self, reason: str, status: int) -> None:
+        """Set every output safe, then end the workers, each within its bound."""
+        self.loop.outputs.make_safe(reason, monotonic_ns())
+        self.journal.say(Priority.ERROR if status else Priority.NOTICE, f"every output safe, leaving: {reason}")
+        deadline = monotonic() + SETTLE_S
+        while monotonic() < deadline and not all(job.settled for job in self.blocking):
+            self.loop.wake.wait(0.01)
+        for worker in self.workers:
+            worker.stop()
+        deadline = monotonic() + JOIN_S
+        for worker in self.workers:
+            worker.join(deadline - monotonic())
+        driven_by_workers = {job.name.removeprefix("actuator.") for job in self.blocking}
+        for name, actuator in self.actuators.items():
+            if name not in driven_by_workers:
+                self._close(name, actuator)
+
+    def _close(self, name: str, actuator: Actuator) -> None:
+        try:
+            actuator.close()
+        except DriverError as error:
+            self.journal.say(Priority.ERROR, f"{name} may not be safe: {error}")

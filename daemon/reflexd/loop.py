@@ -1,0 +1,122 @@
+"""The decision loop: items → decisions → outputs, on the main thread, which alone holds rule state.
+
+It sleeps until a worker wakes it or the next deadline is due, and waits for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic_ns
+
+from reflexd.health import LOOK_NS, Latency, Monitor
+from reflexd.jobs import ModelJob
+from reflexd.journal import Journal, Priority
+from reflexd.outputs import Outputs
+from reflexd.rules.items import NS, Command, Item, Predicted, Sensed
+from reflexd.rules.stage import Stage
+from reflexd.workers import Inbox, Reports
+
+
+class FatalError(RuntimeError):
+    """The process has to end: outputs safe, log flushed, exit status 70."""
+
+
+class Loop:
+    """One cycle after another until stop() is called or a limit is reached."""
+
+    def __init__(self, stage: Stage, outputs: Outputs, monitor: Monitor, inboxes: Sequence[Inbox[Predicted] | Inbox[Sensed]],
+                 resting: Mapping[str, ModelJob], journal: Journal, reports: Reports) -> None:
+        """`resting` has the models that only_while may send to rest."""
+        self.stage = stage
+        self.outputs = outputs
+        self.monitor = monitor
+        self.reports = reports
+        self.wake = reports.wake
+        self.decided = 0
+        self.cycles = 0
+        self.to_decision = Latency()
+        self.to_pin = Latency()
+        self._inboxes = inboxes
+        self._resting = resting
+        self._journal = journal
+        self._stop_reason = ""
+        self._look_at = 0
+        self._asked: deque[Callable[[], None]] = deque(maxlen=16)
+
+    def stop(self, reason: str) -> None:
+        """Ask for the end; a signal handler may call it."""
+        self._stop_reason = self._stop_reason or reason
+        self.wake.set()
+
+    def ask(self, question: Callable[[], None]) -> None:
+        """Have something done between two cycles, as answering a client."""
+        self._asked.append(question)
+        self.wake.set()
+
+    def run(self, until_ns: int | None = None, frames: int | None = None) -> str:
+        """Cycle until the end. Returns its reason.
+
+        Raises: FatalError, StuckError.
+        """
+        self.outputs.apply(self.stage.begin(), monotonic_ns())
+        while not self._stop_reason:
+            now = monotonic_ns()
+            if until_ns is not None and now >= until_ns:
+                return "the time is up"
+            if frames is not None and self.decided >= frames:
+                return f"{self.decided} predictions were decided"
+            self.wake.wait((self._deadline(until_ns) - now) / NS)
+            self.cycle()
+        return self._stop_reason
+
+    def _deadline(self, until_ns: int | None) -> int:
+        due = (self._look_at, self.outputs.due, until_ns)
+        return min(one for one in due if one is not None)
+
+    def cycle(self) -> None:
+        """Handle all that is there."""
+        self.cycles += 1
+        self._look_after(monotonic_ns())
+        for inbox in self._inboxes:
+            for item in inbox.drain():
+                self.consume(item, monotonic_ns())
+        now = monotonic_ns()
+        if self.outputs.due is not None and now >= self.outputs.due:
+            self.outputs.settle(now)
+        while self._asked:
+            self._asked.popleft()()
+
+    def consume(self, item: Item, now: int) -> None:
+        """Decide on one item and act."""
+        commands = self.stage.consume(item, now)
+        if isinstance(item, Predicted):
+            self._act_on_frame(item, commands, now)
+            return
+        if commands:
+            self.outputs.apply(commands, now)
+        for name, job in self._resting.items():
+            job.resting = self.stage.gated(name, now)
+
+    def _act_on_frame(self, item: Predicted, commands: Sequence[Command], now: int) -> None:
+        taken_at = item.prediction.taken_at
+        self.decided += 1
+        self.to_decision.add(monotonic_ns() - taken_at)
+        if commands:
+            self.outputs.apply(commands, now)
+        self.to_pin.add(monotonic_ns() - taken_at)
+
+    def _look_after(self, now: int) -> None:
+        """Take failures of workers in, before the items that they produced."""
+        if self.reports.fatal:
+            raise FatalError(self.reports.fatal)
+        while self.reports.failed_writes:
+            name, why = self.reports.failed_writes.popleft()
+            self.outputs.failed_later(name, why, now)
+        if self.reports.changed or now >= self._look_at:
+            self.reports.changed, self._look_at = False, now + LOOK_NS
+            downs, lines = self.monitor.poll(now)
+            for line in lines:
+                self._journal.say(Priority.WARNING if ": degraded" in line else Priority.NOTICE, line)
+            for down in downs:
+                self.consume(down, now)

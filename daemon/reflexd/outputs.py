@@ -1,0 +1,259 @@
+"""The gate: the one place that writes actuators, and what bounds every activation (S2).
+
+An output is active while it is not at its safe level. It is active only while a claim lives, nothing
+inhibits it, it has not run into max_on_s, it rested for min_off_s, and no interlocked partner is
+active. settle() is called after every change and at every deadline; it lets go before it activates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from reflexd.rules.items import NS, Claim, Command, Permit, Release
+from reflexd_drivers.base import ActuatorSettings, DriverError
+
+RETRY_NS = NS // 2          # between two tries to set a failed actuator safe
+NEVER = -1
+
+
+class Channel(Protocol):
+    """An actuator as the gate drives it: directly, or through the worker of one that blocks."""
+
+    @property
+    def settled(self) -> bool:
+        """Say whether the last command has been carried out."""
+        ...
+
+    def set(self, level: float) -> None:
+        """Drive a level. Raises: DriverError."""
+        ...
+
+    def safe(self) -> None:
+        """Drive the safe level. Raises: DriverError."""
+        ...
+
+
+@dataclass(slots=True)
+class Output:
+    """One actuator and what is wanted of it."""
+
+    name: str
+    settings: ActuatorSettings
+    channel: Channel
+    level: float
+    claims: dict[str, Claim] = field(default_factory=dict)
+    active_since: int = NEVER
+    rested_since: int = NEVER
+    tripped: bool = False        # ran into max_on_s; cleared when every claim has ended
+    failed: bool = False         # the last write failed: it is tried again until it is safe
+    retry_at: int = 0
+    changes: int = 0
+    why: str = "safe: no rule claims it"
+
+    @property
+    def active(self) -> bool:
+        """Say whether it is away from its safe level."""
+        return self.level != self.settings.safe
+
+
+class Outputs:
+    """Every actuator behind one gate."""
+
+    def __init__(self, channels: Mapping[str, tuple[ActuatorSettings, Channel]], tell: Callable[[str, str, bool], None],
+                 dry_run: bool = False) -> None:
+        """Take over actuators that stand at their safe level; `tell(output, text, grave)` hears every change."""
+        self.outputs = {name: Output(name, settings, channel, settings.safe) for name, (settings, channel) in channels.items()}
+        self.dry_run = dry_run
+        self.inhibited: dict[str, str] = {}
+        self.due: int | None = None      # when settle() has to be called next, monotonic ns
+        self._permits: dict[str, int] = {}
+        self._tell = tell
+        self._groups: dict[str, list[Output]] = {}
+        for output in self.outputs.values():
+            if output.settings.interlock:
+                self._groups.setdefault(output.settings.interlock, []).append(output)
+
+    def apply(self, commands: Iterable[Command], now: int) -> None:
+        """Take the commands of one decision over and bring the outputs to what they ask for."""
+        for command in commands:
+            self._take(command)
+        self.settle(now)
+
+    def _take(self, command: Command) -> None:
+        if isinstance(command, Claim):
+            self.outputs[command.actuator].claims[command.rule] = command
+        elif isinstance(command, Release):
+            self.outputs[command.actuator].claims.pop(command.rule, None)
+        elif isinstance(command, Permit):
+            self._permit(command)
+        else:
+            self._inhibit(command.by, command.why)
+
+    def _permit(self, command: Permit) -> None:
+        if self.inhibited.pop(command.by, None) is not None:
+            self._tell("", f"{command.by} permits outputs", False)
+        self._permits[command.by] = command.until
+
+    def _inhibit(self, by: str, why: str) -> None:
+        if by not in self.inhibited:
+            self._tell("", f"every output safe: {why}", True)
+        self.inhibited[by] = why
+        self._permits.pop(by, None)
+
+    def latch(self, why: str) -> None:
+        """Keep every output safe until the daemon is started anew."""
+        self._inhibit("latched", why)
+
+    def settle(self, now: int) -> None:
+        """Bring every output to the level that claims and bounds allow at this moment: safe ones first."""
+        self._lapse_permits(now)
+        while self._pass(now):   # a failed write makes all safe; one that let go makes room for its partner
+            pass
+        self.due = self._next_deadline(now)
+
+    def _pass(self, now: int) -> bool:
+        """Drive what differs from what is wanted. Returns True when what is wanted may have changed by that."""
+        wanted = {output.name: self._wanted(output, now) for output in self.outputs.values()}
+        for group in self._groups.values():
+            self._interlock(group, wanted)
+        moves = [output for output in self.outputs.values() if self._moves(output, wanted[output.name], now)]
+        moves.sort(key=lambda output: wanted[output.name] != output.settings.safe)
+        again = False
+        for output in moves:
+            if not self._drive(output, wanted[output.name], now):
+                return True
+            again = again or (output.settings.interlock is not None and not output.active)
+        return again
+
+    def _lapse_permits(self, now: int) -> None:
+        """End what was permitted until now: what is not known to permit, inhibits."""
+        for by in [by for by, until in self._permits.items() if until <= now]:
+            self._inhibit(by, f"{by} has not been confirmed in time")
+
+    def _wanted(self, output: Output, now: int) -> float:
+        """Give the level that this output may have now, interlocks aside."""
+        self._lapse_claims(output, now)
+        if self.inhibited:
+            output.claims.clear()
+        if not output.claims:
+            output.tripped = False
+            return output.settings.safe
+        claim = max(output.claims.values(), key=lambda one: one.priority)
+        if claim.level == output.settings.safe or self._overrun(output, now) or self._resting(output, now):
+            return output.settings.safe
+        return claim.level
+
+    def _lapse_claims(self, output: Output, now: int) -> None:
+        """Drop the claims that were not renewed in time."""
+        for rule in [rule for rule, claim in output.claims.items() if claim.until <= now]:
+            del output.claims[rule]
+
+    def _overrun(self, output: Output, now: int) -> bool:
+        """Say whether the output has been active for as long as it may; then it rests until no claim is left."""
+        bound = output.settings.max_on_s
+        if bound is not None and output.active and now - output.active_since >= round(bound * NS):
+            output.tripped = True
+        return output.tripped
+
+    def _resting(self, output: Output, now: int) -> bool:
+        """Say whether the output has to rest before it may be active again."""
+        if output.active or output.rested_since == NEVER:
+            return False
+        return now - output.rested_since < round(output.settings.min_off_s * NS)
+
+    def _interlock(self, group: list[Output], wanted: dict[str, float]) -> None:
+        """Leave one of a group active: the highest priority, then the one that is active already."""
+        rivals = [output for output in group if wanted[output.name] != output.settings.safe]
+        rivals.sort(key=lambda output: (-max(one.priority for one in output.claims.values()), not output.active))
+        for output in rivals[1:]:
+            wanted[output.name] = output.settings.safe
+        if rivals and any(self._still_leaving(other) for other in group if other is not rivals[0]):
+            wanted[rivals[0].name] = rivals[0].settings.safe
+
+    def _still_leaving(self, output: Output) -> bool:
+        """Say whether an output that should be safe is not known to be safe yet."""
+        return output.active or output.failed or not output.channel.settled
+
+    def _moves(self, output: Output, wanted: float, now: int) -> bool:
+        if output.failed:
+            return now >= output.retry_at
+        return wanted != output.level
+
+    def _drive(self, output: Output, level: float, now: int) -> bool:
+        """Write one actuator. Returns False when that failed, which makes every output safe for good."""
+        safe = level == output.settings.safe
+        try:
+            if safe:
+                output.channel.safe()
+            elif not self.dry_run:
+                output.channel.set(level)
+        except DriverError as error:
+            self._failed(output, str(error), now)
+            return False
+        self._note(output, level, now)
+        return True
+
+    def _failed(self, output: Output, why: str, now: int) -> None:
+        output.failed, output.retry_at = True, now + RETRY_NS
+        self.latch(f"actuator {output.name} did not take its level: {why}")
+
+    def failed_later(self, name: str, why: str, now: int) -> None:
+        """Hear from the worker of a blocking actuator that a write failed."""
+        self._failed(self.outputs[name], why, now)
+        self.settle(now)
+
+    def _note(self, output: Output, level: float, now: int) -> None:
+        """Record a level that was driven, and tell why."""
+        was_active, output.level, output.failed = output.active, level, False
+        if output.active and not was_active:
+            output.active_since = now
+        elif was_active and not output.active:
+            output.rested_since = now
+        output.changes += 1
+        output.why = self._reason(output)
+        self._tell(output.name, f"{output.name} {output.why}" + (" (dry run: not driven)" if self.dry_run else ""), False)
+
+    def _reason(self, output: Output) -> str:
+        """Say why an output is where it is."""
+        if output.active:
+            claim = max(output.claims.values(), key=lambda one: one.priority)
+            return f'{level_text(output.level)}: rule "{claim.rule}": {"; ".join(map(str, claim.reasons))}'
+        return f"{level_text(output.level)}, safe: {self._reason_safe(output)}"
+
+    def _reason_safe(self, output: Output) -> str:
+        if self.inhibited:
+            return next(iter(self.inhibited.values()))
+        if output.tripped:
+            return f"it was active for max_on_s = {output.settings.max_on_s:g}"
+        return "no rule claims it" if not output.claims else "it has to wait for min_off_s or an interlock"
+
+    def _next_deadline(self, now: int) -> int | None:
+        """Find when something lapses by itself; None when only an item can change anything."""
+        due = list(self._permits.values())
+        for output in self.outputs.values():
+            due += [claim.until for claim in output.claims.values()]
+            if output.failed:
+                due.append(output.retry_at)
+            if output.active and output.settings.max_on_s is not None and not output.tripped:
+                due.append(output.active_since + round(output.settings.max_on_s * NS))
+            if output.claims and not output.active and output.rested_since != NEVER:
+                due.append(output.rested_since + round(output.settings.min_off_s * NS))
+        return min((one for one in due if one > now), default=None)
+
+    def make_safe(self, why: str, now: int) -> None:
+        """Set every output safe on the way out; one that fails does not keep the others from it."""
+        self.inhibited["leaving"] = why
+        for output in self.outputs.values():
+            output.claims.clear()
+            try:
+                output.channel.safe()
+                output.level = output.settings.safe
+            except DriverError as error:
+                self._tell(output.name, f"{output.name} may not be safe: {error}", True)
+
+
+def level_text(level: float) -> str:
+    """Write a level as the configuration does."""
+    return {0.0: "off", 1.0: "on"}.get(level, f"{level:g}")

@@ -1,0 +1,90 @@
+"""What the decision stage consumes and what it orders, one frozen value each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from reflexd_drivers.base import Reading
+from reflexd_models.base import Prediction
+
+NS = 1_000_000_000
+
+
+class Predicted(NamedTuple):
+    """A network said something of a frame."""
+
+    model: str
+    prediction: Prediction
+
+
+class Sensed(NamedTuple):
+    """A sensor said something."""
+
+    sensor: str
+    reading: Reading
+
+
+class Down(NamedTuple):
+    """A source failed or fell silent. What was taken before now is void; what is taken later is
+    itself the proof that the source is back, so no item says that it is up again."""
+
+    source: str   # "camera.NAME", "model.NAME" or "sensor.NAME"
+    why: str
+
+
+Item: TypeAlias = Predicted | Sensed | Down
+
+
+class Verdict(NamedTuple):
+    """What one condition says: true, false, or None for unknown; and on what ground."""
+
+    truth: bool | None
+    what: str
+    observed: float | bool | str | None
+    note: str = ""
+
+    def __str__(self) -> str:
+        """Write it for a person: "person 0.82 at least 0.7 (3 of 5 hits)"."""
+        seen = f"{self.observed:.3g}" if isinstance(self.observed, float) else str(self.observed).lower()
+        shown = "unknown" if self.truth is None else seen
+        return f"{self.what}: {shown}" + (f" ({self.note})" if self.note else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A rule wants a level of an actuator until a moment; sent again, it is renewed."""
+
+    rule: str
+    actuator: str
+    level: float
+    priority: int
+    until: int
+    reasons: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A rule no longer wants anything of an actuator."""
+
+    rule: str
+    actuator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Something that stands above the rules allows outputs to be active until a moment."""
+
+    by: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibit:
+    """Something that stands above the rules keeps every output safe until it permits."""
+
+    by: str
+    why: str
+
+
+Command: TypeAlias = Claim | Release | Permit | Inhibit

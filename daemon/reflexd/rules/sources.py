@@ -1,0 +1,85 @@
+"""What is known of each source now: its last item, how old that is, and whether it may be used.
+
+A source is unknown when it never spoke, is stale, failed, is gated, or is unsure of its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reflexd_drivers.base import Reading, Value
+from reflexd_models.base import Prediction
+
+NEVER = -1
+
+
+@dataclass(slots=True)
+class Source:
+    """A sensor or a model as the rules see it."""
+
+    name: str                      # "model.person" or "sensor.pir"
+    max_age_ns: int
+    period_ns: int                 # configured, or measured while `measured`
+    measured: bool = False
+    gates: tuple[tuple[Source, Value], ...] = ()   # sensors and what each has to say for this source to count
+    taken_at: int = NEVER
+    down_at: int = NEVER
+    trouble: str = "has said nothing yet"
+    value: Value | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    rises: int = 0
+    falls: int = 0
+    late: int = 0
+    early: int = 0
+    epoch: int = 0                 # counts the gaps: what was remembered before one is void
+
+    def admits(self, taken_at: int, now: int) -> bool:
+        """Say whether an item is fresh and newer than the last one and than the last failure; count it if not."""
+        if now - taken_at > self.max_age_ns:
+            self.late += 1
+            return False
+        if taken_at <= self.down_at or taken_at < self.taken_at or taken_at > now:
+            self.early += 1
+            return False
+        return True
+
+    def put(self, taken_at: int) -> None:
+        """Note when the newest item was taken; a gap longer than max_age starts a new epoch."""
+        if self.taken_at == NEVER or taken_at - self.taken_at > self.max_age_ns:
+            self.epoch += 1
+        elif self.measured and taken_at > self.taken_at:
+            self.period_ns += (taken_at - self.taken_at - self.period_ns) // 8
+        self.taken_at = taken_at
+        self.trouble = ""
+
+    def sense(self, reading: Reading) -> None:
+        """Take a sensor's reading over."""
+        self.put(reading.taken_at)
+        self.value, self.rises, self.falls = reading.value, reading.rises, reading.falls
+
+    def predict(self, prediction: Prediction, value: float | None, unsure: str) -> None:
+        """Take a network's prediction over; `value` is what plausibility left of its number."""
+        self.put(prediction.taken_at)
+        self.scores = prediction.scores
+        self.value, self.trouble = value, unsure
+
+    def fail(self, now: int, why: str) -> None:
+        """Forget everything: nothing that was taken until now counts any more."""
+        self.down_at, self.taken_at, self.trouble = now, NEVER, why
+        self.value, self.scores = None, {}
+        self.epoch += 1
+
+    def gated(self, now: int) -> bool:
+        """Say whether an only_while sensor does not say, or is not known to say, that this source counts."""
+        return any(bool(gate.unusable(now)) or gate.value != wanted for gate, wanted in self.gates)
+
+    def unusable(self, now: int) -> str:
+        """Say why nothing may act on this source now; empty when it may."""
+        if self.gated(now):
+            return "gated by only_while"
+        if self.taken_at == NEVER:
+            return self.trouble
+        if now - self.taken_at > self.max_age_ns:
+            return f"last heard {(now - self.taken_at) / 1e9:.1f} s ago"
+        return ""

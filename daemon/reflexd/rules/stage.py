@@ -1,0 +1,152 @@
+"""The decision stage: every item goes through here, in the order consumed, each with its now.
+
+It alone remembers: what each source said last, what each condition counted, what each number can be.
+consume() is a function of the settings and of the items so far, and of nothing else.
+"""
+
+from __future__ import annotations
+
+from reflexd.config.settings import ScoreCondition, SensorIs, Settings
+from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Permit, Predicted, Sensed
+from reflexd.rules.plausible import Plausible
+from reflexd.rules.rule import Rule
+from reflexd.rules.sources import Source
+
+MS = 1_000_000
+
+
+class Stage:
+    """All rules and what they know."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.sources = _sources(settings)
+        self.rules = [Rule(rule, self.sources) for rule in settings.rule]
+        self._plausible = {
+            name: Plausible(model.plausible) for name, model in settings.model.items() if model.plausible is not None
+        }
+        self._depend = {name: [rule for rule in self.rules if name in rule.sources] for name in self.sources}
+        self._guards = {by: one for by, one in (("stop", settings.safety.stop), ("arm", settings.safety.arm)) if one}
+        self._required = {
+            *(f"camera.{name}" for name, one in settings.camera.items() if one.required),
+            *(f"sensor.{name}" for name, one in settings.sensor.items() if one.required),
+        }
+
+    def begin(self) -> list[Command]:
+        """Keep every output safe until each thing that stands above the rules has permitted it."""
+        guards: list[Command] = [
+            Inhibit(by, f"{by}: sensor {guard.sensor} is not known yet") for by, guard in self._guards.items()
+        ]
+        return guards + [Inhibit(source, f"{source} is required and not there yet") for source in sorted(self._required)]
+
+    def gated(self, model: str, now: int) -> bool:
+        """Say whether a network has to rest because one of its only_while sensors does not say that it may run."""
+        return self.sources[f"model.{model}"].gated(now)
+
+    def consume(self, item: Item, now: int) -> list[Command]:
+        """Take an item over and decide. A late one is counted and dropped."""
+        if isinstance(item, Predicted):
+            return self._predicted(item, now)
+        if isinstance(item, Sensed):
+            return self._sensed(item, now)
+        return self._down(item, now)
+
+    def _predicted(self, item: Predicted, now: int) -> list[Command]:
+        source = self.sources[f"model.{item.model}"]
+        prediction = item.prediction
+        if source.gated(now) or not source.admits(prediction.taken_at, now):
+            return []
+        plausible = self._plausible.get(item.model)
+        value, unsure = plausible.judge(prediction) if plausible else (prediction.value, prediction.unsure or "")
+        source.predict(prediction, value, unsure)
+        camera = f"camera.{self._settings.model[item.model].camera}"
+        return self._permit(camera, source) + self._decide(source, now)
+
+    def _sensed(self, item: Sensed, now: int) -> list[Command]:
+        source = self.sources[f"sensor.{item.sensor}"]
+        if not source.admits(item.reading.taken_at, now):
+            return []
+        source.sense(item.reading)
+        self._gate(source, now)
+        return self._guard(item.sensor, now) + self._permit(source.name, source) + self._decide(source, now)
+
+    def _decide(self, moved: Source, now: int) -> list[Command]:
+        return [command for rule in self._depend[moved.name] for command in rule.decide(now, moved)]
+
+    def _gate(self, sensor: Source, now: int) -> None:
+        """Void what a network saw before its only_while sensor sent it to rest."""
+        for source in self.sources.values():
+            if any(gate is sensor for gate, _ in source.gates) and source.gated(now):
+                source.epoch += 1
+
+    def _permit(self, name: str, source: Source) -> list[Command]:
+        """Renew what a required source permits while it is fresh."""
+        return [Permit(name, source.taken_at + source.max_age_ns)] if name in self._required else []
+
+    def _guard(self, sensor: str, now: int) -> list[Command]:
+        """Renew or end what the stop and arm sensors permit. A stop also voids what the rules remember."""
+        commands: list[Command] = []
+        for by, guard in self._guards.items():
+            if guard.sensor != sensor:
+                continue
+            source = self.sources[f"sensor.{sensor}"]
+            if self._known(guard, now) is (by == "arm"):
+                commands.append(Permit(by, source.taken_at + source.max_age_ns))
+            else:
+                commands.append(Inhibit(by, f"{by}: sensor {sensor} says {str(source.value).lower()}"))
+                self._void()
+        return commands
+
+    def _void(self) -> None:
+        """Let every rule begin anew: nothing that was seen before a stop may act after it."""
+        for rule in self.rules:
+            rule.fail()
+        for source in self.sources.values():
+            source.epoch += 1
+
+    def _known(self, one: SensorIs, now: int) -> bool | None:
+        source = self.sources[f"sensor.{one.sensor}"]
+        if source.unusable(now) or source.value is None:
+            return None
+        return source.value == one.is_
+
+    def _down(self, item: Down, now: int) -> list[Command]:
+        """Forget a failed source, and end what its rules hold. A camera takes its models along.
+
+        The number that was believed of a meter stays: it does not run back while its camera is away.
+        """
+        failed = [item.source, *self._models_of(item.source)]
+        commands: list[Command] = []
+        for name in failed:
+            if name in self.sources:
+                self.sources[name].fail(now, item.why)
+                for rule in self._depend[name]:
+                    commands += rule.fail()
+        for by, guard in self._guards.items():
+            if item.source == f"sensor.{guard.sensor}":
+                commands.append(Inhibit(by, f"{by}: {item.why}"))
+        return commands + [Inhibit(name, f"{name} is required: {item.why}") for name in failed if name in self._required]
+
+    def _models_of(self, source: str) -> list[str]:
+        return [f"model.{name}" for name, model in self._settings.model.items() if f"camera.{model.camera}" == source]
+
+
+def _sources(settings: Settings) -> dict[str, Source]:
+    """Make a source for each sensor and each model."""
+    found: dict[str, Source] = {}
+    for name, sensor in settings.sensor.items():
+        age = sensor.max_age_ms * MS
+        found[f"sensor.{name}"] = Source(f"sensor.{name}", age, age // 2)
+    for name, model in settings.model.items():
+        camera = settings.camera[model.camera]
+        age = camera.max_age_ms * MS
+        period = age if camera.rate_hz is None else round(NS / camera.rate_hz)
+        gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
+        found[f"model.{name}"] = Source(f"model.{name}", age, period, camera.rate_hz is None, gates)
+    return found
+
+
+def labels_of(settings: Settings, model: str) -> frozenset[str]:
+    """Collect the labels of a model that some rule asks about: no other score is worth computing."""
+    conditions = [one for rule in settings.rule for one in (*rule.when, *rule.unless)]
+    return frozenset(one.label for one in conditions if isinstance(one, ScoreCondition) and one.model == model)

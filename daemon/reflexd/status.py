@@ -1,0 +1,107 @@
+"""What a running daemon says of itself: to reflexctl status, and to whoever wants to aim a camera."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from time import monotonic_ns
+
+from reflexd import __version__
+from reflexd.config.settings import Settings
+from reflexd.jobs import CameraJob, ModelJob, SensorJob
+from reflexd.journal import Journal
+from reflexd.loop import Loop
+from reflexd.outputs import Output, level_text
+from reflexd.rules.rule import Rule
+from reflexd.rules.sources import Source
+from reflexd_models.runtime import runtime
+
+Report = dict[str, object]
+
+
+class Observer:
+    """Looks at every part; called by the main thread between two cycles, so nothing moves meanwhile."""
+
+    def __init__(self, settings: Settings, loop: Loop, cameras: Mapping[str, CameraJob], models: Mapping[str, ModelJob],
+                 sensors: Mapping[str, SensorJob], journal: Journal) -> None:
+        self.settings = settings
+        self.loop = loop
+        self.cameras = cameras
+        self.models = models
+        self._sensors = sensors
+        self._journal = journal
+        self._started = monotonic_ns()
+
+    def __call__(self) -> Report:
+        """Describe everything; times of the far past are ages in milliseconds."""
+        now = monotonic_ns()
+        states = self.loop.monitor.states()
+        outputs = self.loop.outputs
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "state": self._state(states),
+            "uptime_s": round((now - self._started) / 1e9, 3),
+            "runtime": runtime(),
+            "dry_run": outputs.dry_run,
+            "decided": self.loop.decided,
+            "cameras": {name: self._camera(name, job, states) for name, job in self.cameras.items()},
+            "models": {name: self._model(name, job, states, now) for name, job in self.models.items()},
+            "sensors": {name: self._sensor(name, job, states, now) for name, job in self._sensors.items()},
+            "rules": {rule.name: _rule(rule) for rule in self.loop.stage.rules},
+            "outputs": {output.name: _output(output) for output in outputs.outputs.values()},
+            "inhibited": dict(outputs.inhibited),
+            "latency_ms": {
+                "frame_to_decision": self.loop.to_decision.percentiles_ms(),
+                "frame_to_pin": self.loop.to_pin.percentiles_ms(),
+            },
+            "log_lines_dropped": self._journal.dropped,
+        }
+
+    def _state(self, states: Mapping[str, Mapping[str, str | int]]) -> str:
+        if self.loop.outputs.inhibited:
+            return "SAFE"
+        return "RUN" if all(one["state"] == "run" for one in states.values()) else "DEGRADED"
+
+    def _camera(self, name: str, job: CameraJob, states: Mapping[str, Report | dict[str, str | int]]) -> Report:
+        return {**states[f"camera.{name}"], "frames": job.frames, "gaps": job.gaps}
+
+    def _model(self, name: str, job: ModelJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
+        source = self.loop.stage.sources[f"model.{name}"]
+        return {
+            **states[f"model.{name}"],
+            "camera": self.settings.model[name].camera,
+            "predictions": job.predictions,
+            "frames_dropped": job.frames_dropped,
+            "resting": job.resting,
+            **_source(source, now),
+            "scores": {label: round(score, 4) for label, score in source.scores.items()},
+        }
+
+    def _sensor(self, name: str, job: SensorJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
+        source = self.loop.stage.sources[f"sensor.{name}"]
+        return {**states[f"sensor.{name}"], "readings": job.readings, **_source(source, now)}
+
+
+def _source(source: Source, now: int) -> Report:
+    return {
+        "value": source.value,
+        "unknown": source.unusable(now) or (source.trouble if source.value is None else ""),
+        "age_ms": None if source.taken_at < 0 else round((now - source.taken_at) / 1e6, 1),
+        "late": source.late,
+    }
+
+
+def _rule(rule: Rule) -> Report:
+    return {"truth": rule.truth, "reasons": [str(one) for one in rule.verdicts]}
+
+
+def _output(output: Output) -> Report:
+    return {
+        "level": level_text(output.level),
+        "active": output.active,
+        "safe": level_text(output.settings.safe),
+        "why": output.why,
+        "changes": output.changes,
+        "claimed_by": sorted(output.claims),
+    }
