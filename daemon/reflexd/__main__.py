@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--dry-run", action="store_true", help="decide and log, but keep every output safe")
     one.add_argument("--frames", type=positive(int), metavar="N", help="stop after N predictions were decided")
     one.add_argument("--seconds", type=positive(float), metavar="N", help="stop after that time")
+    one.add_argument("--socket", type=Path, metavar="PATH", help="where reflexctl finds this daemon, instead of [daemon] socket")
     one.add_argument("--version", action="version", version=f"reflexd {__version__}")
     return one
 
@@ -64,10 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os._exit(status)
 
 
-def listen(loaded: Loaded, journal: Journal) -> Server | None:
+def listen(path: Path, journal: Journal) -> Server | None:
     """Take the control socket. A daemon that nobody can ask still works. Raises: FileExistsError."""
     try:
-        return Server(Path(loaded.settings.daemon.socket))
+        return Server(path)
     except ControlError as error:
         journal.say(Priority.WARNING, f"{error}; reflexctl cannot reach this daemon")
         return None
@@ -80,7 +81,7 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
     try:
         for warning in loaded.warnings:
             journal.say(Priority.WARNING, str(warning))
-        server = listen(loaded, journal)
+        server = listen(args.socket or Path(loaded.settings.daemon.socket), journal)
         daemon = build(loaded.settings, journal, args.dry_run)
         if server is not None:
             server.serve(verbs(daemon.observer))

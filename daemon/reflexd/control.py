@@ -113,13 +113,13 @@ def _somebody_listens(path: Path) -> bool:
         return True
 
 
-def ask(path: Path, verb: str, timeout_s: float = CLIENT_S, **request: object) -> Any:   # noqa: ANN401  what JSON gives
+def ask(path: Path, verb: str, request: Mapping[str, str] | None = None, timeout_s: float = CLIENT_S) -> Any:   # noqa: ANN401
     """Ask a running daemon. Raises: ControlError."""
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as client:
         client.settimeout(timeout_s)
         try:
             client.connect(os.fspath(path))
-            client.sendall(json.dumps({"v": VERSION, "verb": verb, **request}).encode() + b"\n")
+            client.sendall(json.dumps({**(request or {}), "v": VERSION, "verb": verb}).encode() + b"\n")
             answer = json.loads(_read_line(client, 64 << 20, timeout_s))
         except FileNotFoundError:
             raise ControlError(f"{path}: reflexd does not run, or listens elsewhere; see --socket") from None

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from reflexd_models.bundle import find_bundle, open_model
-
 from reflexd.config.settings import ModelSettings, Settings
 from reflexd.health import Monitor
 from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, SensorJob
@@ -26,6 +24,7 @@ from reflexd.workers import Inbox, Job, Reports, Wake, Worker
 from reflexd_drivers import registry
 from reflexd_drivers.base import Actuator, Camera, Frame, Sensor
 from reflexd_models.base import Model
+from reflexd_models.bundle import find_bundle, open_model
 
 PREDICTIONS = 8
 READINGS = 32

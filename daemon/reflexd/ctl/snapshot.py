@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     if args.file.suffix.lower() != ".png":
         print(f"reflexctl: {args.file}: a snapshot is a PNG; name the file something.png", file=sys.stderr)
         return 2
-    answer = ask_or_explain(args, "snapshot", **({"camera": args.camera} if args.camera else {}))
+    answer = ask_or_explain(args, "snapshot", {"camera": args.camera} if args.camera else {})
     if answer is None:
         return 1
     try:

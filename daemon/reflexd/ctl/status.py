@@ -58,5 +58,6 @@ def _says(one: Report) -> str:
     if one["unknown"]:
         return f"unknown: {one['unknown']}"
     scores = ", ".join(f"{label} {score:.2f}" for label, score in one.get("scores", {}).items())
-    said = scores if one["value"] is None else f"{one['value']:g}" if isinstance(one["value"], float) else str(one["value"]).lower()
+    value = f"{one['value']:g}" if isinstance(one["value"], float) else str(one["value"]).lower()
+    said = scores if one["value"] is None else value
     return f"{said or 'no label is watched'}, {one['age_ms']:.0f} ms ago"

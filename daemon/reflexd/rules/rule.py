@@ -90,6 +90,10 @@ class Rule:
         self.truth = None
         return self._release([action for action in self.settings.then if not action.hold_on_fault])
 
+    def end(self) -> list[Command]:
+        """End every claim, because the rule itself goes."""
+        return self._release(list(self.settings.then))
+
     def _release(self, actions: list[Action]) -> list[Command]:
         """Release those that were claimed."""
         held = [action.actuator for action in actions if self._until[action.actuator]]

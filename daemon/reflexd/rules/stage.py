@@ -6,7 +6,9 @@ consume() is a function of the settings and of the items so far, and of nothing 
 
 from __future__ import annotations
 
-from reflexd.config.settings import ScoreCondition, SensorIs, Settings
+from collections.abc import Sequence
+
+from reflexd.config.settings import RuleSettings, ScoreCondition, SensorIs, Settings
 from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Permit, Predicted, Sensed
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
@@ -21,11 +23,12 @@ class Stage:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.sources = _sources(settings)
-        self.rules = [Rule(rule, self.sources) for rule in settings.rule]
+        self.rules: list[Rule] = []
+        self._depend: dict[str, list[Rule]] = {}
+        self.replace_rules(settings.rule)
         self._plausible = {
             name: Plausible(model.plausible) for name, model in settings.model.items() if model.plausible is not None
         }
-        self._depend = {name: [rule for rule in self.rules if name in rule.sources] for name in self.sources}
         self._guards = {by: one for by, one in (("stop", settings.safety.stop), ("arm", settings.safety.arm)) if one}
         self._required = {
             *(f"camera.{name}" for name, one in settings.camera.items() if one.required),
@@ -38,6 +41,14 @@ class Stage:
             Inhibit(by, f"{by}: sensor {guard.sensor} is not known yet") for by, guard in self._guards.items()
         ]
         return guards + [Inhibit(source, f"{source} is required and not there yet") for source in sorted(self._required)]
+
+    def replace_rules(self, rules: Sequence[RuleSettings]) -> list[Command]:
+        """Take other rules over. Those that did not change keep their state, the claims of the others end."""
+        kept = {rule.name: rule for rule in self.rules if rule.settings in rules}
+        ended = [command for rule in self.rules if rule.name not in kept for command in rule.end()]
+        self.rules = [kept.get(rule.name) or Rule(rule, self.sources) for rule in rules]
+        self._depend = {name: [rule for rule in self.rules if name in rule.sources] for name in self.sources}
+        return ended
 
     def gated(self, model: str, now: int) -> bool:
         """Say whether a network has to rest because one of its only_while sensors does not say that it may run."""

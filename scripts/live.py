@@ -1,0 +1,127 @@
+"""Run the daemon for a while with a live line, then say what happened and what to try next."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from reflexd.control import ControlError, ask
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "docs" / "examples" / "meter"
+CONFIGS = {"recording": EXAMPLE / "reflexd.toml", "usb": EXAMPLE / "usb.toml"}
+Report = dict[str, Any]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/try", description="Run reflexd on an example, or on your own file.")
+    parser.add_argument("--seconds", type=float, default=20, metavar="N", help="how long, default 20")
+    parser.add_argument("--camera", choices=list(CONFIGS), default="recording", help="where the frames come from")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="run this configuration instead")
+    args = parser.parse_args()
+    if not 0 < args.seconds < 1e6:
+        parser.error("--seconds has to be above 0")
+    args.config = args.config or CONFIGS[args.camera]
+    return args
+
+
+def line(report: Report, started: float) -> str:
+    frames = sum(one["frames"] for one in report["cameras"].values())
+    values = [f"{one['value']:g}" if one["value"] is not None else "?" for one in report["models"].values()]
+    outputs = ", ".join(f"{name} {one['level']}" for name, one in report["outputs"].items())
+    spans = report["latency_ms"]["frame_to_pin"]
+    latency = f"frame to pin {spans['p50']:.2f} ms" if spans else "no frame yet"
+    actions = sum(one["changes"] for one in report["outputs"].values())
+    return (f"{time.monotonic() - started:5.1f} s  {report['state']:8} {frames} frames, {report['decided']} predictions, "
+            f"reads {' '.join(values)} | {actions} actions | {outputs} | {latency}")
+
+
+def show(text: str, last: bool = False) -> None:
+    """Draw the live line over the one before; without a terminal it is a line of its own."""
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r{text[:width]:{width}}", end="\n" if last else "", flush=True)
+    else:
+        print(text, flush=True)
+
+
+def pass_on_log(log: Any) -> None:
+    """Print what the daemon said since the last look, above the live line."""
+    for said in log.read().splitlines():
+        show(said, last=True)
+
+
+def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, seconds: float) -> Report:
+    """Follow the daemon; the time counts from its first answer, so that a slow start costs nothing of it."""
+    report: Report = {}
+    started = time.monotonic()
+    ends, shown = started + seconds + 30, 0.0
+    while daemon.poll() is None and time.monotonic() < ends:
+        try:
+            fresh = ask(socket, "status")
+        except ControlError:
+            fresh = None
+        if fresh:
+            if not report:
+                started = time.monotonic()
+                ends = started + seconds
+            report = fresh
+        pass_on_log(log)
+        if report and time.monotonic() >= shown + (0.25 if sys.stdout.isatty() else 2.0):
+            shown = time.monotonic()
+            show(line(report, started))
+        time.sleep(0.1)
+    return report
+
+
+def summary(report: Report, config: Path) -> None:
+    frames = sum(one["frames"] for one in report["cameras"].values())
+    print(f"\n{frames} frames, {report['decided']} predictions with {report['runtime']}.")
+    for name, one in report["outputs"].items():
+        activations = (one["changes"] + 1) // 2
+        print(f"  {name}: active {activations} time{'' if activations == 1 else 's'}; {one['why']}")
+    for name, spans in report["latency_ms"].items():
+        if spans:
+            print(f"  {name.replace('_', ' ')}: p50 {spans['p50']:.2f} ms, p99 {spans['p99']:.2f} ms")
+    print(f"""
+Try next:
+  less {_short(config)}    the configuration that just ran
+  .venv/bin/reflexctl check {_short(config)}    after you changed it
+  .venv/bin/reflexctl model try meter docs/examples/meter/*.png    what the network reads in a picture
+  ./scripts/try --camera usb    with a webcam in front of a meter""")
+
+
+def _short(path: Path) -> str:
+    resolved = path.resolve()
+    return str(resolved.relative_to(ROOT)) if resolved.is_relative_to(ROOT) else str(path)
+
+
+def main() -> int:
+    args = arguments()
+    with tempfile.TemporaryDirectory(prefix="reflexd-") as folder:
+        socket, log_path = Path(folder, "control.sock"), Path(folder, "log")
+        command = [sys.executable, "-m", "reflexd", "--config", str(args.config), "--socket", str(socket)]
+        with log_path.open("w") as sink, log_path.open() as log:
+            daemon = subprocess.Popen(command, stderr=sink, stdin=subprocess.DEVNULL)
+            try:
+                report = watch(daemon, socket, log, args.seconds)
+            except KeyboardInterrupt:
+                report = {}
+            if daemon.poll() is None:
+                daemon.send_signal(signal.SIGTERM)
+            status = daemon.wait()
+            pass_on_log(log)
+    if report:
+        summary(report, args.config)
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""A decision stage on a clock of its own: a test tells it a story and reads the commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reflexd.config.settings import Settings
+from reflexd.rules.items import Claim, Command, Down, Predicted, Release, Sensed
+from reflexd.rules.stage import Stage
+from reflexd_drivers.base import Reading
+from reflexd_models.base import Prediction
+
+MS = 1_000_000
+START = 1_000_000_000_000
+
+
+def settings(*rules: dict[str, Any], **more: Any) -> Settings:
+    """A camera at 10 Hz with a network, a button, a thermometer, a lamp and a fan, and these rules."""
+    sensor = {"driver": "scripted", "max_age_ms": 1000}
+    actuator = {"driver": "gpio-output", "safe": "off"}
+    base: dict[str, Any] = {
+        "schema": 1,
+        "camera": {"gate": {"driver": "replay", "rate_hz": 10, "max_age_ms": 500}},
+        "model": {"person": {"bundle": "person", "camera": "gate"}},
+        "sensor": {"button": sensor, "warmth": sensor},
+        "actuator": {"lamp": actuator, "fan": actuator},
+        "rule": [{"name": f"rule {number}", **rule} for number, rule in enumerate(rules)],
+    }
+    return Settings.model_validate({**base, **more})
+
+
+class Story:
+    """Feeds a stage and keeps the time."""
+
+    def __init__(self, *rules: dict[str, Any], **more: Any) -> None:
+        self.stage = Stage(settings(*rules, **more))
+        self.now = START
+        self.rises = 0
+
+    def wait(self, seconds: float) -> Story:
+        self.now += round(seconds * 1e9)
+        return self
+
+    def sees(self, score: float | None = None, age_ms: float = 10, label: str = "person", **prediction: Any) -> list[Command]:
+        """The network gives a score (or a number: value=, spread=) for a frame of that age."""
+        scores = {} if score is None else {label: score}
+        taken_at = self.now - round(age_ms * MS)
+        return self.stage.consume(Predicted("person", Prediction(taken_at, scores, **prediction)), self.now)
+
+    def feels(self, sensor: str, value: Any, age_ms: float = 1, rises: int = 0, falls: int = 0) -> list[Command]:
+        """A sensor gives a reading of that age."""
+        taken_at = self.now - round(age_ms * MS)
+        return self.stage.consume(Sensed(sensor, Reading(value, taken_at, taken_at, rises, falls)), self.now)
+
+    def loses(self, source: str) -> list[Command]:
+        return self.stage.consume(Down(source, "gone"), self.now)
+
+
+def acts(commands: list[Command]) -> bool:
+    return any(isinstance(command, Claim) for command in commands)
+
+
+def lets_go(commands: list[Command]) -> bool:
+    return any(isinstance(command, Release) for command in commands)
+
+
+FOR_5_S = [{"actuator": "lamp", "set": "on", "for_s": 5}]
+FOLLOW = [{"actuator": "lamp", "set": "on", "follow": True}]

@@ -1,0 +1,242 @@
+"""Rules and gate under random items, delays, stale and unknown inputs, stops, reloads and failures.
+
+The machine keeps its own account of what was said and ordered, and compares it with what the relays
+do at every write and after every step. Three defects planted in the gate have to be found by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from reflexd.config.settings import Settings
+from reflexd.outputs import Output, Outputs
+from reflexd.rules.items import Claim, Command, Down, Inhibit, Predicted, Release, Sensed
+from reflexd.rules.stage import Stage
+from reflexd_drivers.base import Reading
+from reflexd_models.base import Prediction
+from tests.daemon.relays import Relay
+from tests.daemon.rules.story import START
+
+S = 1_000_000_000
+MAX_AGE = {"model.person": S // 2, "sensor.button": S, "sensor.stop": 2 * S}
+PERSON = {"model": "person", "label": "person", "at_least": 0.6, "release_below": 0.4}
+RULES: dict[str, dict[str, Any]] = {
+    "follow": {"when": [PERSON], "then": [{"actuator": "up", "set": "on", "follow": True}]},
+    "hold": {"when": [{**PERSON, "hits": 2, "of": 3}, {"sensor": "button", "is": False}],
+             "then": [{"actuator": "down", "set": "on", "for_s": 2}], "priority": 1},
+    "press": {"when": [{"sensor": "button", "edge": "rise"}], "unless": [PERSON],
+              "then": [{"actuator": "lamp", "set": "on", "for_s": 1.5, "hold_on_fault": True}], "cooldown_s": 0.4},
+    "long": {"when": [{"sensor": "button", "is": True}], "then": [{"actuator": "lamp", "set": "on", "for_s": 9},
+                                                                  {"actuator": "fan", "set": "off", "follow": True}]},
+}
+CONFIG: dict[str, Any] = {
+    "schema": 1,
+    "safety": {"stop": {"sensor": "stop", "is": True}},
+    "camera": {"gate": {"driver": "replay", "rate_hz": 10, "max_age_ms": 500}},
+    "model": {"person": {"bundle": "person", "camera": "gate"}},
+    "sensor": {"button": {"driver": "scripted", "max_age_ms": 1000}, "stop": {"driver": "scripted", "max_age_ms": 2000}},
+    "actuator": {
+        "up": {"driver": "gpio-output", "safe": "off", "interlock": "motor", "max_on_s": 3},
+        "down": {"driver": "gpio-output", "safe": "off", "interlock": "motor", "min_off_s": 0.3},
+        "lamp": {"driver": "gpio-output", "safe": "off", "max_on_s": 2},
+        "fan": {"driver": "gpio-output", "safe": "on", "max_on_s": 4},
+    },
+}
+
+
+def configured(names: list[str]) -> Settings:
+    return Settings.model_validate({**CONFIG, "rule": [{"name": name, **RULES[name]} for name in names]})
+
+
+class Watched(Relay):
+    """A relay that lets the machine see each write as it happens."""
+
+    def __init__(self, machine: Machine, name: str, safe: float) -> None:
+        super().__init__(safe)
+        self._machine, self._name = machine, name
+
+    def set(self, level: float) -> None:
+        was_safe = self.level == self.safe_level
+        super().set(level)
+        if was_safe and level != self.safe_level:
+            self._machine.activated_at[self._name] = self._machine.now
+        self._machine.check_interlock()
+
+
+class Machine(RuleBasedStateMachine):
+    gate_class: ClassVar[type[Outputs]] = Outputs
+
+    @initialize()
+    def begin(self) -> None:
+        self.now = START
+        self.settings = configured(list(RULES))
+        self.stage = Stage(self.settings)
+        self.relays = {name: Watched(self, name, one.safe) for name, one in self.settings.actuator.items()}
+        pairs: Mapping[str, Any] = {name: (self.settings.actuator[name], relay) for name, relay in self.relays.items()}
+        self.gate = self.gate_class(pairs, lambda *_: None)
+        self.activated_at: dict[str, int] = {}
+        self.claims: dict[tuple[str, str], int] = {}          # rule and actuator → until
+        self.fresh_until: dict[str, int] = {}                 # source → when its newest good item is too old
+        self.newest: dict[str, int] = {}
+        self.down_at: dict[str, int] = {}
+        self.released_until = 0                               # until when stop is known to be released
+        self.counts = [0, 0]
+        self._carry_out(self.stage.begin())
+
+    def _carry_out(self, commands: list[Command]) -> None:
+        for command in commands:
+            if isinstance(command, Claim):
+                self._check_evidence(command)
+                self.claims[command.rule, command.actuator] = command.until
+            elif isinstance(command, Release):
+                self.claims.pop((command.rule, command.actuator), None)
+            elif isinstance(command, Inhibit):
+                self.claims.clear()
+        self.gate.apply(commands, self.now)
+
+    def _check_evidence(self, claim: Claim) -> None:
+        """No action on stale or unknown input."""
+        settings_of = next(one for one in self.settings.rule if one.name == claim.rule)
+        for condition in (*settings_of.when, *settings_of.unless):
+            sensor = getattr(condition, "sensor", None)
+            source = f"sensor.{sensor}" if sensor else f"model.{condition.model}"
+            assert self.fresh_until.get(source, 0) >= self.now, f"{claim.rule} acted although {source} is unknown"
+        assert all(reason.truth is not None for reason in claim.reasons)
+
+    def check_interlock(self) -> None:
+        """Never two of a pair at once, not even between two writes."""
+        assert [self.relays[name].level for name in ("up", "down")] != [1.0, 1.0], "both of an interlocked pair are active"
+
+    def _notes(self, source: str, taken_at: int) -> None:
+        """Keep our own account of what is known of a source."""
+        good = self.now - taken_at <= MAX_AGE[source] and taken_at > self.down_at.get(source, -1)
+        if good and taken_at >= self.newest.get(source, -1):
+            self.newest[source] = taken_at
+            self.fresh_until[source] = taken_at + MAX_AGE[source]
+
+    @rule(seconds=st.sampled_from([0.001, 0.05, 0.1, 0.3, 0.49, 0.5, 0.9, 1.1, 2.5]))
+    def time_passes(self, seconds: float) -> None:
+        target = self.now + round(seconds * S)
+        while self.gate.due is not None and self.gate.due <= target:
+            self.now = max(self.now, self.gate.due)
+            self.gate.settle(self.now)
+            self.outputs_are_bounded()
+        self.now = target
+
+    @rule(score=st.sampled_from([0.0, 0.3, 0.45, 0.59, 0.6, 0.9]), age=st.sampled_from([0.0, 0.01, 0.2, 0.51, 3.0]))
+    def network_says(self, score: float, age: float) -> None:
+        taken_at = self.now - round(age * S)
+        self._notes("model.person", taken_at)
+        self._carry_out(self.stage.consume(Predicted("person", Prediction(taken_at, {"person": score})), self.now))
+
+    @rule(scores=st.integers(1, 8))
+    def somebody_stays(self, scores: int) -> None:
+        for _ in range(scores):
+            self.time_passes(0.1)
+            self.network_says(0.9, 0.01)
+
+    @rule(value=st.booleans(), age=st.sampled_from([0.0, 0.4, 1.2]), presses=st.integers(0, 2))
+    def button_says(self, value: bool, age: float, presses: int) -> None:
+        taken_at = self.now - round(age * S)
+        self._notes("sensor.button", taken_at)
+        self.counts[0] += presses
+        reading = Reading(value, taken_at, taken_at, self.counts[0], self.counts[0])
+        self._carry_out(self.stage.consume(Sensed("button", reading), self.now))
+
+    @rule(times=st.integers(1, 12), value=st.booleans(), score=st.sampled_from([0.1, 0.9]))
+    def nothing_happens_for_a_while(self, times: int, value: bool, score: float) -> None:
+        for _ in range(times):
+            self.time_passes(0.3)
+            self.stop_says(False, 0.0)
+            self.button_says(value, 0.0, 0)
+            self.network_says(score, 0.01)
+
+    @rule(pressed=st.sampled_from([False, False, False, True]), age=st.sampled_from([0.0, 0.0, 0.5, 2.5]))
+    def stop_says(self, pressed: bool, age: float) -> None:
+        taken_at = self.now - round(age * S)
+        before = self.newest.get("sensor.stop", -1)
+        self._notes("sensor.stop", taken_at)
+        if self.newest.get("sensor.stop", -1) == taken_at and (taken_at > before or age == 0.0):
+            self.released_until = 0 if pressed else taken_at + MAX_AGE["sensor.stop"]
+        self._carry_out(self.stage.consume(Sensed("stop", Reading(pressed, taken_at, taken_at)), self.now))
+
+    @rule(source=st.sampled_from(["camera.gate", "model.person", "sensor.button", "sensor.stop"]))
+    def source_fails(self, source: str) -> None:
+        for name in ("model.person", source) if source == "camera.gate" else (source,):
+            self.fresh_until[name], self.down_at[name], self.newest[name] = 0, self.now, -1
+        if source == "sensor.stop":
+            self.released_until = 0
+        self._carry_out(self.stage.consume(Down(source, "it was unplugged"), self.now))
+
+    @rule(names=st.lists(st.sampled_from(list(RULES)), unique=True))
+    def reload(self, names: list[str]) -> None:
+        self.settings = configured(names)
+        self._carry_out(self.stage.replace_rules(self.settings.rule))
+
+    @rule(name=st.sampled_from(["up", "down"]), settled=st.booleans())
+    def worker_is_slow(self, name: str, settled: bool) -> None:
+        self.relays[name].settled = settled
+        self.gate.settle(self.now)
+
+    @rule()
+    def stop_and_begin_anew(self) -> None:
+        self.gate.make_safe("SIGTERM", self.now)
+        assert all(relay.level == relay.safe_level for relay in self.relays.values())
+        self.begin()
+
+    @invariant()
+    def outputs_are_bounded(self) -> None:
+        if not hasattr(self, "gate"):
+            return
+        for name, relay in self.relays.items():
+            if relay.level == relay.safe_level:
+                continue
+            lives = [until for (_, actuator), until in self.claims.items() if actuator == name and until > self.now]
+            assert lives, f"{name} is active past its lease"
+            assert self.released_until > self.now, f"{name} is active although stop is not known to be released"
+            bound = self.settings.actuator[name].max_on_s
+            active_for = self.now - self.activated_at[name]
+            assert bound is None or active_for < bound * S, f"{name} is active past max_on"
+
+
+def run(gate: type[Outputs], examples: int) -> None:
+    """Run the machine on a gate."""
+    machine = type("MachineUnderTest", (Machine,), {"gate_class": gate})
+    run_state_machine_as_test(machine, settings=settings(
+        max_examples=examples, stateful_step_count=60, deadline=None, derandomize=True, database=None,
+        phases=(Phase.generate,), suppress_health_check=list(HealthCheck), print_blob=False))
+
+
+def test_the_gate_keeps_its_bounds() -> None:
+    run(Outputs, 250)
+
+
+class ClaimsNeverLapse(Outputs):
+    def _lapse_claims(self, output: Output, now: int) -> None:
+        """Defect."""
+
+
+class MaxOnIsIgnored(Outputs):
+    def _overrun(self, output: Output, now: int) -> bool:
+        return False
+
+
+class InterlockIsIgnored(Outputs):
+    def _interlock(self, group: list[Output], wanted: dict[str, float]) -> None:
+        """Defect."""
+
+
+@pytest.mark.parametrize(("gate", "found"), [
+    (ClaimsNeverLapse, "past its lease"),
+    (MaxOnIsIgnored, "past max_on"),
+    (InterlockIsIgnored, "interlocked pair"),
+])
+def test_a_defect_planted_in_the_gate_is_found(gate: type[Outputs], found: str) -> None:
+    with pytest.raises(AssertionError, match=found):
+        run(gate, 250)

@@ -1,0 +1,186 @@
+"""The gate: claims, lease, max_on, min_off, interlock, dry run, safe level, and failed writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reflexd.outputs import Outputs
+from reflexd.rules.items import Claim, Inhibit, Permit, Release
+from tests.daemon.relays import Relay, settings
+
+S = 1_000_000_000
+START = 50 * S
+
+
+class Bench:
+    """A gate with relays, on a clock of its own."""
+
+    def __init__(self, dry_run: bool = False, **actuators: dict[str, Any]) -> None:
+        given = {name: settings(**more) for name, more in (actuators or {"lamp": {}}).items()}
+        self.relays = {name: Relay(one.safe) for name, one in given.items()}
+        self.told: list[str] = []
+        self.gate = Outputs({name: (one, self.relays[name]) for name, one in given.items()},
+                            lambda _output, text, _grave: self.told.append(text), dry_run)
+        self.now = START
+
+    def at(self, seconds: float) -> Bench:
+        """Go on to a moment after the start; what is due by then happens when it is due."""
+        target = START + round(seconds * S)
+        while self.gate.due is not None and self.gate.due <= target:
+            self.now = self.gate.due
+            self.gate.settle(self.now)
+        self.now = target
+        self.gate.settle(self.now)
+        return self
+
+    def claim(self, actuator: str = "lamp", level: float = 1.0, for_s: float = 1, rule: str = "r", priority: int = 0) -> Bench:
+        self.gate.apply([Claim(rule, actuator, level, priority, self.now + round(for_s * S), ())], self.now)
+        return self
+
+    def release(self, actuator: str = "lamp", rule: str = "r") -> Bench:
+        self.gate.apply([Release(rule, actuator)], self.now)
+        return self
+
+    def levels(self) -> list[float]:
+        return [relay.level for relay in self.relays.values()]
+
+
+def test_an_output_is_active_while_a_claim_lives() -> None:
+    bench = Bench().claim(for_s=2)
+    assert bench.levels() == [1.0]
+    assert bench.at(1.99).levels() == [1.0]
+    assert bench.at(2).levels() == [0.0]
+
+
+def test_a_renewed_claim_lives_on_without_another_write() -> None:
+    bench = Bench().claim(for_s=1)
+    bench.at(0.9).claim(for_s=1)
+    assert bench.at(1.8).relays["lamp"].written == [1.0]
+
+
+def test_a_released_claim_ends_at_once() -> None:
+    assert Bench().claim().release().levels() == [0.0]
+
+
+def test_two_claims_end_when_the_last_does() -> None:
+    bench = Bench().claim(rule="a", for_s=1).claim(rule="b", for_s=2)
+    assert bench.at(1.5).levels() == [1.0]
+    assert bench.at(2.5).levels() == [0.0]
+
+
+def test_the_higher_priority_wins() -> None:
+    bench = Bench().claim(rule="a", level=1.0).claim(rule="b", level=0.4, priority=5)
+    assert bench.levels() == [0.4]
+    assert bench.release(rule="b").levels() == [1.0]
+
+
+def test_safe_may_be_on() -> None:
+    bench = Bench(fan={"safe": "on"}).claim("fan", level=0.0, for_s=1)
+    assert bench.levels() == [0.0]
+    assert bench.at(1).levels() == [1.0]
+
+
+def test_no_output_is_active_past_max_on_however_often_it_is_claimed() -> None:
+    bench = Bench(lamp={"max_on_s": 3})
+    for tenth in range(60):
+        bench.at(tenth / 10).claim(for_s=0.5)
+        assert bench.levels() == [1.0 if tenth < 30 else 0.0]
+
+
+def test_after_max_on_an_output_rests_until_every_claim_has_ended() -> None:
+    bench = Bench(lamp={"max_on_s": 1}).claim(for_s=5)
+    assert bench.at(2).claim(rule="other", for_s=1).levels() == [0.0]
+    assert bench.at(5.5).claim(for_s=0.5).levels() == [1.0]
+
+
+def test_min_off_keeps_an_output_at_rest() -> None:
+    bench = Bench(lamp={"min_off_s": 2}).claim(for_s=1)
+    bench.at(1.5).claim(for_s=10)
+    assert bench.levels() == [0.0]
+    assert bench.at(2.9).levels() == [0.0]
+    assert bench.at(3.0).levels() == [1.0]
+
+
+PAIR = {"up": {"interlock": "motor"}, "down": {"interlock": "motor"}}
+
+
+def test_of_an_interlocked_pair_one_is_active() -> None:
+    bench = Bench(**PAIR).claim("up", rule="a", for_s=1).claim("down", rule="b", for_s=3)
+    assert bench.levels() == [1.0, 0.0], "the one that is active stays"
+    assert bench.at(1).levels() == [0.0, 1.0]
+
+
+def test_priority_moves_an_interlock_letting_go_before_it_activates() -> None:
+    bench = Bench(**PAIR)
+    order: list[str] = []
+    for name, relay in bench.relays.items():
+        relay.set = lambda level, name=name, relay=relay: order.append(f"{name} {level}") or setattr(relay, "level", level)  # type: ignore[method-assign]
+    bench.claim("up", rule="a").claim("down", rule="b", priority=1)
+    assert order == ["up 1.0", "up 0.0", "down 1.0"]
+
+
+def test_an_interlocked_partner_waits_until_the_other_is_known_to_be_safe() -> None:
+    bench = Bench(**PAIR).claim("up", rule="a")
+    bench.relays["up"].settled = False
+    bench.release("up", rule="a").claim("down", rule="b")
+    assert bench.levels() == [0.0, 0.0]
+    bench.relays["up"].settled = True
+    bench.gate.settle(bench.now)
+    assert bench.levels() == [0.0, 1.0]
+
+
+def test_an_inhibition_makes_everything_safe_and_ends_every_claim() -> None:
+    bench = Bench().claim(for_s=60)
+    bench.gate.apply([Inhibit("stop", "stop was pressed")], bench.now)
+    assert bench.levels() == [0.0]
+    bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
+    assert bench.levels() == [0.0], "the old claim does not come back"
+    assert bench.claim().levels() == [1.0]
+
+
+def test_a_permit_that_is_not_confirmed_lapses() -> None:
+    bench = Bench()
+    bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
+    bench.claim(for_s=60)
+    assert bench.at(0.9).levels() == [1.0]
+    assert bench.at(1).levels() == [0.0]
+    assert "stop has not been confirmed in time" in bench.gate.inhibited["stop"]
+
+
+def test_a_failed_write_makes_every_output_safe_for_good() -> None:
+    bench = Bench(lamp={}, fan={}).claim("lamp", for_s=60)
+    bench.relays["fan"].broken = True
+    bench.claim("fan", for_s=60)
+    assert bench.levels() == [0.0, 0.0]
+    assert bench.at(5).claim("lamp").levels() == [0.0, 0.0]
+    assert "actuator fan did not take its level: the relay does not answer" in bench.gate.inhibited["latched"]
+
+
+def test_an_actuator_that_failed_is_tried_again_until_it_is_safe() -> None:
+    bench = Bench().claim(for_s=1)
+    bench.relays["lamp"].broken = True
+    assert bench.at(1.2).levels() == [1.0], "it does not answer"
+    bench.relays["lamp"].broken = False
+    assert bench.at(1.6).levels() == [0.0]
+
+
+def test_a_dry_run_decides_and_tells_but_drives_nothing() -> None:
+    bench = Bench(dry_run=True).claim()
+    assert bench.levels() == [0.0]
+    assert bench.gate.outputs["lamp"].active
+    assert bench.told[-1].endswith("(dry run: not driven)")
+
+
+def test_leaving_makes_everything_safe_even_past_one_that_fails() -> None:
+    bench = Bench(lamp={}, fan={}).claim("lamp").claim("fan")
+    bench.relays["lamp"].broken = True
+    bench.gate.make_safe("SIGTERM", bench.now)
+    assert bench.levels() == [1.0, 0.0]
+    assert any("lamp may not be safe" in text for text in bench.told)
+
+
+def test_every_output_says_why_it_is_where_it_is() -> None:
+    bench = Bench(lamp={"max_on_s": 1})
+    assert bench.gate.outputs["lamp"].why == "safe: no rule claims it"
+    assert 'on: rule "r"' in bench.claim(for_s=9).gate.outputs["lamp"].why
+    assert bench.at(2).gate.outputs["lamp"].why == "off, safe: it was active for max_on_s = 1"
