@@ -1,0 +1,83 @@
+"""The shape of model.toml: every key of a bundle's description, and what it means.
+
+A name of a file is only a name: nothing leads out of the bundle's folder.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from reflexd_models import files
+from reflexd_models.base import ModelError
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]      # no way out of the folder
+Label = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Input(_Part):
+    """[input]: how the network wants its pictures."""
+
+    layout: Literal["rgb", "bgr", "grey"] | None = Field(default=None, description="order of channels; by their number if absent")
+    width: int | None = Field(default=None, ge=1, le=8192, description="in pixels; must be the network's own")
+    height: int | None = Field(default=None, ge=1, le=8192, description="in pixels; must be the network's own")
+    mean: float | None = Field(default=None, description="real input = (pixel - mean) / std")
+    std: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Input:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std go together")
+        return self
+
+
+class Golden(_Part):
+    """[golden]: an input with the output that belongs to it."""
+
+    file: FileName = Field(description=".npz with `given` (n, *input) and `told` (n, *output), as raw as the tensors")
+    tolerance: float = Field(default=0, ge=0, description="largest difference of an output, in raw steps")
+
+
+class About(_Part):
+    """model.toml: what a bundle says of its network."""
+
+    schema_: Literal[1] = Field(alias="schema", description="version of this format")
+    name: str = Field(min_length=1, max_length=64)
+    file: FileName
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    task: str
+    labels: tuple[Label, ...] = Field(default=(), max_length=100_000)
+    threshold: float = Field(default=0.0, ge=0, le=1, description="scores below it are not trusted")
+    input: Input = Input()
+    golden: Golden | None = None
+    card: FileName | None = None
+    held_out: tuple[str, ...] = Field(default=(), description="groups of the data set that training never saw")
+
+
+def read(path: Path) -> About:
+    """Read a model.toml.
+
+    Raises: ModelError.
+    """
+    text = files.text(path, files.MIB, "the bundle's description")
+    try:
+        return About.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, RecursionError) as problem:
+        raise ModelError(f"{path}: is not TOML: {files.reason(problem)}; correct it") from None
+    except ValidationError as problem:
+        raise ModelError(f"{path}: {_first(problem)}") from None
+
+
+def _first(problem: ValidationError) -> str:
+    error = problem.errors()[0]
+    where = ".".join(str(part) for part in error["loc"]) or "file"
+    more = f" (and {problem.error_count() - 1} more)" if problem.error_count() > 1 else ""
+    found = "" if error["type"] in ("missing", "extra_forbidden") else f", found {files.reason(ValueError(repr(error['input'])))}"
+    return f"{where}: {files.reason(ValueError(error['msg']))}{found}; correct it{more}"

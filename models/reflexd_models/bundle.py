@@ -1,0 +1,147 @@
+"""A bundle: a folder with model.toml beside a .tflite, which says how the network is to be read and proves that it is whole.
+
+find_bundle() reads model.toml only, so that a configuration is checked quickly. load() reads the network's
+bytes once; those bytes are hashed, tried, loaded and checked against the golden case, so nothing can
+change in between. What has no hash and no golden case is first tried in a child process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from reflexd_models import about, files, metadata, tasks
+from reflexd_models.about import Golden, Input
+from reflexd_models.base import Model, ModelError, Options
+from reflexd_models.runtime import Network
+from reflexd_models.trial import try_out
+
+PLAIN = Input()
+LARGEST = 256 * files.MIB
+ABOUT = "model.toml"
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A network that was found, not yet read; `sha256` is None for a bare .tflite file."""
+
+    name: str
+    path: Path
+    task: str
+    labels: tuple[str, ...]
+    threshold: float = 0.0
+    input: Input = PLAIN
+    sha256: str | None = None
+    golden: Golden | None = None
+    held_out: tuple[str, ...] = ()
+
+
+def find_bundle(name_or_path: str, state_dir: Path | None = None) -> Bundle:
+    """Find a bundle by path, or by name in the state directory's bundles and then in the shipped zoo.
+
+    A path to a .tflite file stands for a network to classify with, with the labels inside it.
+    Raises: ModelError.
+    """
+    if name_or_path.endswith(".tflite"):
+        return of_file(Path(name_or_path))
+    if "/" in name_or_path or name_or_path in ("", ".", ".."):
+        return of_folder(Path(name_or_path))
+    places = [state_dir / "bundles" / name_or_path] if state_dir else []
+    places.append(zoo() / name_or_path)
+    for place in places:
+        if _is_there(place / ABOUT):
+            return of_folder(place)
+    raise ModelError(f'bundle "{name_or_path}": there is none of that name, looked in {", ".join(map(str, places))}; '
+                     f"shipped are {', '.join(shipped())}; a path has a slash in it")
+
+
+def zoo() -> Path:
+    """Give the folder of the shipped bundles."""
+    return Path(str(resources.files("reflexd_models.zoo")))
+
+
+def shipped() -> list[str]:
+    """List the names of the shipped bundles."""
+    return sorted(path.parent.name for path in zoo().glob(f"*/{ABOUT}"))
+
+
+def of_folder(folder: Path) -> Bundle:
+    """Read a bundle's model.toml.
+
+    Raises: ModelError.
+    """
+    path = folder / ABOUT
+    said = about.read(path)
+    if said.task not in tasks.modules():
+        raise ModelError(f'{path}: task: there is none called "{said.task}"; there are {", ".join(tasks.names())}')
+    return Bundle(said.name, folder / said.file, said.task, said.labels, said.threshold, said.input,
+                  said.sha256, said.golden, said.held_out)
+
+
+def of_file(path: Path, labels: tuple[str, ...] | None = None) -> Bundle:
+    """Take a bare .tflite file, with the labels given or those inside it.
+
+    Raises: ModelError.
+    """
+    content = files.read(path, LARGEST, "the network")
+    if content[4:8] != b"TFL3":
+        raise ModelError(f"{path}: is not a TensorFlow Lite file: no TFL3 mark in it; give a .tflite file")
+    inside = metadata.read(content, str(path))
+    return Bundle(path.stem, path, "classify", labels if labels is not None else inside.labels or (),
+                  input=Input(mean=inside.mean, std=inside.std))
+
+
+def load(bundle: Bundle) -> Network:
+    """Read a bundle's network, verified: by hash and golden case, or by a trial in a child process.
+
+    Raises: ModelError.
+    """
+    content = files.read(bundle.path, LARGEST, "the network")
+    where = str(bundle.path)
+    if bundle.sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != bundle.sha256:
+        raise ModelError(f"{where}: sha256 should be {bundle.sha256[:12]}…, found {found[:12]}…; the file was changed or cut, "
+                         "install the bundle again")
+    if bundle.sha256 is None or bundle.golden is None:
+        try_out(content, where)
+    network = Network(content, where)
+    if bundle.golden is not None:
+        _check_golden(network, bundle.path.with_name(bundle.golden.file), bundle.golden.tolerance)
+    return network
+
+
+def open_model(bundle: Bundle, options: Options, watch: AbstractSet[str] | None = None) -> Model:
+    """Load a bundle and make its model; `watch` names the labels whose scores are wanted, None all of them.
+
+    Raises: ModelError.
+    """
+    return tasks.load(bundle.task).build(bundle, load(bundle), options, watch)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _check_golden(network: Network, path: Path, tolerance: float) -> None:
+    """Refuse a network that does not answer as it did where it was made."""
+    case = files.npz(path, 16 * files.MIB, "the golden case")
+    given, told = case.get("given"), case.get("told")
+    takes, gives = network.inputs[0], network.outputs[0]
+    fits = (len(network.inputs) == 1 and given is not None and told is not None and len(given) == len(told) > 0
+            and given.shape[1:] in (takes.shape, takes.shape[1:]) and told.shape[1:] in (gives.shape, gives.shape[1:])
+            and given.dtype == takes.dtype and told.dtype == gives.dtype)
+    if not fits or given is None or told is None:
+        raise ModelError(f"{path}: the golden case does not fit the network, which takes {list(takes.shape)} {takes.dtype} "
+                         f"and gives {list(gives.shape)} {gives.dtype}; make it anew")
+    for one, wanted in zip(given, told, strict=True):
+        (raw,) = network.run(lambda tensor, one=one: np.copyto(tensor, one.reshape(tensor.shape)))[:1]   # type: ignore[misc]
+        off = float(np.abs(raw.astype(np.float64).ravel() - wanted.astype(np.float64).ravel()).max())
+        if not off <= tolerance:
+            raise ModelError(f"{path}: the network answers otherwise than where it was made: off by {off:g} steps, allowed are "
+                             f"{tolerance:g}; do not use it on this machine")

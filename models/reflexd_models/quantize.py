@@ -1,0 +1,75 @@
+"""Real numbers ↔ the numbers that a quantized network takes and gives.
+
+Pixels of 0 to 255 go into a quantized network as they are: into uint8 unchanged, into int8 less 128,
+since its range was calibrated on pictures. Only a bundle that states mean and std gets another table.
+A float network gets (pixel - mean) / std, and nothing is assumed: the two must be stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reflexd_models.base import Tensor
+from reflexd_models.runtime import TensorInfo
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Write: TypeAlias = Callable[[Pixels, Tensor], None]
+Normal: TypeAlias = tuple[float, float]        # mean and std, in pixels
+
+KINDS = ("uint8", "int8", "float32")
+
+
+def writer(info: TensorInfo, normal: Normal | None) -> Write:
+    """Give the quickest way to write pixels (height, width, channels) into a tensor of the same shape.
+
+    Raises: ValueError when the tensor's kind or its normalisation is not known.
+    """
+    kind = info.dtype.name
+    if kind not in KINDS:
+        raise ValueError(f"takes {kind}, and pictures can be given as {', '.join(KINDS)}")
+    if normal is None:
+        if kind == "float32":
+            raise ValueError("takes floats and does not say how pixels become floats")
+        return _plain if kind == "uint8" else _signed
+    return _by_table(table(info, normal))
+
+
+def table(info: TensorInfo, normal: Normal) -> Tensor:
+    """Compute what each of the 256 values of a pixel becomes in that tensor."""
+    mean, std = normal
+    wanted = (np.arange(256) - mean) / std
+    if info.dtype.name == "float32":
+        return wanted.astype(np.float32)
+    bounds = np.iinfo(info.dtype)
+    raw: Tensor = np.clip(np.rint(wanted / (info.scale or 1.0)) + info.zero_point, bounds.min, bounds.max)
+    return raw.astype(info.dtype)
+
+
+def real(raw: float, info: TensorInfo) -> float:
+    """Give the real number behind one raw output, as a plain float."""
+    return (float(raw) - info.zero_point) * info.scale if info.scale else float(raw)
+
+
+def reals(raw: Tensor, info: TensorInfo) -> list[float]:
+    """Give the real numbers behind raw outputs, flat, as plain floats."""
+    values = raw.ravel().astype(np.float64)
+    found: list[float] = ((values - info.zero_point) * info.scale if info.scale else values).tolist()
+    return found
+
+
+def _plain(pixels: Pixels, tensor: Tensor) -> None:
+    np.copyto(tensor, pixels)
+
+
+def _signed(pixels: Pixels, tensor: Tensor) -> None:
+    np.bitwise_xor(pixels, 0x80, out=tensor.view(np.uint8))       # x - 128 in two's complement, without leaving bytes
+
+
+def _by_table(values: NDArray[Any]) -> Write:
+    def write(pixels: Pixels, tensor: Tensor) -> None:
+        np.take(values, pixels, out=tensor, mode="clip")          # "raise" would buffer the output
+    return write
