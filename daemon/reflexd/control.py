@@ -57,7 +57,7 @@ class Server:
         try:
             result = self._do(_read_line(client, MAX_REQUEST, CLIENT_S))
             answer: dict[str, object] = {"v": VERSION, "ok": True, "result": result}
-        except (ValueError, LookupError, OSError) as error:
+        except (ValueError, LookupError, OSError, RecursionError) as error:   # what a client can cause
             answer = {"v": VERSION, "ok": False, "error": str(error.args[0] if error.args else error)}
         client.settimeout(CLIENT_S)
         client.sendall(json.dumps(answer).encode() + b"\n")

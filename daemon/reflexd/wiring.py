@@ -97,8 +97,7 @@ class Wiring:
 
 def open_network(model: ModelSettings, settings: Settings, watch: frozenset[str]) -> Model:
     """Load a bundle as the configuration names it. Raises: ModelError."""
-    bundle = find_bundle(model.bundle, Path(settings.daemon.state_dir))
-    return open_model(bundle, model.options, watch)
+    return open_model(find_bundle(model.bundle, Path(settings.daemon.state_dir)), model.options, watch)
 
 
 def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with: Open = open_network) -> Daemon:

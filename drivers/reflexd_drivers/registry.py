@@ -1,13 +1,12 @@
 """Driver name → module, imported on use. To add a driver is to add its file and one line here.
 
 Drivers of third parties are found by entry points of the same shape: group `reflexd.cameras`,
-`reflexd.sensors` or `reflexd.actuators`, name = module.
+`reflexd.sensors` or `reflexd.actuators`, name = module (or module:object with the same two names).
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, TypeAlias, cast
 
 from reflexd_drivers.base import DriverModule
@@ -49,4 +48,4 @@ def load(kind: Kind, name: str) -> DriverModule:
     found = modules(kind)
     if name not in found:
         raise LookupError(f'no {kind} driver is called "{name}"; there are {", ".join(found)}')
-    return cast("DriverModule", import_module(found[name]))
+    return cast("DriverModule", EntryPoint(name, found[name], kind).load())

@@ -1,0 +1,98 @@
+"""The control socket: what it answers, and what a bad client can not do to it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reflexd.control import MAX_REQUEST, ControlError, Server, ask
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Path]:
+    server = Server(tmp_path / "control.sock")
+    server.serve({"status": lambda _request: {"pid": 1}, "echo": lambda request: request.get("text")})
+    yield tmp_path / "control.sock"
+    server.close()
+
+
+def raw(path: Path, data: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        client.connect(str(path))
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        got = b""
+        while piece := client.recv(65536):
+            got += piece
+        return got
+
+
+def test_a_verb_is_answered(served: Path) -> None:
+    assert ask(served, "status") == {"pid": 1}
+    assert ask(served, "echo", {"text": "grüße"}) == "grüße"
+
+
+def test_an_unknown_verb_names_those_that_exist(served: Path) -> None:
+    with pytest.raises(ControlError, match=r"no verb is called 'stauts'; there are echo, status"):
+        ask(served, "stauts")
+
+
+@pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"[1]\n", b'{"v": 2, "verb": "status"}\n', b"\xff\xfe\n", b'{"v": 1}\n',
+                                  b"x" * (MAX_REQUEST + 10) + b"\n", b'{"v": 1, "verb": ["status"]}\n', b"[" * 4000 + b"\n"])
+def test_a_malformed_request_gets_one_error_and_the_next_client_its_answer(served: Path, line: bytes) -> None:
+    answer = json.loads(raw(served, line))
+    assert answer["ok"] is False
+    assert answer["error"]
+    assert ask(served, "status") == {"pid": 1}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=300))
+def test_no_bytes_stop_the_server(served: Path, data: bytes) -> None:
+    raw(served, data)
+    assert ask(served, "status") == {"pid": 1}
+
+
+def test_a_slow_client_holds_the_others_up_for_a_bounded_time(served: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(served))
+        slow.sendall(b'{"v": 1,')
+        began = time.monotonic()
+        assert ask(served, "status", timeout_s=5) == {"pid": 1}
+        assert time.monotonic() - began < 4
+
+
+def test_a_second_daemon_is_refused(served: Path) -> None:
+    with pytest.raises(FileExistsError, match="another reflexd is running"):
+        Server(served)
+    assert ask(served, "status") == {"pid": 1}
+
+
+def test_what_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    server = Server(path)
+    server.serve({"status": lambda _request: 2})
+    assert ask(path, "status") == 2
+    server.close()
+    assert not path.exists()
+
+
+def test_without_a_daemon_there_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(ControlError, match="reflexd does not run, or listens elsewhere; see --socket"):
+        ask(tmp_path / "none.sock", "status")
+
+
+def test_an_address_that_cannot_be_had_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ControlError, match="cannot listen there"):
+        Server(tmp_path / "file" / "control.sock")

@@ -1,0 +1,202 @@
+"""Faults of devices and networks in the whole daemon: what depends on them goes safe, the rest works on."""
+
+from __future__ import annotations
+
+import os
+import pty
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.daemon.devices import Device
+
+CONFIG: dict[str, Any] = {
+    "camera": {"gate": {"driver": "bad-camera", "key": "camera", "rate_hz": 50, "max_age_ms": 500}},
+    "model": {"person": {"bundle": "x", "camera": "gate"}},
+    "sensor": {"button": {"driver": "bad-sensor", "key": "sensor", "max_age_ms": 300}},
+    "actuator": {
+        "lamp": {"driver": "bad-actuator", "key": "lamp", "safe": "off"},
+        "fan": {"driver": "bad-actuator", "key": "fan", "safe": "off"},
+    },
+    "rule": [
+        {"name": "see", "when": [{"model": "person", "label": "person", "at_least": 0.5}],
+         "then": [{"actuator": "lamp", "set": "on", "for_s": 60}]},
+        {"name": "press", "when": [{"sensor": "button", "is": True}], "then": [{"actuator": "fan", "set": "on", "follow": True}]},
+    ],
+}
+Start = Callable[[dict[str, Any]], Any]
+Devices = dict[str, Device]
+
+
+def within(seconds: float, true: Callable[[], bool]) -> float:
+    """Wait until something is true; the time it took, or a failure."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < seconds, f"not within {seconds} s"
+        time.sleep(0.002)
+    return time.monotonic() - began
+
+
+def both_on(devices: Devices) -> bool:
+    return devices["lamp"].level == 1.0 and devices["fan"].level == 1.0
+
+
+@pytest.fixture
+def acting(start: Start, devices: Devices) -> Any:
+    """A daemon whose two outputs are active, one by the camera and one by the button."""
+    devices["model"].value, devices["sensor"].value = 0.9, True
+    daemon = start(CONFIG)
+    within(5, lambda: both_on(devices))
+    return daemon
+
+
+def fan_works_on(devices: Devices) -> None:
+    """The button's own arc answers at once."""
+    devices["sensor"].value = False
+    within(0.5, lambda: devices["fan"].level == 0.0)
+    devices["sensor"].value = True
+    within(0.5, lambda: devices["fan"].level == 1.0)
+
+
+def test_f03_a_camera_whose_read_never_returns(acting: Any, devices: Devices) -> None:
+    devices["camera"].hangs = threading.Event()
+    within(0.5, lambda: devices["lamp"].level == 0.0)     # 200 ms are allowed to notice, the rest is this machine's noise
+    fan_works_on(devices)
+    assert "a call does not return" in acting.status()["cameras"]["gate"]["why"]
+    assert acting.wait(5) == 70, "a thread cannot be ended: the process leaves, and the service manager starts it anew"
+    assert devices["fan"].level == 0.0
+    assert "camera.gate: a call has not returned for" in acting.log()
+
+
+def test_a_camera_that_falls_silent_and_speaks_again(acting: Any, devices: Devices) -> None:
+    devices["camera"].silent = True
+    within(0.6, lambda: devices["lamp"].level == 0.0)
+    fan_works_on(devices)
+    assert acting.status()["cameras"]["gate"]["state"] == "degraded"
+    devices["camera"].silent = False
+    within(1, lambda: devices["lamp"].level == 1.0)
+
+
+def test_f01_a_camera_unplugged_and_back(acting: Any, devices: Devices) -> None:
+    devices["camera"].broken = True
+    within(0.5, lambda: devices["lamp"].level == 0.0)
+    fan_works_on(devices)
+    within(1, lambda: devices["camera"].opened >= 2)
+    devices["camera"].broken = False
+    within(5, lambda: devices["lamp"].level == 1.0)
+    assert devices["camera"].closed >= 1
+    acting.stop()
+    log = acting.log()
+    assert log.count("camera.gate: degraded: /dev/fake: cannot read") == 1, "once in ..."
+    assert log.count("camera.gate: run") == 2, "... and once out"
+
+
+def test_a_sensor_unplugged_and_back(acting: Any, devices: Devices) -> None:
+    devices["sensor"].broken = True
+    within(0.5, lambda: devices["fan"].level == 0.0)
+    assert devices["lamp"].level == 1.0
+    devices["sensor"].broken = False
+    within(5, lambda: devices["fan"].level == 1.0)
+
+
+def test_a_network_that_fails_is_loaded_again(acting: Any, devices: Devices) -> None:
+    devices["model"].broken = True
+    within(0.5, lambda: devices["lamp"].level == 0.0)
+    fan_works_on(devices)
+    assert "the output is not a number" in acting.status()["models"]["person"]["why"]
+    devices["model"].broken = False
+    within(5, lambda: devices["lamp"].level == 1.0)
+    assert devices["model"].opened >= 2
+
+
+@pytest.mark.parametrize("broken", ["camera", "model", "sensor"])
+def test_a_programming_error_makes_everything_safe_and_ends_the_process(acting: Any, devices: Devices, broken: str) -> None:
+    devices[broken].bug = True
+    assert acting.wait(3) == 70
+    assert [devices["lamp"].level, devices["fan"].level] == [0.0, 0.0]
+    assert "programming error" in acting.log()
+
+
+def test_a_network_that_never_returns_leaves_the_rest_alone(acting: Any, devices: Devices) -> None:
+    devices["model"].hangs = threading.Event()
+    within(2, lambda: devices["lamp"].level == 0.0)
+    fan_works_on(devices)
+    devices["model"].hangs.set()
+    devices["model"].hangs = None
+    within(3, lambda: devices["lamp"].level == 1.0)
+
+
+def test_f26_a_write_that_fails_makes_everything_safe(acting: Any, devices: Devices) -> None:
+    devices["fan"].broken = True
+    devices["sensor"].value = False
+    within(0.5, lambda: devices["lamp"].level == 0.0)
+    assert acting.status()["state"] == "SAFE"
+    devices["fan"].broken = False
+    within(1, lambda: devices["fan"].level == 0.0)
+
+
+def serial_config(port: str) -> dict[str, Any]:
+    relay = {"driver": "serial-relay", "port": port, "safe": "off"}
+    rule = {"name": "talk", "when": [{"model": "person", "label": "person", "at_least": 0.5}],
+            "then": [{"actuator": "talker", "set": "on", "follow": True}]}
+    return {**CONFIG, "actuator": {**CONFIG["actuator"], "talker": relay}, "rule": [*CONFIG["rule"], rule]}
+
+
+def test_a_serial_actuator_that_blocks_keeps_nobody_waiting(start: Start, devices: Devices) -> None:
+    devices["model"].value = 0.9
+    master, slave = pty.openpty()          # nobody reads: a write blocks when the line's buffer is full
+    daemon = start(serial_config(os.ttyname(slave)))
+    within(5, lambda: bool(daemon.status()["outputs"]["talker"]["active"]))
+    fan_works_on(devices)
+    assert daemon.wait(6) == 70, "the write never returned"
+    assert [devices["lamp"].level, devices["fan"].level] == [0.0, 0.0]
+    os.close(master)
+    os.close(slave)
+
+
+def test_a_blocking_actuator_gets_the_last_command_and_safe_goes_first(start: Start, devices: Devices) -> None:
+    config = {**CONFIG, "actuator": {**CONFIG["actuator"], "fan": {"driver": "slow-actuator", "key": "fan", "safe": "off"}}}
+    daemon = start(config)
+    within(5, lambda: devices["camera"].opened > 0)
+    devices["fan"].hangs = threading.Event()
+    devices["sensor"].value = True
+    time.sleep(0.2)
+    devices["sensor"].value = False
+    time.sleep(0.2)
+    devices["fan"].hangs.set()
+    within(1, lambda: [level for _, level in devices["fan"].written] == [1.0, 0.0])
+    assert daemon.status()["outputs"]["fan"]["active"] is False
+
+
+STOP = {"safety": {"stop": {"sensor": "stop", "is": True}},
+        "sensor": {**CONFIG["sensor"], "stop": {"driver": "bad-sensor", "key": "stop", "max_age_ms": 300}}}
+
+
+def test_a_stop_input_keeps_every_output_safe(start: Start, devices: Devices) -> None:
+    devices["model"].value, devices["sensor"].value, devices["stop"].value = 0.9, True, True
+    daemon = start({**CONFIG, **STOP})
+    within(5, lambda: daemon.status()["rules"]["see"]["truth"] is True or daemon.status()["decided"] > 5)
+    assert not devices["lamp"].written or all(level == 0.0 for _, level in devices["lamp"].written)
+    devices["stop"].value = False
+    within(1, lambda: both_on(devices))
+    devices["stop"].value = True
+    within(0.3, lambda: devices["lamp"].level == devices["fan"].level == 0.0)
+
+
+def test_a_stop_input_that_is_unplugged_counts_as_pressed(start: Start, devices: Devices) -> None:
+    devices["model"].value, devices["sensor"].value = 0.9, True
+    start({**CONFIG, **STOP})
+    within(5, lambda: both_on(devices))
+    devices["stop"].broken = True
+    within(0.5, lambda: devices["lamp"].level == devices["fan"].level == 0.0)
+
+
+def test_a_clean_stop_leaves_everything_safe_within_a_second(acting: Any, devices: Devices) -> None:
+    began = time.monotonic()
+    assert acting.stop() == 0
+    assert time.monotonic() - began < 1.0
+    assert [devices["lamp"].level, devices["fan"].level] == [0.0, 0.0]
+    assert devices["lamp"].closed == 1

@@ -1,0 +1,129 @@
+"""Inboxes, wakes and workers: what is kept, what is dropped, how a device comes back."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reflexd.workers import Inbox, Reports, State, Wake, Worker
+from reflexd_drivers.base import DriverError, SourceEndedError
+
+
+def test_an_inbox_keeps_the_newest_and_counts_the_rest() -> None:
+    dropped: list[int] = []
+    inbox: Inbox[int] = Inbox(3, Wake(), dropped.append)
+    for number in range(10):
+        inbox.put(number)
+    assert list(inbox.drain()) == [7, 8, 9]
+    assert dropped == list(range(7))
+    assert inbox.dropped == 7
+
+
+@given(st.lists(st.one_of(st.integers(), st.none()), max_size=60), st.integers(1, 5))
+def test_nothing_is_lost_unseen(steps: list[int | None], bound: int) -> None:
+    inbox: Inbox[int] = Inbox(bound, Wake())
+    taken = 0
+    for step in steps:
+        if step is None:
+            taken += inbox.take() is not None
+        else:
+            inbox.put(step)
+        assert len(inbox) <= bound
+        assert inbox.dropped == inbox.puts - taken - len(inbox)
+
+
+def test_draining_leaves_what_arrives_meanwhile() -> None:
+    inbox: Inbox[int] = Inbox(8, Wake())
+    inbox.put(1)
+    seen = []
+    for item in inbox.drain():
+        seen.append(item)
+        inbox.put(item + 1)
+    assert seen == [1]
+
+
+def test_a_wake_wakes_at_once_and_only_once() -> None:
+    wake = Wake()
+    threading.Timer(0.05, wake.set).start()
+    began = time.monotonic()
+    assert wake.wait(5)
+    assert time.monotonic() - began < 1
+    wake.set()
+    wake.set()
+    assert wake.wait(0)
+    assert not wake.wait(-3), "a deadline that is past does not block"
+
+
+def test_between_two_threads_every_item_arrives_or_is_counted() -> None:
+    wake = Wake()
+    inbox: Inbox[int] = Inbox(4, wake)
+    threading.Thread(target=lambda: [inbox.put(number) for number in range(20_000)]).start()
+    last, taken = -1, 0
+    while last != 19_999:
+        wake.wait(1)
+        for item in inbox.drain():
+            assert item > last, "in order"
+            last, taken = item, taken + 1
+    assert taken + inbox.dropped == 20_000
+
+
+class Flaky:
+    """A job that fails to open a number of times, then steps until it is told to fail."""
+
+    name = "camera.flaky"
+    slow_ns = bound_ns = 1_000_000_000
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.opened: list[float] = []
+        self.steps = 0
+        self.ended = False
+
+    def open(self) -> None:
+        self.opened.append(time.monotonic())
+        if len(self.opened) <= self.failures:
+            raise DriverError("not there; plug it in")
+
+    def step(self) -> bool:
+        if self.ended:
+            raise SourceEndedError("the recording ended")
+        self.steps += 1
+        time.sleep(0.005)
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_device_is_opened_again_after_growing_pauses() -> None:
+    job = Flaky(2)
+    worker = Worker(job, Reports(Wake()))
+    worker.start()
+    time.sleep(1.8)
+    worker.stop()
+    assert worker.join(1)
+    first, second = (after - before for before, after in zip(job.opened, job.opened[1:], strict=False))
+    assert 0.4 < first < 0.9
+    assert 0.9 < second < 1.4
+    assert job.steps > 0
+    assert worker.state is State.RUN
+
+
+def test_a_recording_that_ended_is_not_opened_again() -> None:
+    job = Flaky(0)
+    job.ended = True
+    worker = Worker(job, Reports(Wake()))
+    worker.start()
+    assert worker.join(2)
+    assert (worker.state, worker.why, len(job.opened)) == (State.ENDED, "the recording ended", 1)
+
+
+def test_a_worker_ends_at_once_while_it_waits_to_open_again() -> None:
+    worker = Worker(Flaky(99), Reports(Wake()))
+    worker.start()
+    time.sleep(0.1)
+    worker.stop()
+    assert worker.join(0.3)
