@@ -1,0 +1,79 @@
+"""How each driver is opened without hardware. One entry per registered driver."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reflexd_drivers import gpio, registry
+
+
+class Scenario:
+    """Settings that work, settings of a device that is absent, and how to look at the device."""
+
+    def __init__(self, table: dict[str, Any], absent: dict[str, Any], level: Callable[[], float] = float) -> None:
+        self.table = table
+        self.absent = {**table, **absent}
+        self.level = level
+
+    def connect(self, kind: registry.Kind, table: dict[str, Any]) -> Any:
+        module = registry.load(kind, table["driver"])
+        return module.connect(module.Settings.model_validate(table))
+
+    def open(self, kind: registry.Kind) -> Any:
+        return self.connect(kind, self.table)
+
+    @contextmanager
+    def without_device(self) -> Iterator[None]:
+        yield
+
+    def go_quiet(self) -> None:
+        """Let nothing arrive any more, so that a read has to wait."""
+
+
+def replay(folder: Path) -> Scenario:
+    np.savez(folder / "frames.npz", x=np.zeros((100, 4, 6, 3), np.uint8))
+    table = {"driver": "replay", "path": folder / "frames.npz", "rate_hz": 20}
+    return Scenario(table, {"path": folder / "nothing.npz"})
+
+
+def scripted(folder: Path) -> Scenario:
+    (folder / "timeline.csv").write_text("0,false\n100,true\n")
+    return Scenario({"driver": "scripted", "path": folder / "timeline.csv"}, {"path": folder / "nothing.csv"})
+
+
+def gpio_input(_folder: Path) -> Scenario:
+    table = {"driver": "gpio-input", "pin": "GPIO4", "pull": "down", "factory": "mock", "chip": "contract"}
+    return Scenario(table, {"factory": "auto", "chip": "no-such-chip"})
+
+
+def gpio_output(_folder: Path) -> Scenario:
+    table = {"driver": "gpio-output", "pin": "GPIO17", "safe": "off", "factory": "mock", "chip": "contract", "active": "low"}
+    pin = gpio.open_header("mock", "contract").factory.pin("GPIO17")
+
+    def level() -> float:
+        assert pin.function == "output", "the line is driven, also after close"
+        return float(not pin.state)   # active = "low"
+
+    return Scenario(table, {"factory": "auto", "chip": "no-such-chip"}, level)
+
+
+def recorder(folder: Path) -> Scenario:
+    path = folder / "record.jsonl"
+    table = {"driver": "recorder", "path": path, "safe": "off"}
+    return Scenario(table, {"path": folder / "missing" / "record.jsonl"},
+                    lambda: json.loads(path.read_text().splitlines()[-1])["level"])
+
+
+SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
+    "gpio-input": gpio_input,
+    "gpio-output": gpio_output,
+    "recorder": recorder,
+    "replay": replay,
+    "scripted": scripted,
+}
