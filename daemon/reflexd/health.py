@@ -94,9 +94,16 @@ class Latency:
         self._spans[self.count % len(self._spans)] = span_ns
         self.count += 1
 
+    def spans(self) -> list[int]:
+        """Give the spans in the ring, oldest first, in nanoseconds."""
+        size = len(self._spans)
+        if self.count <= size:
+            return self._spans[: self.count].tolist()
+        return (self._spans[self.count % size:] + self._spans[: self.count % size]).tolist()
+
     def percentiles_ms(self) -> dict[str, float]:
         """Give p50, p90, p99 and the longest of the spans in the ring, in milliseconds; empty without any."""
-        spans = sorted(self._spans[: min(self.count, len(self._spans))])
+        spans = sorted(self.spans())
         if not spans:
             return {}
         wanted = {"p50": 0.50, "p90": 0.90, "p99": 0.99}

@@ -62,6 +62,7 @@ class Daemon:
     def leave(self, reason: str, status: int) -> None:
         """Set every output safe, then end the workers, each within its bound."""
         self.loop.outputs.make_safe(reason, monotonic_ns())
+        self.loop.tell_changes()
         self.journal.say(Priority.ERROR if status else Priority.NOTICE, f"every output safe, leaving: {reason}")
         deadline = monotonic() + SETTLE_S
         while monotonic() < deadline and not all(job.settled for job in self.blocking):

@@ -84,8 +84,16 @@ class Loop:
         now = monotonic_ns()
         if self.outputs.due is not None and now >= self.outputs.due:
             self.outputs.settle(now)
+        self.tell_changes()
         while self._asked:
             self._asked.popleft()()
+
+    def tell_changes(self) -> None:
+        """Put into the log what the gate did, now that every output stands."""
+        dry = " (dry run: not driven)" if self.outputs.dry_run else ""
+        while self.outputs.changes:
+            change = self.outputs.changes.popleft()
+            self._journal.say(Priority.ERROR if change.grave else Priority.NOTICE, f"{change}{dry if change.output else ''}")
 
     def consume(self, item: Item, now: int) -> None:
         """Decide on one item and act."""

@@ -7,9 +7,10 @@ active. settle() is called after every change and at every deadline; it lets go 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from reflexd.rules.items import NS, Claim, Command, Permit, Release
 from reflexd_drivers.base import ActuatorSettings, DriverError
@@ -35,6 +36,28 @@ class Channel(Protocol):
         ...
 
 
+class Change(NamedTuple):
+    """Something that the log should tell; put into words only after every output stands."""
+
+    output: str              # "" for all of them
+    level: float
+    cause: Claim | str
+    grave: bool
+
+    def __str__(self) -> str:
+        """Write it as a line."""
+        if not self.output:
+            return str(self.cause)
+        return f"{self.output} {described(self.level, self.cause)}"
+
+
+def described(level: float, cause: Claim | str) -> str:
+    """Say where an output is and why."""
+    if isinstance(cause, Claim):
+        return f'{level_text(level)}: rule "{cause.rule}": {"; ".join(map(str, cause.reasons))}'
+    return f"{level_text(level)}, safe: {cause}"
+
+
 @dataclass(slots=True)
 class Output:
     """One actuator and what is wanted of it."""
@@ -50,26 +73,30 @@ class Output:
     failed: bool = False         # the last write failed: it is tried again until it is safe
     retry_at: int = 0
     changes: int = 0
-    why: str = "safe: no rule claims it"
+    cause: Claim | str = "no rule claims it"     # why it is where it is
 
     @property
     def active(self) -> bool:
         """Say whether it is away from its safe level."""
         return self.level != self.settings.safe
 
+    @property
+    def why(self) -> str:
+        """Write for a person where it is, and why."""
+        return described(self.level, self.cause)
+
 
 class Outputs:
     """Every actuator behind one gate."""
 
-    def __init__(self, channels: Mapping[str, tuple[ActuatorSettings, Channel]], tell: Callable[[str, str, bool], None],
-                 dry_run: bool = False) -> None:
-        """Take over actuators that stand at their safe level; `tell(output, text, grave)` hears every change."""
+    def __init__(self, channels: Mapping[str, tuple[ActuatorSettings, Channel]], dry_run: bool = False) -> None:
+        """Take over actuators that stand at their safe level."""
         self.outputs = {name: Output(name, settings, channel, settings.safe) for name, (settings, channel) in channels.items()}
         self.dry_run = dry_run
         self.inhibited: dict[str, str] = {}
         self.due: int | None = None      # when settle() has to be called next, monotonic ns
         self._permits: dict[str, int] = {}
-        self._tell = tell
+        self.changes: deque[Change] = deque(maxlen=1000)   # for the log, written once every output stands
         self._groups: dict[str, list[Output]] = {}
         for output in self.outputs.values():
             if output.settings.interlock:
@@ -93,12 +120,12 @@ class Outputs:
 
     def _permit(self, command: Permit) -> None:
         if self.inhibited.pop(command.by, None) is not None:
-            self._tell("", f"{command.by} permits outputs", False)
+            self._tell(f"{command.by} permits outputs")
         self._permits[command.by] = command.until
 
     def _inhibit(self, by: str, why: str) -> None:
         if by not in self.inhibited:
-            self._tell("", f"every output safe: {why}", True)
+            self._tell(f"every output safe: {why}", grave=True)
         self.inhibited[by] = why
         self._permits.pop(by, None)
 
@@ -212,15 +239,12 @@ class Outputs:
         elif was_active and not output.active:
             output.rested_since = now
         output.changes += 1
-        output.why = self._reason(output)
-        self._tell(output.name, f"{output.name} {output.why}" + (" (dry run: not driven)" if self.dry_run else ""), False)
+        output.cause = max(output.claims.values(), key=lambda one: one.priority) if output.active else self._reason_safe(output)
+        self.changes.append(Change(output.name, output.level, output.cause, False))
 
-    def _reason(self, output: Output) -> str:
-        """Say why an output is where it is."""
-        if output.active:
-            claim = max(output.claims.values(), key=lambda one: one.priority)
-            return f'{level_text(output.level)}: rule "{claim.rule}": {"; ".join(map(str, claim.reasons))}'
-        return f"{level_text(output.level)}, safe: {self._reason_safe(output)}"
+    def _tell(self, text: str, grave: bool = False) -> None:
+        """Note what concerns every output."""
+        self.changes.append(Change("", 0.0, text, grave))
 
     def _reason_safe(self, output: Output) -> str:
         if self.inhibited:
@@ -251,7 +275,7 @@ class Outputs:
                 output.channel.safe()
                 output.level = output.settings.safe
             except DriverError as error:
-                self._tell(output.name, f"{output.name} may not be safe: {error}", True)
+                self._tell(f"{output.name} may not be safe: {error}", grave=True)
 
 
 def level_text(level: float) -> str:

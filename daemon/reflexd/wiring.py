@@ -13,7 +13,7 @@ from typing import cast
 from reflexd.config.settings import ModelSettings, Settings
 from reflexd.health import Monitor
 from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, SensorJob
-from reflexd.journal import Journal, Priority
+from reflexd.journal import Journal
 from reflexd.lifecycle import Daemon
 from reflexd.loop import Loop
 from reflexd.outputs import Channel, Outputs
@@ -106,7 +106,7 @@ def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with
     stage = Stage(settings)
     channels = wiring.connect_actuators()
     pairs = {name: (settings.actuator[name], channel) for name, channel in channels.items()}
-    outputs = Outputs(pairs, _teller(journal), dry_run or settings.daemon.dry_run)
+    outputs = Outputs(pairs, dry_run or settings.daemon.dry_run)
     workers = [Worker(job, wiring.reports) for job in wiring.make_jobs()]
     resting = {name: job for name, job in wiring.models.items() if settings.model[name].only_while}
     loop = Loop(stage, outputs, Monitor(workers), wiring.inboxes, resting, journal, wiring.reports)
@@ -122,7 +122,3 @@ def _camera(settings: object) -> Camera:
 
 def _sensor(settings: object) -> Sensor:
     return cast("Sensor", registry.load("sensor", getattr(settings, "driver", "")).connect(settings))
-
-
-def _teller(journal: Journal) -> Callable[[str, str, bool], None]:
-    return lambda _output, text, grave: journal.say(Priority.ERROR if grave else Priority.NOTICE, text)

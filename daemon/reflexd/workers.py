@@ -12,7 +12,6 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from enum import Enum
 from time import monotonic_ns
 from typing import Generic, Protocol, TypeVar
@@ -36,8 +35,10 @@ class Wake:
 
     def set(self) -> None:
         """Wake the consumer; any thread and a signal handler may call it."""
-        with suppress(RuntimeError):   # it is awake already
+        try:      # suppress() costs half a microsecond, several times a frame
             self._lock.release()
+        except RuntimeError:   # it is awake already
+            pass
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep until set() or for timeout_s; negative counts as zero. Returns whether it was set."""

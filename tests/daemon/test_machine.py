@@ -79,7 +79,7 @@ class Machine(RuleBasedStateMachine):
         self.stage = Stage(self.settings)
         self.relays = {name: Watched(self, name, one.safe) for name, one in self.settings.actuator.items()}
         pairs: Mapping[str, Any] = {name: (self.settings.actuator[name], relay) for name, relay in self.relays.items()}
-        self.gate = self.gate_class(pairs, lambda *_: None)
+        self.gate = self.gate_class(pairs)
         self.activated_at: dict[str, int] = {}
         self.claims: dict[tuple[str, str], int] = {}          # rule and actuator → until
         self.fresh_until: dict[str, int] = {}                 # source → when its newest good item is too old

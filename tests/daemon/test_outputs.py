@@ -18,9 +18,7 @@ class Bench:
     def __init__(self, dry_run: bool = False, **actuators: dict[str, Any]) -> None:
         given = {name: settings(**more) for name, more in (actuators or {"lamp": {}}).items()}
         self.relays = {name: Relay(one.safe) for name, one in given.items()}
-        self.told: list[str] = []
-        self.gate = Outputs({name: (one, self.relays[name]) for name, one in given.items()},
-                            lambda _output, text, _grave: self.told.append(text), dry_run)
+        self.gate = Outputs({name: (one, self.relays[name]) for name, one in given.items()}, dry_run)
         self.now = START
 
     def at(self, seconds: float) -> Bench:
@@ -168,7 +166,7 @@ def test_a_dry_run_decides_and_tells_but_drives_nothing() -> None:
     bench = Bench(dry_run=True).claim()
     assert bench.levels() == [0.0]
     assert bench.gate.outputs["lamp"].active
-    assert bench.told[-1].endswith("(dry run: not driven)")
+    assert str(bench.gate.changes[-1]) == 'lamp on: rule "r": '
 
 
 def test_leaving_makes_everything_safe_even_past_one_that_fails() -> None:
@@ -176,11 +174,11 @@ def test_leaving_makes_everything_safe_even_past_one_that_fails() -> None:
     bench.relays["lamp"].broken = True
     bench.gate.make_safe("SIGTERM", bench.now)
     assert bench.levels() == [1.0, 0.0]
-    assert any("lamp may not be safe" in text for text in bench.told)
+    assert any("lamp may not be safe" in str(change) for change in bench.gate.changes)
 
 
 def test_every_output_says_why_it_is_where_it_is() -> None:
     bench = Bench(lamp={"max_on_s": 1})
-    assert bench.gate.outputs["lamp"].why == "safe: no rule claims it"
+    assert bench.gate.outputs["lamp"].why == "off, safe: no rule claims it"
     assert 'on: rule "r"' in bench.claim(for_s=9).gate.outputs["lamp"].why
     assert bench.at(2).gate.outputs["lamp"].why == "off, safe: it was active for max_on_s = 1"
