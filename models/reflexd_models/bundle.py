@@ -8,6 +8,7 @@ change in between. What has no hash and no golden case is first tried in a child
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from importlib import resources
@@ -18,6 +19,7 @@ import numpy as np
 from reflexd_models import about, files, metadata, tasks
 from reflexd_models.about import Golden, Input
 from reflexd_models.base import Model, ModelError, Options
+from reflexd_models.flatbuffer import check_whole
 from reflexd_models.runtime import Network
 from reflexd_models.trial import try_out
 
@@ -61,7 +63,10 @@ def find_bundle(name_or_path: str, state_dir: Path | None = None) -> Bundle:
 
 def zoo() -> Path:
     """Give the folder of the shipped bundles."""
-    return Path(str(resources.files("reflexd_models.zoo")))
+    try:
+        return Path(str(resources.files("reflexd_models.zoo")))
+    except ModuleNotFoundError:      # run from a checkout that is not installed: there it is not inside the package
+        return Path(__file__).parents[1] / "zoo"
 
 
 def shipped() -> list[str]:
@@ -106,7 +111,7 @@ def load(bundle: Bundle) -> Network:
         raise ModelError(f"{where}: sha256 should be {bundle.sha256[:12]}…, found {found[:12]}…; the file was changed or cut, "
                          "install the bundle again")
     if bundle.sha256 is None or bundle.golden is None:
-        try_out(content, where)
+        _distrust(content, where)
     network = Network(content, where)
     if bundle.golden is not None:
         _check_golden(network, bundle.path.with_name(bundle.golden.file), bundle.golden.tolerance)
@@ -119,6 +124,14 @@ def open_model(bundle: Bundle, options: Options, watch: AbstractSet[str] | None 
     Raises: ModelError.
     """
     return tasks.load(bundle.task).build(bundle, load(bundle), options, watch)
+
+
+def _distrust(content: bytes, where: str) -> None:
+    try:
+        check_whole(content)
+    except struct.error:
+        raise ModelError(f"{where}: the file is cut off or damaged: its tables reach outside it; fetch it again") from None
+    try_out(content, where)
 
 
 def _is_there(path: Path) -> bool:

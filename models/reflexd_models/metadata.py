@@ -2,7 +2,7 @@
 
 Labels are a zip archive behind the network; the rest is a flatbuffer inside the flatbuffer, named
 TFLITE_METADATA, whose own mark is M001. The file may be hostile: every offset is checked against the
-file, every count has a limit, nothing recurses, and at most LARGEST bytes are unpacked.
+file, every list has a limit, nothing recurses, and at most LARGEST bytes are unpacked.
 Source: TensorFlow Lite's schema.fbs and metadata_schema.fbs (field numbers).
 """
 
@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reflexd_models.base import ModelError
+from reflexd_models.flatbuffer import MOST, Table
 
 LARGEST = 1 << 20        # bytes of a label file
-MOST = 1024              # items of any list
 NORMALIZATION, THRESHOLDING = 1, 3       # ProcessUnitOptions
 AXIS_LABELS, VALUE_LABELS = 2, 3         # AssociatedFileType
 
@@ -33,69 +33,6 @@ class Metadata:
     threshold: float | None = None
 
 
-class _Table:
-    """A flatbuffer table at a place in a buffer. Reading outside the buffer raises struct.error."""
-
-    def __init__(self, data: bytes, at: int) -> None:
-        self.data, self.at = data, at
-        self._fields = at - self._number("<i", at)
-        if not 0 <= self._fields < len(data):
-            raise struct.error("a table's fields lie outside")
-
-    @classmethod
-    def root(cls, data: bytes) -> _Table:
-        return cls(data, struct.unpack_from("<I", data, 0)[0])
-
-    def place(self, field: int) -> int | None:
-        """Tell where a field lies, None when it is not given."""
-        entry = 4 + 2 * field
-        if entry + 2 > self._number("<H", self._fields):
-            return None
-        offset = self._number("<H", self._fields + entry)
-        return self.at + offset if offset else None
-
-    def number(self, field: int, kind: str) -> int:
-        """Read a whole number, 0 when it is not given."""
-        place = self.place(field)
-        return 0 if place is None else self._number(kind, place)
-
-    def table(self, field: int) -> _Table | None:
-        place = self.place(field)
-        return None if place is None else _Table(self.data, self._follow(place))
-
-    def tables(self, field: int) -> Iterator[_Table]:
-        """Go through a list of tables."""
-        first, count = self._list(field)
-        for index in range(min(count, MOST)):
-            yield _Table(self.data, self._follow(first + 4 * index))
-
-    def floats(self, field: int) -> tuple[float, ...]:
-        first, count = self._list(field)
-        return struct.unpack_from(f"<{min(count, MOST)}f", self.data, first)
-
-    def bytes(self, field: int) -> bytes:
-        """Read a string or a list of bytes."""
-        first, count = self._list(field)
-        if first + count > len(self.data):
-            raise struct.error("a list reaches outside")
-        return self.data[first : first + count]
-
-    def _list(self, field: int) -> tuple[int, int]:
-        place = self.place(field)
-        if place is None:
-            return 0, 0
-        start = self._follow(place)
-        return start + 4, self._number("<I", start)
-
-    def _follow(self, place: int) -> int:
-        return place + self._number("<I", place)
-
-    def _number(self, kind: str, at: int) -> int:
-        if at < 0:
-            raise struct.error("an offset points before the start")
-        return int(struct.unpack_from(kind, self.data, at)[0])
-
-
 def read(content: bytes, where: str) -> Metadata:
     """Read a whole file's metadata; `where` names it in errors.
 
@@ -106,31 +43,33 @@ def read(content: bytes, where: str) -> Metadata:
         names = [] if found is None else _label_files(found)
         mean, std = _normal(found)
         return Metadata(_labels(content, names), mean, std, _threshold(found))
-    except (struct.error, UnicodeDecodeError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError,
+    except struct.error:
+        raise ModelError(f"{where}: the file is cut off or damaged: its tables reach outside it; fetch it again") from None
+    except (UnicodeDecodeError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError,
             NotImplementedError) as problem:
         raise ModelError(f"{where}: the metadata inside is damaged: {problem}; fetch the file again") from None
 
 
-def _metadata(content: bytes) -> _Table | None:
+def _metadata(content: bytes) -> Table | None:
     """Find the first subgraph's metadata in the network's flatbuffer."""
-    model = _Table.root(content)
+    model = Table.root(content)
     buffers = list(model.tables(4))
     for entry in model.tables(6):
         index = entry.number(1, "<I")
         if entry.bytes(0) == b"TFLITE_METADATA" and index < len(buffers):
             inner = buffers[index].bytes(0)
-            return next(_Table.root(inner).tables(3), None) if inner[4:8] == b"M001" else None
+            return next(Table.root(inner).tables(3), None) if inner[4:8] == b"M001" else None
     return None
 
 
-def _options(tensor: _Table, kind: int) -> Iterator[_Table]:
+def _options(tensor: Table, kind: int) -> Iterator[Table]:
     for unit in tensor.tables(4):
         options = unit.table(1)
         if unit.number(0, "<B") == kind and options is not None:
             yield options
 
 
-def _normal(subgraph: _Table | None) -> tuple[float | None, float | None]:
+def _normal(subgraph: Table | None) -> tuple[float | None, float | None]:
     for tensor in subgraph.tables(2) if subgraph else ():
         for options in _options(tensor, NORMALIZATION):
             means, stds = set(options.floats(0)), set(options.floats(1))
@@ -139,7 +78,7 @@ def _normal(subgraph: _Table | None) -> tuple[float | None, float | None]:
     return None, None
 
 
-def _threshold(subgraph: _Table | None) -> float | None:
+def _threshold(subgraph: Table | None) -> float | None:
     for tensor in subgraph.tables(3) if subgraph else ():
         for options in _options(tensor, THRESHOLDING):
             place = options.place(0)
@@ -147,7 +86,7 @@ def _threshold(subgraph: _Table | None) -> float | None:
     return None
 
 
-def _label_files(subgraph: _Table) -> list[str]:
+def _label_files(subgraph: Table) -> list[str]:
     kinds = (AXIS_LABELS, VALUE_LABELS)
     files = [file for tensor in subgraph.tables(3) for file in tensor.tables(6)]
     return [file.bytes(0).decode() for file in files if file.number(2, "<b") in kinds]
@@ -156,6 +95,8 @@ def _label_files(subgraph: _Table) -> list[str]:
 def _labels(content: bytes, names: list[str]) -> tuple[str, ...] | None:
     """Read the named label file, or the only text file, from the archive behind the network."""
     if b"PK\x05\x06" not in content[-66_000:]:
+        if names:
+            raise ValueError(f"{names[0]} is named and no archive follows the network, so the file is cut off")
         return None
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         there = [entry.filename for entry in archive.infolist()[:MOST]]

@@ -1,0 +1,53 @@
+"""Networks and views for the tests of the models."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from reflexd_models.bundle import zoo
+from reflexd_models.image import Still
+
+MODELS = ("ad01_int8", "coco_ssd_mobilenet_v1_quant_meta", "mobilenet_v1_0.25_128_quant",
+          "mobilenet_v1_0.25_224_quant_meta", "person_detect_refused", "vww96_int8")
+
+
+def rgb(pixels: np.ndarray) -> Still:
+    """Make a view of uint8 (height, width, 3) pixels."""
+    return Still("rgb", (pixels,))
+
+
+def noise(height: int, width: int, seed: int = 1) -> np.ndarray:
+    """Give random pixels."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def picture(path: Path) -> Still:
+    """Read a picture file."""
+    import cv2
+
+    return rgb(np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)))
+
+
+def meter_copy(folder: Path) -> Path:
+    """Copy the shipped meter, to be damaged."""
+    return Path(shutil.copytree(zoo() / "meter", folder / "meter"))
+
+
+def rewrite(folder: Path, old: str, new: str) -> None:
+    """Change a bundle's model.toml."""
+    path = folder / "model.toml"
+    text = path.read_text()
+    assert old in text, old
+    path.write_text(text.replace(old, new, 1))
+
+
+def rehash(folder: Path) -> None:
+    """Let a bundle's model.toml vouch for whatever its network is now."""
+    path = folder / "model.toml"
+    found = hashlib.sha256((folder / "meter.tflite").read_bytes()).hexdigest()
+    lines = [f'sha256 = "{found}"' if line.startswith("sha256") else line for line in path.read_text().splitlines()]
+    path.write_text("\n".join(lines) + "\n")

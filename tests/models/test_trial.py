@@ -1,0 +1,67 @@
+"""A file that nobody vouches for is tried in a child: nothing that it does reaches this process."""
+
+import time
+
+import pytest
+from reflexd_models import trial
+from reflexd_models.base import ModelError
+from reflexd_models.bundle import load, of_file
+
+from tests.models.helpers import MODELS
+
+
+def refused(path) -> str:
+    began = time.monotonic()
+    with pytest.raises(ModelError) as caught:
+        load(of_file(path))
+    assert time.monotonic() - began < 10
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_sound_network_passes(shared):
+    trial.try_out((shared / "models" / "vww96_int8.tflite").read_bytes(), "vww")
+
+
+def test_a_public_network_that_no_runtime_loads_gives_a_clear_line(shared):
+    assert "refuses the network" in refused(shared / "models" / "person_detect_refused.tflite")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_cut_copies_of_every_network_give_one_line(name, shared, tmp_path):
+    content = (shared / "models" / f"{name}.tflite").read_bytes()
+    for cut in (0, 7, len(content) // 100, len(content) // 3, len(content) // 2, len(content) * 9 // 10, len(content) - 4):
+        path = tmp_path / "cut.tflite"
+        path.write_bytes(content[:cut])
+        assert str(path) in refused(path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.7, 0.97])
+def test_the_child_alone_survives_what_the_first_look_would_catch(share, shared):
+    content = (shared / "models" / "vww96_int8.tflite").read_bytes()
+    with pytest.raises(ModelError, match=r"refuses the network|crashed the runtime|given up"):
+        trial.try_out(content[: int(len(content) * share)], "cut")
+
+
+def test_overwritten_weights_and_tables_never_reach_this_process(shared, tmp_path):
+    content = bytearray((shared / "models" / "vww96_int8.tflite").read_bytes())
+    for place in range(1000, 9000, 2000):
+        content[-place : -place + 8] = b"\xff" * 8
+        path = tmp_path / "bad.tflite"
+        path.write_bytes(content)
+        try:
+            load(of_file(path))
+        except ModelError as problem:
+            assert "\n" not in str(problem)
+
+
+def test_a_child_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr(trial, "WALL_S", 0.01)
+    with pytest.raises(ModelError, match="given up: no answer within"):
+        trial.try_out(b"", "slow")
+
+
+def test_a_child_that_says_nothing_is_not_believed():
+    done = trial.subprocess.CompletedProcess([], 0, b"chat\n[]\n", b"")
+    with pytest.raises(ModelError, match="the trial of the network failed"):
+        trial._judge(done, "silent")
