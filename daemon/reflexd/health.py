@@ -58,7 +58,8 @@ class Monitor:
             return
         if state in (State.DEGRADED, State.ENDED) or failures != one.failures:
             downs.append(Down(name, why or "failed for a moment"))
-        lines.append(f"{name}: {state.value}" + (f": {why}" if why else ""))
+        if state is not State.OPENING:
+            lines.append(f"{name}: {state.value}" + (f": {why}" if why else ""))
         one.state, one.why, one.failures = state, why, failures
 
     def _stuck(self, one: Watched, now: int, busy: int, downs: list[Down], lines: list[str]) -> None:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 REOPEN_AFTER_NS = 5_000_000_000
+WELL_AFTER_NS = 10_000_000_000    # what fails sooner after it came back has not recovered: pauses go on growing
 OPEN_BOUND_NS = 30_000_000_000   # opening may load a network or wait for a camera's firmware
 
 
@@ -174,6 +175,7 @@ class Worker:
         self._stop = Wake()
         self._stopping = False
         self._attempt = 0
+        self._well_since = 0
         self._silent_since = 0
         self._thread = threading.Thread(target=self._run, name=job.name, daemon=True)
 
@@ -225,8 +227,10 @@ class Worker:
         if alive:
             self._silent_since = 0
         if alive and self.state is not State.RUN:
-            self._attempt = 0
             self._tell(State.RUN, "")
+            self._well_since = monotonic_ns()
+        elif self._attempt and alive and monotonic_ns() - self._well_since > WELL_AFTER_NS:
+            self._attempt = 0
 
     def _silent(self, why: str) -> None:
         """Tell of the silence; open the device again when it lasts, for it may have lost its settings."""
