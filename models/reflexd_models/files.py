@@ -29,12 +29,14 @@ def read(path: Path, limit: int, what: str) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as problem:
         raise ModelError(f"{path}: {what} cannot be opened: {reason(problem)}; check the path and its permissions") from None
-    with os.fdopen(fd, "rb") as file:
+    try:
         _check(os.fstat(fd), path, limit, what)
-        try:
+        with os.fdopen(fd, "rb", closefd=False) as file:
             content = file.read(limit + 1)
-        except OSError as problem:
-            raise ModelError(f"{path}: {what} cannot be read: {reason(problem)}; check the disk") from None
+    except OSError as problem:
+        raise ModelError(f"{path}: {what} cannot be read: {reason(problem)}; check the disk") from None
+    finally:
+        os.close(fd)
     if len(content) > limit:
         raise ModelError(_too_large(path, limit, what))
     return content

@@ -1,4 +1,4 @@
-"""Hold back what a runtime's C++ part chats on stderr, for commands that promise one line.
+"""Hold back what the C++ part of a library chats on stderr, for commands that promise one line.
 
 Only for a process with one thread: while it holds, what anybody writes to stderr waits. So the daemon
 does not use it, and its log has LiteRT's line about XNNPACK once per network.
@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held_back(mark: bytes = b"INFO: ") -> Iterator[None]:
-    """Drop the lines that start with the mark and pass the others on at the end."""
+def held_back(*marks: bytes) -> Iterator[None]:
+    """Drop the lines that start with one of the marks and pass the others on at the end."""
     kept, hold = os.dup(2), os.memfd_create("stderr")
     os.dup2(hold, 2)
     try:
@@ -23,4 +23,4 @@ def held_back(mark: bytes = b"INFO: ") -> Iterator[None]:
         os.close(kept)
         said = os.pread(hold, 1 << 16, 0)
         os.close(hold)
-        os.write(2, b"".join(line for line in said.splitlines(keepends=True) if not line.startswith(mark)))
+        os.write(2, b"".join(line for line in said.splitlines(keepends=True) if not line.startswith(marks)))

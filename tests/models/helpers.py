@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from reflexd_models.base import ModelError
 from reflexd_models.bundle import zoo
 from reflexd_models.image import Still
 
@@ -51,3 +53,14 @@ def rehash(folder: Path) -> None:
     found = hashlib.sha256((folder / "meter.tflite").read_bytes()).hexdigest()
     lines = [f'sha256 = "{found}"' if line.startswith("sha256") else line for line in path.read_text().splitlines()]
     path.write_text("\n".join(lines) + "\n")
+
+
+def error_of(action: Callable[[], object]) -> str:
+    """Do something that may be refused; give the one line of the refusal, or nothing."""
+    line = ""
+    try:
+        action()
+    except ModelError as problem:
+        line = str(problem)
+    assert "\n" not in line
+    return line

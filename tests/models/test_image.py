@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from reflexd_models.base import ModelError
 from reflexd_models.image import Scaler, Still
-
 from tests.models.helpers import noise, rgb
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from reflexd_models.quantize import real, reals, table, writer
 from reflexd_models.runtime import TensorInfo
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import zoo
 from reflexd_models.runtime import Network, runtime
@@ -43,7 +44,7 @@ def test_a_network_without_recurrent_state_survives_a_reset(content):
 
 
 def test_a_fill_that_fails_is_told_as_the_networks_fault(content):
-    with pytest.raises(ModelError, match="meter: .* failed while inferring"):
+    with pytest.raises(ModelError, match=r"meter: .* failed while inferring"):
         Network(content, "meter").run(lambda tensor: np.copyto(tensor, np.zeros((3, 3, 3, 3), np.int8)))
 
 

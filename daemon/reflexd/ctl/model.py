@@ -115,7 +115,7 @@ def _open(bundle: Bundle, regions: list[tuple[float, ...]] | None) -> Model:
     elif regions:
         raise ModelError(f"{bundle.path}: --region is for the task regions, found {bundle.task}; leave it out")
     try:
-        with held_back():
+        with held_back(b"INFO: "):
             return open_model(bundle, tasks.load(bundle.task).Options.model_validate(table))
     except ValidationError as problem:
         raise ModelError(f"--region: {problem.errors()[0]['msg']}") from None
@@ -129,10 +129,12 @@ def _picture(path: Path) -> Still:
     from reflexd_models import files
     from reflexd_models.base import ModelError
     from reflexd_models.image import Still
+    from reflexd_models.noise import held_back
 
     content = np.frombuffer(files.read(path, 64 * MIB, "the picture"), np.uint8)
     try:
-        found = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+        with held_back(b"[", b"libpng", b"Corrupt JPEG"):
+            found = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     except cv2.error:      # more pixels than OpenCV takes
         found = None
     if found is None:

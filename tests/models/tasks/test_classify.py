@@ -1,0 +1,70 @@
+"""A network that classifies sees what is in a picture, and tells only what is asked."""
+
+import numpy as np
+import pytest
+
+from reflexd_models.base import ModelError
+from reflexd_models.bundle import of_file, open_model
+from reflexd_models.tasks.classify import Classifier, Options, share
+from tests.models.helpers import noise, picture, rgb
+
+
+@pytest.fixture(scope="module")
+def vww(shared):
+    bundle = of_file(shared / "models" / "vww96_int8.tflite", ("no_person", "person"))
+    return lambda watch=None: open_model(bundle, Options(), watch)
+
+
+def test_the_cat_and_the_chickadee_are_seen_with_labels_from_inside_the_file(shared):
+    model = open_model(of_file(shared / "models" / "mobilenet_v1_0.25_224_quant_meta.tflite"), Options())
+    for name, wanted in (("cat.bmp", "Egyptian cat"), ("cat_720p.jpg", "Egyptian cat"), ("bird.bmp", "chickadee")):
+        scores = model.predict(picture(shared / "images" / name), 0).scores
+        assert max(scores, key=scores.__getitem__) == wanted
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [
+    ("grace_hopper.bmp", 0.85, 0.93), ("bird.bmp", 0.58, 0.66), ("person.bmp", 0.32, 0.34)])
+def test_the_person_detector_sees_what_an_antialiased_picture_lets_it_see(name, least, most, vww, shared):
+    assert least <= vww().predict(picture(shared / "images" / name), 0).scores["person"] <= most
+
+
+def test_only_watched_labels_are_told_as_plain_floats_with_the_frames_time(vww):
+    told = vww({"person", "unicorn"}).predict(rgb(noise(96, 96)), 12345)
+    assert list(told.scores) == ["person"]
+    assert type(told.scores["person"]) is float
+    assert told.taken_at == 12345
+
+
+def test_a_label_that_stands_twice_counts_with_its_higher_score(shared):
+    bundle = of_file(shared / "models" / "vww96_int8.tflite", ("same", "same"))
+    scores = open_model(bundle, Options(), None).predict(picture(shared / "images" / "grace_hopper.bmp"), 0).scores
+    assert scores["same"] > 0.8
+
+
+def test_what_the_network_is_given_can_be_drawn(vww, shared):
+    view = picture(shared / "images" / "grace_hopper.bmp")
+    (given,) = vww().given(view)
+    assert (given.shape, given.dtype) == ((96, 96, 3), np.uint8)
+    assert not np.shares_memory(given, view.planes[0])
+
+
+@pytest.mark.parametrize(("name", "labels", "said"), [
+    ("vww96_int8", None, "has no labels inside, and gives 2 scores"),
+    ("vww96_int8", ("a", "b", "c"), "there are 3 labels, and the network gives 2 scores"),
+    ("ad01_int8", ("a",), r"takes \[1, height, width, 1 or 3\], found \[1, 640\]"),
+    ("coco_ssd_mobilenet_v1_quant_meta", None, "in 4 outputs"),
+])
+def test_a_network_that_does_not_fit_the_task_is_refused(name, labels, said, shared):
+    with pytest.raises(ModelError, match=said):
+        open_model(of_file(shared / "models" / f"{name}.tflite", labels), Options())
+
+
+def test_a_score_that_is_no_number_is_an_error_and_one_just_outside_is_held():
+    assert (share(1.002, "x"), share(-0.01, "x")) == (1.0, 0.0)
+    with pytest.raises(ModelError, match="nan"):
+        share(float("nan"), "x")
+
+
+def test_the_classifier_is_a_model(vww):
+    assert isinstance(vww(), Classifier)
+    assert vww().labels == ("no_person", "person")
