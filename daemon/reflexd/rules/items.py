@@ -45,8 +45,8 @@ class Verdict(NamedTuple):
     note: str = ""
 
     def __str__(self) -> str:
-        """Write it for a person: "person 0.82 at least 0.7 (3 of 5 hits)"."""
-        seen = f"{self.observed:.3g}" if isinstance(self.observed, float) else str(self.observed).lower()
+        """Write it for a person: "model.gate person at least 0.7: 0.82 (3 of 5 hits)"."""
+        seen = f"{round(self.observed, 3):g}" if isinstance(self.observed, float) else str(self.observed).lower()
         shown = "unknown" if self.truth is None else seen
         return f"{self.what}: {shown}" + (f" ({self.note})" if self.note else "")
 
