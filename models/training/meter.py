@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from reflexd_models.accuracy import Figures, by_group, class_of, figures
 from training import augment, card, network
-from training.package import write_bundle
+from training.package import THRESHOLD, write_bundle
 
 SEED = 7
 EPOCHS = 36
@@ -68,6 +68,8 @@ class Trained:
     of_int8: Figures
     float_by_kind: dict[str, Figures]
     int8_by_kind: dict[str, Figures]
+    answered: float        # share of answers at the bundle's threshold
+    wrong: float           # share of these that are a wrong digit
 
 
 def load(folder: Path) -> Digits:
@@ -93,8 +95,10 @@ def train_fold(digits: Digits, fold: str, epochs: int) -> Trained:
     file = network.convert(model, seen.x[chosen])
     told = network.scores(model, unseen.x)
     told8 = (network.ask(file, unseen.x).astype(np.float64) + 128) / 256
+    trusted = told8.max(1) >= THRESHOLD
     trained = Trained(file, *[judge(unseen.y, scores) for scores in (told, told8)],
-                      *[by_group(unseen.y, scores.argmax(1), scores.max(1), unseen.group) for scores in (told, told8)])
+                      *[by_group(unseen.y, scores.argmax(1), scores.max(1), unseen.group) for scores in (told, told8)],
+                      answered=float(trusted.mean()), wrong=float(judge(unseen.y[trusted], told8[trusted])["wrong_digit"] or 0))
     print(f"  float {trained.of_float}\n  int8  {trained.of_int8}", flush=True)
     return trained
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from training import augment, network
 
+THRESHOLD = 0.6
 TOLERANCE = 26         # of 256 steps: kernels of other processors round differently
 MODEL = '''\
 schema = 1
@@ -23,7 +24,7 @@ file = "meter.tflite"
 sha256 = "{sha256}"
 task = "regions"
 labels = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "between"]
-threshold = 0.6          # a wheel that is read with a smaller score makes the reading unsure
+threshold = {threshold}          # a wheel that is read with a smaller score makes the reading unsure
 card = "MODEL_CARD.md"
 held_out = [{held_out}]
 
@@ -46,7 +47,7 @@ def write_bundle(folder: Path, file: bytes, held_out: Sequence[str]) -> None:
     np.savez_compressed(folder / "golden.tmp.npz", given=(given ^ 0x80).view(np.int8), told=network.ask(file, given))
     (folder / "golden.tmp.npz").replace(folder / "golden.npz")
     text = MODEL.format(sha256=hashlib.sha256(file).hexdigest(), held_out=", ".join(f'"{kind}"' for kind in held_out),
-                        width=augment.WIDTH, height=augment.HEIGHT, tolerance=TOLERANCE)
+                        width=augment.WIDTH, height=augment.HEIGHT, tolerance=TOLERANCE, threshold=THRESHOLD)
     replace(folder / "model.toml", text.encode())
 
 

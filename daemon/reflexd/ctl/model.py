@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         return _try(args) if args.what == "try" else _evaluate(args)
     except ModelError as problem:
-        print(f"reflexctl: {problem}", file=sys.stderr)
+        print("reflexctl:", " ".join(str(problem).split()), file=sys.stderr)      # a path may have a line break in it
         return 1
 
 
