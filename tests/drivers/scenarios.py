@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reflexd_drivers import gpio, registry
+from reflexd_drivers.cameras import usb as usb_driver
+
+from .fake_v4l2 import FakeCamera
 
 
 class Scenario:
@@ -28,10 +30,6 @@ class Scenario:
     def open(self, kind: registry.Kind) -> Any:
         return self.connect(kind, self.table)
 
-    @contextmanager
-    def without_device(self) -> Iterator[None]:
-        yield
-
     def go_quiet(self) -> None:
         """Let nothing arrive any more, so that a read has to wait."""
 
@@ -40,6 +38,25 @@ def replay(folder: Path) -> Scenario:
     np.savez(folder / "frames.npz", x=np.zeros((100, 4, 6, 3), np.uint8))
     table = {"driver": "replay", "path": folder / "frames.npz", "rate_hz": 20}
     return Scenario(table, {"path": folder / "nothing.npz"})
+
+
+class Usb(Scenario):
+    """A usb camera on a device that behaves; no camera is needed to test how it is closed."""
+
+    camera = FakeCamera(rate_hz=50)
+
+    def connect(self, kind: registry.Kind, table: dict[str, Any]) -> Any:
+        settings = usb_driver.Settings.model_validate(table)
+        return usb_driver.connect(settings) if table == self.absent else usb_driver.connect(settings, self.camera.device)
+
+    def go_quiet(self) -> None:
+        self.camera.silent = True
+
+
+def usb(_folder: Path) -> Scenario:
+    case = Usb({"driver": "usb", "device": "/dev/video0"}, {"device": "/dev/no-such-camera"})
+    case.camera = FakeCamera(rate_hz=50)
+    return case
 
 
 def scripted(folder: Path) -> Scenario:
@@ -76,4 +93,5 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
+    "usb": usb,
 }

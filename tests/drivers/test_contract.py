@@ -66,7 +66,7 @@ def test_settings_are_made_without_any_library_of_a_vendor() -> None:
 @pytest.mark.parametrize(("kind", "name"), REGISTERED)
 def test_a_device_that_is_not_there_gives_one_line_that_says_what_to_do(kind: registry.Kind, name: str, tmp_path: Path) -> None:
     case = scenario(name, tmp_path)
-    with case.without_device(), pytest.raises(DriverError) as caught:
+    with pytest.raises(DriverError) as caught:
         case.connect(kind, case.absent)
     text = str(caught.value)
     where, _, rest = text.partition(": ")

@@ -1,0 +1,219 @@
+"""The kernel's interface to a capture device: open, format, rate, mapped buffers, poll. Standard library only.
+
+One thread at a time, but for wake(). Failures are plain OSErrors with the kernel's errno: what they mean
+for a camera is told by usb.py. A buffer belongs either to the kernel or, from dequeue() to
+requeue(), to the caller; its bytes must not be touched in between.
+Source of structures and numbers: linux/videodev2.h and the kernel's userspace-api/media/v4l documentation.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import select
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+CAPTURE = 1                     # V4L2_BUF_TYPE_VIDEO_CAPTURE
+MMAP = 1                        # V4L2_MEMORY_MMAP
+CAP_CAPTURE, CAP_STREAMING, CAP_DEVICE_CAPS = 0x1, 0x0400_0000, 0x8000_0000
+FLAG_ERROR, FLAG_CLOCK, FLAG_MONOTONIC = 0x40, 0xE000, 0x2000
+U32 = ctypes.c_uint32
+
+
+class _Capability(ctypes.Structure):
+    _fields_: ClassVar = [("driver", ctypes.c_char * 16), ("card", ctypes.c_char * 32), ("bus_info", ctypes.c_char * 32),
+                          ("version", U32), ("capabilities", U32), ("device_caps", U32), ("reserved", U32 * 3)]
+
+
+class _FmtDesc(ctypes.Structure):
+    _fields_: ClassVar = [("index", U32), ("type", U32), ("flags", U32), ("description", ctypes.c_char * 32),
+                          ("pixelformat", U32), ("mbus_code", U32), ("reserved", U32 * 3)]
+
+
+class _Pix(ctypes.Structure):
+    _fields_: ClassVar = [(name, U32) for name in ("width", "height", "pixelformat", "field", "bytesperline", "sizeimage",
+                                                   "colorspace", "priv", "flags", "ycbcr_enc", "quantization", "xfer_func")]
+
+
+class _FmtUnion(ctypes.Union):
+    _fields_: ClassVar = [("pix", _Pix), ("raw", ctypes.c_uint8 * 200), ("pointer", ctypes.c_void_p)]   # for the alignment
+
+
+class _Format(ctypes.Structure):
+    _fields_: ClassVar = [("type", U32), ("fmt", _FmtUnion)]
+
+
+class _StreamParm(ctypes.Structure):
+    _fields_: ClassVar = [("type", U32), ("capability", U32), ("capturemode", U32), ("numerator", U32), ("denominator", U32),
+                          ("rest", ctypes.c_uint8 * 184)]
+
+
+class _Request(ctypes.Structure):
+    _fields_: ClassVar = [("count", U32), ("type", U32), ("memory", U32), ("capabilities", U32), ("flags", U32)]
+
+
+class _Buffer(ctypes.Structure):
+    _fields_: ClassVar = [("index", U32), ("type", U32), ("bytesused", U32), ("flags", U32), ("field", U32),
+                          ("sec", ctypes.c_long), ("usec", ctypes.c_long), ("timecode", U32 * 4), ("sequence", U32),
+                          ("memory", U32), ("m", ctypes.c_ulong), ("length", U32), ("reserved2", U32), ("request_fd", U32)]
+
+
+def _number(direction: int, number: int, argument: type[ctypes.Structure] | type[ctypes.c_int]) -> int:
+    """Build an ioctl number of group V; direction 1 writes, 2 reads, 3 does both (linux/ioctl.h)."""
+    return direction << 30 | ctypes.sizeof(argument) << 16 | ord("V") << 8 | number
+
+
+QUERYCAP = _number(2, 0, _Capability)
+ENUM_FMT = _number(3, 2, _FmtDesc)
+G_FMT, S_FMT = _number(3, 4, _Format), _number(3, 5, _Format)
+REQBUFS = _number(3, 8, _Request)
+QUERYBUF, QBUF, DQBUF = _number(3, 9, _Buffer), _number(3, 15, _Buffer), _number(3, 17, _Buffer)
+STREAMON, STREAMOFF = _number(1, 18, ctypes.c_int), _number(1, 19, ctypes.c_int)
+G_PARM, S_PARM = _number(3, 21, _StreamParm), _number(3, 22, _StreamParm)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What the device sends: a four-letter code as "YUYV", and the size."""
+
+    code: str
+    width: int
+    height: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A buffer that the device filled."""
+
+    index: int
+    sequence: int
+    taken_at: int | None    # monotonic ns, where the driver says that its clock is that one
+    bad: bool               # the kernel knows that its content is damaged
+    data: memoryview        # the mapping itself: nothing is copied
+
+
+class V4l2Device:
+    """An open capture device."""
+
+    def __init__(self, path: str) -> None:
+        self._maps: list[mmap.mmap] = []
+        self._wake = -1
+        self._file = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._file, select.POLLIN)
+        self._poll.register(self._wake, select.POLLIN)
+
+    def _call(self, request: int, argument: ctypes.Structure | ctypes.c_int) -> None:
+        fcntl.ioctl(self._file, request, argument)   # ctypes objects are buffers, written in place
+
+    def captures(self) -> bool:
+        """Say whether this node streams pictures; a camera's metadata node does not."""
+        found = _Capability()
+        self._call(QUERYCAP, found)
+        has = found.device_caps if found.capabilities & CAP_DEVICE_CAPS else found.capabilities
+        return bool(has & CAP_CAPTURE and has & CAP_STREAMING)
+
+    def codes(self) -> list[str]:
+        """List the formats that the device offers."""
+        return list(self._codes())
+
+    def _codes(self) -> Iterator[str]:
+        for index in range(64):
+            found = _FmtDesc(index=index, type=CAPTURE)
+            try:
+                self._call(ENUM_FMT, found)
+            except OSError as error:
+                if error.errno == errno.EINVAL:   # the end of the list
+                    return
+                raise
+            yield _text(found.pixelformat)
+
+    def set_format(self, code: str, size_px: tuple[int, int] | None) -> Format:
+        """Ask for a format and size; gives what the device made of it."""
+        wanted = _Format(type=CAPTURE)
+        self._call(G_FMT, wanted)
+        pix = wanted.fmt.pix
+        if size_px is not None:
+            pix.width, pix.height = size_px
+        pix.pixelformat = int.from_bytes(code.encode(), "little")
+        pix.field = pix.bytesperline = pix.sizeimage = 0    # the device computes them
+        self._call(S_FMT, wanted)
+        return Format(_text(pix.pixelformat), pix.width, pix.height, pix.bytesperline)
+
+    def set_rate(self, rate_hz: float | None) -> float | None:
+        """Ask for a rate; gives the one that is kept, or None where the device cannot tell."""
+        found = _StreamParm(type=CAPTURE)
+        try:
+            if rate_hz is not None:
+                wanted = _StreamParm(type=CAPTURE, numerator=1000, denominator=round(rate_hz * 1000))
+                self._call(S_PARM, wanted)
+            self._call(G_PARM, found)
+        except OSError as error:
+            if error.errno in (errno.ENOTTY, errno.EINVAL):
+                return None
+            raise
+        return found.denominator / found.numerator if found.numerator else None
+
+    def start(self, buffers: int) -> None:
+        """Map buffers, hand them to the kernel and begin."""
+        asked = _Request(count=buffers, type=CAPTURE, memory=MMAP)
+        self._call(REQBUFS, asked)
+        for index in range(asked.count):
+            buffer = _Buffer(index=index, type=CAPTURE, memory=MMAP)
+            self._call(QUERYBUF, buffer)
+            self._maps.append(mmap.mmap(self._file, buffer.length, offset=buffer.m & 0xFFFF_FFFF))
+            self.requeue(index)
+        self._call(STREAMON, ctypes.c_int(CAPTURE))
+
+    def wait(self, timeout_s: float) -> Literal["ready", "silent", "woken", "gone"]:
+        """Wait until a buffer is filled, wake() is called, the device is gone, or the time is up."""
+        events = dict(self._poll.poll(max(timeout_s, 0) * 1000))
+        if self._wake in events:
+            return "woken"
+        if events.get(self._file, 0) & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+            return "gone"
+        return "ready" if events else "silent"
+
+    def dequeue(self) -> Filled | None:
+        """Take the oldest filled buffer, or None when there is no other."""
+        buffer = _Buffer(type=CAPTURE, memory=MMAP)
+        try:
+            self._call(DQBUF, buffer)
+        except BlockingIOError:
+            return None
+        monotonic = buffer.flags & FLAG_CLOCK == FLAG_MONOTONIC
+        taken_at = buffer.sec * 1_000_000_000 + buffer.usec * 1000 if monotonic else None
+        data = memoryview(self._maps[buffer.index])[:buffer.bytesused]
+        return Filled(buffer.index, buffer.sequence, taken_at, bool(buffer.flags & FLAG_ERROR), data)
+
+    def requeue(self, index: int) -> None:
+        """Hand a buffer back to the kernel."""
+        self._call(QBUF, _Buffer(index=index, type=CAPTURE, memory=MMAP))
+
+    def wake(self) -> None:
+        """End a wait(); any thread may call it."""
+        os.eventfd_write(self._wake, 1)
+
+    def close(self) -> None:
+        """Stop, unmap, close. A device that is gone already is not worth an error."""
+        with suppress(OSError):
+            self._call(STREAMOFF, ctypes.c_int(CAPTURE))
+        while self._maps:
+            with suppress(BufferError):   # someone still looks at it: unmapped when that ends
+                self._maps.pop().close()
+        for file in (self._file, self._wake):
+            with suppress(OSError):
+                os.close(file)
+        self._file = self._wake = -1
+
+
+def _text(code: int) -> str:
+    return code.to_bytes(4, "little").decode("ascii", "replace").strip()
