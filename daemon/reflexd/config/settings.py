@@ -6,14 +6,22 @@ Settings and models by their task's Options; load.py puts the parts together and
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, model_validator
 
-from reflexd_drivers.base import ActuatorSettings, CameraSettings, Level, SensorSettings
+from reflexd_drivers.base import ActuatorSettings, CameraSettings, Level, SensorSettings, resolve_by_context
 from reflexd_models.base import Options
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+def _resolve_text(path: str, info: ValidationInfo) -> str:
+    return str(resolve_by_context(Path(path), info))
+
+
+PathText = Annotated[str, Field(min_length=1), AfterValidator(_resolve_text)]   # relative: from the main file's folder
 
 
 class Table(BaseModel):
@@ -25,8 +33,8 @@ class Table(BaseModel):
 class DaemonSettings(Table):
     """[daemon]: the process itself."""
 
-    socket: str = Field(default="/run/reflexd/control.sock", description="where reflexctl finds the daemon")
-    state_dir: str = Field(default="/var/lib/reflexd", description="where bundles that were added are kept")
+    socket: PathText = Field(default="/run/reflexd/control.sock", description="where reflexctl finds the daemon")
+    state_dir: PathText = Field(default="/var/lib/reflexd", description="where bundles that were added are kept")
     dry_run: bool = Field(default=False, description="decide and log, but keep every output safe")
 
 
@@ -86,7 +94,7 @@ class ScoreCondition(Table):
         if self.release_below is not None and self.release_below > self.at_least:
             raise ValueError("release_below is above at_least, so it would release before it holds; make it smaller")
         if self.hits > self.window:
-            raise ValueError(f"{self.hits} hits of {self.window} can never be; raise of, or lower hits")
+            raise ValueError(f"hits is more than of ({self.hits} of {self.window}), which can never be; raise of, or lower hits")
         return self
 
     @property
@@ -115,23 +123,23 @@ class ValueCondition(Table):
     @model_validator(mode="after")
     def _fits(self) -> ValueCondition:
         if (self.model is None) == (self.sensor is None):
-            raise ValueError("name one of model or sensor")
+            raise ValueError("a condition is about one model or one sensor; name one of them")
         given = [key for key in COMPARISONS if getattr(self, key) is not None]
         names = ", ".join(key.rstrip("_") for key in given) or "none"
         if len(given) != 1:
-            raise ValueError(f"a condition has one of is, above, below, changed, rising_for_s and edge; found {names}")
+            raise ValueError(f"a condition has one of is, above, below, changed, rising_for_s and edge; found {names}; keep one")
         self._check_companions()
         return self
 
     def _check_companions(self) -> None:
         if self.release_below is not None and (self.above is None or self.release_below > self.above):
-            raise ValueError("release_below goes with above, and is not greater than it")
+            raise ValueError("release_below goes with above, and is not greater than it; add above, or lower release_below")
         if self.release_above is not None and (self.below is None or self.release_above < self.below):
-            raise ValueError("release_above goes with below, and is not less than it")
+            raise ValueError("release_above goes with below, and is not less than it; add below, or raise release_above")
         if self.pause_s is not None and self.rising_for_s is None:
-            raise ValueError("pause_s goes with rising_for_s")
+            raise ValueError("pause_s goes with rising_for_s; remove it")
         if self.model is not None and (self.edge is not None or isinstance(self.is_, (bool, str))):
-            raise ValueError("a model's value is a number: use above, below, changed or rising_for_s")
+            raise ValueError("a model's value is a number; use above, below, changed or rising_for_s, or label with at_least")
 
 
 COMPARISONS = ("is_", "above", "below", "changed", "rising_for_s", "edge")
@@ -139,12 +147,12 @@ COMPARISONS = ("is_", "above", "below", "changed", "rising_for_s", "edge")
 
 def _kind_of_condition(table: Any) -> str:   # noqa: ANN401  whatever stands in the file
     if isinstance(table, ScoreCondition) or (isinstance(table, dict) and ("label" in table or "at_least" in table)):
-        return "score"
-    return "value"
+        return "(score)"      # no key can be spelt like that, so a location stays unambiguous
+    return "(value)"
 
 
 Condition: TypeAlias = Annotated[
-    Annotated[ScoreCondition, Tag("score")] | Annotated[ValueCondition, Tag("value")],
+    Annotated[ScoreCondition, Tag("(score)")] | Annotated[ValueCondition, Tag("(value)")],
     Discriminator(_kind_of_condition),
 ]
 
@@ -161,9 +169,9 @@ class Action(Table):
     @model_validator(mode="after")
     def _fits(self) -> Action:
         if (self.for_s is None) == (self.follow is None):
-            raise ValueError("say how the action ends: either for_s = SECONDS or follow = true")
+            raise ValueError("an action ends in one way; give either for_s = SECONDS or follow = true")
         if self.hold_on_fault and self.for_s is None:
-            raise ValueError("hold_on_fault goes with for_s")
+            raise ValueError("hold_on_fault goes with for_s; remove it, or end the action by for_s")
         return self
 
 

@@ -1,0 +1,151 @@
+"""What is right by itself and does not fit together: pins, levels, kinds of values, times.
+
+Errors are what could never work or would be unsafe; warnings are what is hardly meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from reflexd.config.merge import write_location
+from reflexd.config.messages import show
+from reflexd.config.parts import Draft
+from reflexd.config.positions import Location
+from reflexd.config.references import judge_references, select
+from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
+from reflexd_drivers.base import ActuatorSettings
+
+NUMBER_TASKS = frozenset({"regions"})     # tasks whose predictions have a value
+BOOL_DRIVERS = frozenset({"gpio-input"})  # sensors whose readings are true or false
+WHOLE_DRIVERS = frozenset({"gpio-output"})  # actuators that know on and off only
+
+
+def judge(draft: Draft) -> None:
+    """Report everything that does not fit."""
+    judge_references(draft)
+    _judge_pins(draft)
+    _judge_interlocks(draft)
+    _judge_guards(draft)
+    _judge_conflicts(draft)
+    for index, rule in draft.rules.items():
+        _judge_conditions(draft, index, rule)
+        _judge_actions(draft, index, rule)
+    _judge_expectations(draft)
+
+
+def _judge_pins(draft: Draft) -> None:
+    """Find pins that two devices name, also where a device has another error."""
+    seen: dict[tuple[str, str], Location] = {}
+    for location, pin in [found for kind in draft.devices for found in select(draft.merged.data, (kind, "*", "pin"))]:
+        device = draft.devices[location[0]].get(str(location[1]))     # type: ignore[index]  # the first part is a kind
+        if not isinstance(pin, str):
+            continue
+        key = (str(getattr(device, "chip", draft.gpio.chip)), pin)
+        if key in seen:
+            what = f"{pin} is used twice: {write_location(seen[key][:2])} has it at {draft.merged.line_of(seen[key])}"
+            draft.merged.report(location, what, found=show(pin), remedy="give one of them another pin")
+        seen.setdefault(key, location)
+
+
+def _actuators(draft: Draft) -> Iterator[tuple[str, ActuatorSettings]]:
+    for name, device in draft.devices["actuator"].items():
+        if isinstance(device, ActuatorSettings):
+            yield name, device
+
+
+def _judge_interlocks(draft: Draft) -> None:
+    groups: dict[str, list[str]] = {}
+    for name, actuator in _actuators(draft):
+        if actuator.interlock is not None:
+            groups.setdefault(actuator.interlock, []).append(name)
+    for group, names in groups.items():
+        if len(names) == 1:
+            draft.merged.report(("actuator", names[0], "interlock"), f"no other actuator shares the interlock {show(group)}",
+                                found=show(group), severity="warning", absent=True,
+                                remedy="give the other one the same interlock, or remove this")
+
+
+def _judge_guards(draft: Draft) -> None:
+    for name, actuator in _actuators(draft):
+        if not type(actuator).guarded and not actuator.accept_unguarded:
+            draft.merged.report(("actuator", name), "nothing sets this actuator safe once the daemon was killed",
+                                severity="warning", remedy="choose another driver, or add accept_unguarded = true")
+
+
+def _judge_conflicts(draft: Draft) -> None:
+    wants: list[tuple[Location, str, int, Action]] = [
+        (("rule", index, "then", place, "set"), rule.name, rule.priority, action)
+        for index, rule in draft.rules.items() for place, action in enumerate(rule.then)
+    ]
+    told: set[Location] = set()
+    for (first, _, one, a), (second, _, other, b) in combinations(wants, 2):
+        if a.actuator == b.actuator and a.set != b.set and one == other and second not in told:
+            told.add(second)
+            same = first[1] == second[1]
+            what = (f"{a.actuator} is set to another level at {draft.merged.line_of(first)}, "
+                    + ("by the same rule" if same else f"by {draft.merged.write(first[:2])} with the same priority"))
+            remedy = "keep one of them" if same else "give the rule that has to win a higher priority"
+            draft.merged.report(second, what, remedy=remedy)
+
+
+def _judge_conditions(draft: Draft, index: int, rule: RuleSettings) -> None:
+    for group, conditions in (("when", rule.when), ("unless", rule.unless)):
+        for place, condition in enumerate(conditions):
+            location: Location = ("rule", index, group, place)
+            if isinstance(condition, ValueCondition):
+                _judge_value(draft, location, condition)
+            elif (bundle := draft.bundles.get(condition.model)) is not None and not bundle.labels:
+                draft.merged.report((*location, "label"), f"the bundle {show(bundle.name)} has no labels",
+                                    found=show(condition.label), remedy="install a bundle with labels")
+
+
+def _judge_value(draft: Draft, location: Location, condition: ValueCondition) -> None:
+    if condition.model is not None:
+        bundle = draft.bundles.get(condition.model)
+        if bundle is not None and bundle.task not in NUMBER_TASKS:
+            draft.merged.report((*location, "model"), f"the task {bundle.task} of this model gives scores and no value",
+                                found=show(condition.model), remedy="use label and at_least")
+        return
+    sensor = draft.devices["sensor"].get(condition.sensor or "")
+    if sensor is None or sensor.driver not in BOOL_DRIVERS:
+        return
+    for key in ("above", "below", "rising_for_s"):
+        if getattr(condition, key) is not None:
+            draft.merged.report((*location, key), f"a {sensor.driver} is true or false and has no size", found=key,
+                                remedy="use is, edge or changed = true")
+    if condition.is_ is not None:
+        _judge_is(draft, (*location, "is"), sensor.driver, condition.is_)
+
+
+def _judge_is(draft: Draft, location: Location, driver: str, value: bool | float | str) -> None:
+    if driver in BOOL_DRIVERS and not isinstance(value, bool):
+        draft.merged.report(location, f"a {driver} is true or false", found=show(value), remedy="write is = true or is = false")
+
+
+def _judge_expectations(draft: Draft) -> None:
+    """Look at each { sensor, is } outside of rules."""
+    pairs: list[tuple[Location, SensorIs | None]] = [
+        (("safety", "stop"), draft.safety.stop), (("safety", "arm"), draft.safety.arm),
+        *((("model", name, "only_while", place), one)
+          for name, model in draft.models.items() for place, one in enumerate(model.only_while)),
+    ]
+    for location, one in pairs:
+        sensor = draft.devices["sensor"].get(one.sensor) if one is not None else None
+        if one is not None and sensor is not None:
+            _judge_is(draft, (*location, "is"), sensor.driver, one.is_)
+
+
+def _judge_actions(draft: Draft, index: int, rule: RuleSettings) -> None:
+    for place, action in enumerate(rule.then):
+        location: Location = ("rule", index, "then", place)
+        actuator = draft.devices["actuator"].get(action.actuator)
+        if not isinstance(actuator, ActuatorSettings):
+            continue
+        if actuator.driver in WHOLE_DRIVERS and action.set not in (0.0, 1.0):
+            draft.merged.report((*location, "set"), f"a {actuator.driver} is on or off", found=f"{action.set:g}",
+                                remedy='write set = "on" or set = "off"')
+        longest = actuator.max_on_s
+        if action.for_s is not None and longest is not None and action.for_s > longest and action.set != actuator.safe:
+            draft.merged.report((*location, "for_s"), f"{action.actuator} ends after its max_on_s = {longest:g}",
+                                found=f"{action.for_s:g}", severity="warning", remedy="lower for_s, or raise max_on_s")
