@@ -19,7 +19,7 @@ from reflexd_models.files import reason
 
 WALL_S = 8.0
 CPU_S = 7
-ADDRESSES = 2 << 30       # bytes of address space beyond a network's own; LiteRT and numpy reserve one
+ADDRESSES = 2 << 30       # bytes of address space in all; numpy and LiteRT alone reserve half of one
 
 
 def try_out(content: bytes, where: str, threads: int = 1) -> None:
@@ -43,6 +43,9 @@ REMEDY = "the file is damaged or too large for this machine, fetch or convert it
 
 
 def _judge(done: subprocess.CompletedProcess[bytes], where: str) -> None:
+    if -done.returncode in (signal.SIGXCPU, signal.SIGKILL):
+        spent = f"more than {CPU_S} s of processor time, or too much memory"
+        raise ModelError(f"{where}: the network was given up: {spent}; {REMEDY}")
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name if -done.returncode in set(signal.Signals) else str(-done.returncode)
         raise ModelError(f"{where}: the network crashed the runtime in a trial ({name}); {REMEDY}")
@@ -62,13 +65,17 @@ def _told(output: bytes) -> dict[str, Any]:
 
 
 def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+    for kind, wanted in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, CPU_S), (resource.RLIMIT_AS, ADDRESSES)):
+        hardest = resource.getrlimit(kind)[1]
+        most = wanted if hardest == resource.RLIM_INFINITY else min(wanted, hardest)
+        resource.setrlimit(kind, (most, most))
 
 
 def _child(where: str, threads: int) -> dict[str, Any]:
-    _limit()
+    try:
+        _limit()
+    except OSError as problem:       # as a sandbox may have it; without limits nothing is tried
+        return {"ok": False, "error": f"{where}: the limits of a trial are refused: {reason(problem)}; allow setrlimit"}
     try:
         from reflexd_models.runtime import Network
 

@@ -1,5 +1,7 @@
 """A file that nobody vouches for is tried in a child: nothing that it does reaches this process."""
 
+import os
+import sys
 import time
 
 import pytest
@@ -56,6 +58,25 @@ def test_a_child_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setattr(trial, "WALL_S", 0.01)
     with pytest.raises(ModelError, match="given up: no answer within"):
         trial.try_out(b"", "slow")
+
+
+@pytest.mark.parametrize(("status", "said"), [
+    (-9, "given up: more than 7 s of processor time"), (-24, "given up"), (-11, "crashed the runtime in a trial (SIGSEGV)"),
+    (-34, "crashed the runtime in a trial"), (1, "the trial of the network failed (status 1)")])
+def test_how_a_child_ended_is_told(status, said):
+    done = trial.subprocess.CompletedProcess([], status, b"", b"")
+    assert said in error_of(lambda: trial._judge(done, "x"))
+
+
+def test_a_child_has_limits():
+    import resource
+
+    code = ("import resource, reflexd_models.trial as t; t._limit(); "
+            "print(*[resource.getrlimit(k)[0] for k in (resource.RLIMIT_CPU, resource.RLIMIT_AS, resource.RLIMIT_CORE)])")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    told = trial.subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True).stdout.split()
+    assert [int(limit) for limit in told] == [trial.CPU_S, trial.ADDRESSES, 0]
+    assert resource.getrlimit(resource.RLIMIT_CPU)[0] != trial.CPU_S
 
 
 def test_a_child_that_says_nothing_is_not_believed():

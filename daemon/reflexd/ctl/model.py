@@ -161,7 +161,7 @@ def _lines(one: dict[str, Any]) -> list[str]:
 def _evaluate(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from reflexd_models import accuracy
+    from reflexd_models import accuracy, dataset
     from reflexd_models.base import ModelError
     from reflexd_models.bundle import find_bundle
     from reflexd_models.tasks.regions import Reader
@@ -169,7 +169,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     bundle = find_bundle(args.bundle, args.state_dir)
     if bundle.task != "regions":
         raise ModelError(f"{args.bundle}: evaluate judges readers of digit wheels (task regions), found {bundle.task}")
-    x, y, group = _data(args.data)
+    x, y, group = dataset.read(args.data)
     model = _open(bundle, None)
     assert isinstance(model, Reader)
     answers, scores = _ask(model, x)
@@ -194,27 +194,6 @@ def _ask(model: Any, x: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[n
     classes = {label: accuracy.BETWEEN if label == "between" else int(label) for label in model.labels}
     told = [model.read(Still("rgb", (picture,))) for picture in x]
     return np.array([classes[label] for label, _ in told]), np.array([score for _, score in told])
-
-
-def _data(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.str_]]:
-    """Read pictures uint8 (n, height, width, 3), truth in tenths (n,), and the group of each."""
-    import numpy as np
-
-    from reflexd_models import files
-    from reflexd_models.base import ModelError
-
-    found = files.npz(path, 1024 * MIB, "the data set")
-    x, y = found.get("x"), found.get("y")
-    if x is None or y is None:
-        raise ModelError(f"{path}: has no arrays x and y, found {', '.join(found) or 'none'}; save them under these names")
-    group = found.get("group", np.full(len(y) if y.ndim else 0, "all"))
-    count = x.shape[0] if x.ndim == 4 and x.shape[3] == 3 and x.dtype == np.uint8 and x.size else 0
-    if not count or y.shape != (count,) or group.shape != (count,) or y.dtype.kind not in "iu" or group.dtype.kind != "U":
-        shapes = f"x {x.dtype} {x.shape}, y {y.dtype} {y.shape}, group {group.dtype} {group.shape}"
-        raise ModelError(f"{path}: expected x uint8 (n, height, width, 3), y whole numbers (n,), group text (n,); found {shapes}")
-    if int(y.min()) < 0 or int(y.max()) > 99:
-        raise ModelError(f"{path}: y is 0 to 99 tenths of a digit, found {y.min()} to {y.max()}; correct the labels")
-    return x, y.astype(np.int64), group
 
 
 def _print_table(rows: dict[str, Any]) -> None:

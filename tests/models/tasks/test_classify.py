@@ -1,5 +1,8 @@
 """A network that classifies sees what is in a picture, and tells only what is asked."""
 
+import threading
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -46,6 +49,33 @@ def test_what_the_network_is_given_can_be_drawn(vww, shared):
     (given,) = vww().given(view)
     assert (given.shape, given.dtype) == ((96, 96, 3), np.uint8)
     assert not np.shares_memory(given, view.planes[0])
+
+
+def test_a_prediction_takes_no_memory_of_a_frames_size(vww):
+    model, view = vww({"person"}), rgb(noise(480, 640))
+    model.predict(view, 0)
+    tracemalloc.start()
+    for _ in range(20):
+        model.predict(view, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8192
+
+
+def test_drawing_what_is_given_does_not_disturb_a_prediction_in_another_thread(vww):
+    model, one, other = vww({"person"}), rgb(noise(480, 640)), rgb(noise(300, 200, seed=9))
+    wanted, stop = model.predict(one, 0).scores, threading.Event()
+
+    def draw():
+        while not stop.is_set():
+            model.given(other)
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    found = [model.predict(one, 0).scores for _ in range(300)]
+    stop.set()
+    thread.join()
+    assert all(scores == wanted for scores in found)
 
 
 @pytest.mark.parametrize(("name", "labels", "said"), [
