@@ -85,7 +85,7 @@ class UsbCamera:
         code = choose(offered, settings)
         got = self._device.set_format(code, settings.size_px)
         if got.code != code:
-            raise DriverError(f"{self._where}: asked for {code}, the camera sends {got.code}; choose one of {', '.join(offered)}")
+            raise DriverError(f"{self._where}: asked for {code}, the camera sends {got.code}; choose one of {few(offered)}")
         return got
 
     def read(self, timeout_s: float) -> Frame:
@@ -173,8 +173,13 @@ def choose(offered: list[str], settings: Settings) -> str:
     for code in wanted:
         if code in offered:
             return code
-    raise DriverError(f"{settings.device}: the camera sends {', '.join(offered) or 'nothing'}, wanted was {' or '.join(wanted)}; "
+    raise DriverError(f"{settings.device}: the camera sends {few(offered)}, wanted was {' or '.join(wanted)}; "
                       'write format = "auto" or use another camera')
+
+
+def few(codes: list[str]) -> str:
+    """List formats for a message; some devices have sixty."""
+    return ", ".join(codes[:8]) + (f" and {len(codes) - 8} more" if len(codes) > 8 else "") or "nothing"
 
 
 def make_views(found: Format) -> Mapping[str, View]:
