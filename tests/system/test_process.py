@@ -1,0 +1,159 @@
+"""reflexd as a process: how it ends, what it refuses, and what it says on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.meter import EXAMPLE, ROOT
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The shipped example in a folder of its own."""
+    for file in EXAMPLE.iterdir():
+        shutil.copy(file, tmp_path)
+    path = tmp_path / "reflexd.toml"
+    path.write_text(re.sub(r'socket = "[^"]*"', 'socket = "control.sock"', path.read_text()))
+    return path
+
+
+def reflexd(config: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "reflexd", "--config", str(config), *options]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def reflexctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "reflexd.ctl", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def status(config: Path) -> Any:
+    done = reflexctl("status", "--json", "--socket", str(config.parent / "control.sock"))
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+@pytest.fixture
+def running(config: Path) -> Iterator[subprocess.Popen[str]]:
+    """A daemon that has decided on some frames."""
+    daemon = reflexd(config)
+    deadline = time.monotonic() + 20
+    while not (status(config) or {"decided": 0})["decided"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    yield daemon
+    if daemon.poll() is None:
+        daemon.kill()
+    daemon.communicate()
+
+
+def test_frames_counts_predictions_that_were_decided(config: Path) -> None:
+    daemon = reflexd(config, "--frames", "5")
+    assert "5 predictions were decided" in daemon.communicate(timeout=30)[1]
+    assert daemon.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_f65_a_signal_ends_it_safe_and_flushed_within_a_second(running: subprocess.Popen[str], number: signal.Signals) -> None:
+    began = time.monotonic()
+    running.send_signal(number)
+    log = running.communicate(timeout=10)[1]
+    assert time.monotonic() - began < 1.0
+    assert running.returncode == 0
+    assert log.splitlines()[-1].endswith(f"every output safe, leaving: {number.name}")
+
+
+def test_f70_a_second_daemon_refuses_and_the_first_goes_on(running: subprocess.Popen[str], config: Path) -> None:
+    second = reflexd(config)
+    assert "another reflexd is running" in second.communicate(timeout=20)[1]
+    assert second.returncode == 69
+    assert status(config)["state"] == "RUN"
+
+
+def test_a_pin_that_cannot_be_had_ends_the_start_with_one_line(config: Path) -> None:
+    config.write_text(config.read_text().replace('factory = "mock"', 'factory = "lgpio"'))
+    daemon = reflexd(config)
+    log = daemon.communicate(timeout=20)[1]
+    assert daemon.returncode == 69
+    assert "Traceback" not in log
+    assert len([line for line in log.splitlines() if "error: " in line]) == 1
+
+
+def test_a_wrong_configuration_ends_it_with_78_and_no_traceback(config: Path) -> None:
+    config.write_text(config.read_text().replace('safe = "off"', 'safe = "of"', 1))
+    daemon = reflexd(config)
+    said = daemon.communicate(timeout=20)[1]
+    assert daemon.returncode == 78
+    assert re.search(r"reflexd\.toml:\d+:\d+: actuator\.valve\.safe: ", said)
+    assert "Traceback" not in said
+
+
+def test_a_dry_run_decides_but_says_that_nothing_is_driven(config: Path) -> None:
+    daemon = reflexd(config, "--dry-run", "--seconds", "10")
+    log = daemon.communicate(timeout=40)[1]
+    assert "valve on: rule" in log
+    assert "(dry run: not driven)" in log
+
+
+def test_status_says_how_everything_is_and_why(running: subprocess.Popen[str], config: Path) -> None:
+    done = reflexctl("status", "--socket", str(config.parent / "control.sock"))
+    assert done.returncode == 0
+    for wanted in ("RUN", "camera meter: run", "model meter: run", "sensor away: run", 'rule "water flows while away"',
+                   "output valve: off, safe: no rule claims it", "frame to pin: p50"):
+        assert wanted in done.stdout
+
+
+def test_status_without_a_daemon_is_one_line(tmp_path: Path) -> None:
+    done = reflexctl("status", "--socket", str(tmp_path / "none.sock"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert "reflexd does not run" in done.stderr
+
+
+def test_a_snapshot_shows_the_frame_and_what_the_network_is_given(running: subprocess.Popen[str], config: Path) -> None:
+    file = config.parent / "seen.png"
+    done = reflexctl("snapshot", str(file), "--socket", str(config.parent / "control.sock"))
+    assert done.returncode == 0, done.stderr
+    assert file.read_bytes().startswith(PNG)
+    refused = reflexctl("snapshot", str(file), "--camera", "door", "--socket", str(config.parent / "control.sock"))
+    assert refused.returncode == 1
+    assert "no camera is called 'door'; say --camera with one of meter" in refused.stderr
+
+
+def test_the_log_is_plain_in_a_terminal_and_has_priorities_under_systemd(config: Path) -> None:
+    with (config.parent / "journal").open("w+") as journal:
+        stat = os.fstat(journal.fileno())
+        env = {**os.environ, "JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"}
+        command = [sys.executable, "-m", "reflexd", "--config", str(config), "--frames", "3"]
+        subprocess.run(command, stderr=journal, env=env, check=True, timeout=30)
+        journal.seek(0)
+        lines = [line for line in journal.read().splitlines() if not line.startswith("INFO: ")]
+    assert lines
+    assert all(re.match(r"<[3-6]>", line) for line in lines)
+
+
+def test_the_two_commands_say_what_they_accept() -> None:
+    for module in ("reflexd", "reflexd.ctl"):
+        done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
+        assert "usage: reflex" in done.stdout
+
+
+def test_the_live_line_ends_with_a_summary() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "live.py"), "--seconds", "9.5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "valve: active 1 time;" in done.stdout
+    assert re.search(r"frame to pin: p50 [\d.]+ ms, p99 [\d.]+ ms", done.stdout)
+    assert "Try next:" in done.stdout
