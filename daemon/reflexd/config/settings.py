@@ -50,8 +50,8 @@ class GpioSettings(Table):
 class SensorIs(Table):
     """A sensor's value that has to be known: { sensor = "away", is = true }."""
 
-    sensor: str
-    is_: bool | float | str = Field(alias="is")
+    sensor: str = Field(description="name of a sensor")
+    is_: bool | float | str = Field(alias="is", description="the value it has to have")
 
 
 class SafetySettings(Table):
@@ -73,17 +73,17 @@ class ModelSettings(Table):
     """[model.NAME]: one network on one camera; `options` is what its task allows besides."""
 
     bundle: str = Field(min_length=1, description="a name in the zoo or the state directory, or a path")
-    camera: str
+    camera: str = Field(description="name of the camera whose frames it is given")
     only_while: tuple[SensorIs, ...] = Field(default=(), description="run only while all of these are known to be true")
-    plausible: PlausibleSettings | None = None
+    plausible: PlausibleSettings | None = Field(default=None, description="what its number can do; what cannot be is left out")
     options: Options = Options()
 
 
 class ScoreCondition(Table):
     """How sure a network is of a label, as counted over its last predictions."""
 
-    model: str
-    label: str
+    model: str = Field(description="name of a model")
+    label: str = Field(description="one of its bundle's labels")
     at_least: float = Field(gt=0, le=1, description="score from which a prediction is a hit")
     release_below: float | None = Field(default=None, gt=0, le=1, description="score below which it no longer is; hysteresis")
     hits: int = Field(default=1, ge=1, le=1000, description="hits that are needed")
@@ -106,13 +106,13 @@ class ScoreCondition(Table):
 class ValueCondition(Table):
     """What a sensor's reading or a model's number does. Exactly one comparison is given."""
 
-    model: str | None = None
-    sensor: str | None = None
+    model: str | None = Field(default=None, description="name of a model that reads a number; or sensor")
+    sensor: str | None = Field(default=None, description="name of a sensor; or model")
     is_: bool | float | str | None = Field(default=None, alias="is", description="equal to")
     above: float | None = Field(default=None, description="greater than; with release_below, until it is less than that")
     below: float | None = Field(default=None, description="less than; with release_above, until it is greater than that")
-    release_below: float | None = None
-    release_above: float | None = None
+    release_below: float | None = Field(default=None, description="with above: less than it ends the condition; hysteresis")
+    release_above: float | None = Field(default=None, description="with below: greater than it ends the condition; hysteresis")
     changed: Annotated[float, Field(gt=0)] | Literal[True] | None = Field(
         None, description="moved by at least that much (true: at all) since it was last true"
     )
@@ -160,8 +160,8 @@ Condition: TypeAlias = Annotated[
 class Action(Table):
     """What a rule does, and how that ends: after a time, or with its evidence."""
 
-    actuator: str
-    set: Level
+    actuator: str = Field(description="name of an actuator")
+    set: Level = Field(description="level that it is given")
     for_s: float | None = Field(default=None, gt=0, description="ends that long after the rule last acted")
     follow: Literal[True] | None = Field(default=None, description="ends when the conditions are no longer true")
     hold_on_fault: bool = Field(default=False, description="with for_s: outlast the failure of a source of the rule")
@@ -178,10 +178,10 @@ class Action(Table):
 class RuleSettings(Table):
     """[[rule]]: acts when every `when` is true and every `unless` is known to be false."""
 
-    name: str = Field(min_length=1, max_length=100)
-    when: tuple[Condition, ...] = Field(min_length=1)
-    unless: tuple[Condition, ...] = ()
-    then: tuple[Action, ...] = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=100, description="its name in the log; a later file replaces the rule by it")
+    when: tuple[Condition, ...] = Field(min_length=1, description="all of these have to be true")
+    unless: tuple[Condition, ...] = Field(default=(), description="each of these has to be known to be false")
+    then: tuple[Action, ...] = Field(min_length=1, description="what is done")
     priority: int = Field(default=0, ge=-1000, le=1000, description="the higher one wins where two rules want two levels")
     cooldown_s: float = Field(default=0, ge=0, description="rest after the last action")
     max_per_hour: int | None = Field(default=None, ge=1, description="actions in any hour")

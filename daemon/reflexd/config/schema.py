@@ -1,0 +1,160 @@
+"""The JSON Schema of a configuration and the table of its keys, both made from the settings and the registries.
+
+Nothing about a key is written a second time: what drivers and tasks say of themselves is the source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from reflexd.config.bundles import ENVELOPE, options_of, task_names
+from reflexd.config.parts import ENVELOPES
+from reflexd.config.settings import (
+    Action,
+    DaemonSettings,
+    GpioSettings,
+    ModelSettings,
+    PlausibleSettings,
+    RuleSettings,
+    SafetySettings,
+    ScoreCondition,
+    SensorIs,
+    ValueCondition,
+)
+from reflexd_drivers import registry
+
+Schema: TypeAlias = dict[str, Any]
+
+NAMES = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
+_TABLES: dict[str, type[BaseModel]] = {"daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings}
+
+
+def schema() -> Schema:
+    """Give the whole as JSON Schema, draft 2020-12."""
+    classes: list[type[BaseModel]] = [*_TABLES.values(), ModelSettings, RuleSettings, *(settings for _, _, settings in _drivers()),
+               *(options_of(task) for task in task_names())]
+    refs, shapes = models_json_schema([(one, "validation") for one in dict.fromkeys(classes)], by_alias=True)
+    ref = {one: refs[one, "validation"] for one in classes}
+    shapes["$defs"].update({f"any-{kind}": _device(kind, ref) for kind in ENVELOPES})
+    shapes["$defs"]["any-model"] = _model(shapes["$defs"], ref)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "reflexd.toml",
+        "type": "object",
+        "required": ["schema"],
+        "additionalProperties": False,
+        "properties": {
+            "schema": {"const": 1, "type": "integer", "description": "version of this format"},
+            **{key: ref[one] for key, one in _TABLES.items()},
+            **{kind: _by_name(f"any-{kind}") for kind in ENVELOPES},
+            "model": _by_name("any-model"),
+            "rule": {"type": "array", "items": ref[RuleSettings]},
+        },
+        "$defs": shapes["$defs"],
+    }
+
+
+def _drivers() -> Iterator[tuple[registry.Kind, str, type[BaseModel]]]:
+    for kind in ENVELOPES:
+        for name in registry.names(kind):
+            yield kind, name, registry.load(kind, name).Settings
+
+
+def _by_name(shape: str) -> Schema:
+    return {"type": "object", "propertyNames": NAMES, "additionalProperties": {"$ref": f"#/$defs/{shape}"}}
+
+
+def _device(kind: registry.Kind, ref: dict[type[BaseModel], Schema]) -> Schema:
+    """Choose by driver name, so that an editor complains of the keys of that driver only."""
+    choices = [
+        {"if": {"properties": {"driver": {"const": name}}, "required": ["driver"]}, "then": ref[settings]}
+        for one, name, settings in _drivers() if one == kind
+    ]
+    return {"type": "object", "required": ["driver"], "properties": {"driver": {"enum": registry.names(kind)}}, "allOf": choices}
+
+
+def _model(shapes: dict[str, Schema], ref: dict[type[BaseModel], Schema]) -> Schema:
+    """Join the common keys with those of each task; which task it is stands in the bundle."""
+    def shape(one: type[BaseModel]) -> Schema:
+        return shapes[ref[one]["$ref"].rpartition("/")[2]]
+
+    common = {key: value for key, value in shape(ModelSettings)["properties"].items() if key in ENVELOPE}
+    needed = shape(ModelSettings)["required"]
+    return {"anyOf": [
+        {"type": "object", "title": f"model of task {task}", "additionalProperties": False,
+         "properties": common | shape(options_of(task)).get("properties", {}),
+         "required": needed + shape(options_of(task)).get("required", [])}
+        for task in task_names()
+    ]}
+
+
+def keys() -> str:
+    """Give a Markdown table of the keys of each section."""
+    sections: list[tuple[str, type[BaseModel], frozenset[str]]] = [
+        *((f"[{key}]", one, frozenset()) for key, one in _TABLES.items()),
+        ('{ sensor = "…", is = … } in [safety] and only_while', SensorIs, frozenset()),
+        *((f"[{kind}.NAME] of every driver", one, frozenset()) for kind, one in ENVELOPES.items()),
+        *((f'[{kind}.NAME] with driver = "{name}"', one, frozenset(ENVELOPES[kind].model_fields) - {"rate_hz"})
+          for kind, name, one in _drivers()),
+        ("[model.NAME] of every task", ModelSettings, frozenset({"options"})),
+        ("[model.NAME] plausible", PlausibleSettings, frozenset()),
+        *((f"[model.NAME] of task {task}", options_of(task), frozenset()) for task in task_names()),
+        ("[[rule]]", RuleSettings, frozenset()),
+        ("when, unless: a score", ScoreCondition, frozenset()),
+        ("when, unless: a value", ValueCondition, frozenset()),
+        ("then", Action, frozenset()),
+    ]
+    return "\n\n".join(text for title, one, without in sections if (text := _section(title, one, without)))
+
+
+def _section(title: str, settings: type[BaseModel], without: frozenset[str]) -> str:
+    whole = settings.model_json_schema(by_alias=True)
+    rows = [
+        f"| `{key}` | {_kind(shape, whole.get('$defs', {}))} | {_default(key, shape, whole)} | {shape.get('description', '')} |"
+        for key, shape in whole.get("properties", {}).items() if key not in without
+    ]
+    head = f"### {title}\n\n| key | takes | default | meaning |\n| --- | --- | --- | --- |\n"
+    return head + "\n".join(rows) if rows else ""
+
+
+def _default(key: str, shape: Schema, whole: Schema) -> str:
+    if key in whole.get("required", []):
+        return "**needed**"
+    value = shape.get("default")
+    words = {True: "`true`", False: "`false`"}
+    if value is None or value in ({}, []):
+        return "none"
+    return words[value] if isinstance(value, bool) else f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+def _kind(shape: Schema, shapes: dict[str, Schema]) -> str:
+    """Say in a word or two what a key takes."""
+    if "$ref" in shape:
+        return "table"
+    for group in ("anyOf", "oneOf"):
+        if group in shape:
+            kinds = [_kind(one, shapes) for one in shape[group] if one.get("type") != "null"]
+            return " or ".join(dict.fromkeys(kinds))
+    if "enum" in shape or "const" in shape:
+        choices = shape.get("enum", [shape.get("const")])
+        return ", ".join(f"`{str(one).lower()}`" if isinstance(one, bool) else f'`"{one}"`' for one in choices)
+    words = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "object": "table"}
+    if shape.get("type") == "array":
+        return f"list of {_kind(shape['items'], shapes)}" if "items" in shape else f"list of {shape.get('minItems', 'values')}"
+    return words.get(str(shape.get("type")), "anything") + _bounds(shape)
+
+
+def _bounds(shape: Schema) -> str:
+    signs = {"exclusiveMinimum": "> {}", "minimum": "≥ {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
+    parts = [sign.format(f"{shape[key]:.10g}") for key, sign in signs.items() if key in shape]
+    return f" {' and '.join(parts)}" if parts else ""
+
+
+def replace_keys(page: str) -> str:
+    """Put the current table of keys between the marks of a page."""
+    return re.sub(r"(<!-- keys -->\n).*(\n<!-- /keys -->)", lambda found: f"{found[1]}{keys()}{found[2]}", page, flags=re.S)
