@@ -57,7 +57,7 @@ class Monitor:
         if (state, failures) == (one.state, one.failures) and (why == one.why or state is State.RUN):
             return
         if state in (State.DEGRADED, State.ENDED) or failures != one.failures:
-            downs.append(Down(name, why or "failed for a moment"))
+            downs.append(Down(name, why if state is not State.RUN else "failed for a moment"))
         if state is not State.OPENING:
             lines.append(f"{name}: {state.value}" + (f": {why}" if why else ""))
         one.state, one.why, one.failures = state, why, failures

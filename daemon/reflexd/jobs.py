@@ -11,6 +11,7 @@ from reflexd.rules.items import NS, Predicted, Sensed
 from reflexd.workers import Inbox, Reports, Wake
 from reflexd_drivers.base import Actuator, Camera, CameraSettings, DriverError, Frame, Sensor, SensorSettings
 from reflexd_models.base import Model
+from reflexd_models.runtime import runtime
 
 MS = 1_000_000
 WAIT_S = 0.25                # how long a worker sleeps before it looks whether it has to end
@@ -56,6 +57,11 @@ class CameraJob:
         finally:
             with self._lock:       # held while a frame is handed out: afterwards no more arrive
                 self._readers = [reader for reader in self._readers if reader is not inbox]
+
+    @property
+    def about(self) -> str:
+        """Say what was agreed on with the camera, where its driver tells."""
+        return str(getattr(self._camera, "about", ""))
 
     def open(self) -> None:
         """Open the camera."""
@@ -113,6 +119,11 @@ class ModelJob:
         """Count the frames that a newer one replaced before the network was free."""
         return self._frames.dropped
 
+    @property
+    def about(self) -> str:
+        """Say which runtime was taken."""
+        return runtime()
+
     def open(self) -> None:
         """Load the network."""
         self.model = self._load()
@@ -146,6 +157,7 @@ class SensorJob:
         self.name = f"sensor.{name}"
         self._timeout_s = min(settings.max_age_ms / 2000, WAIT_S)
         self.slow_ns = round(self._timeout_s * NS) + 200 * MS
+        self.about = ""
         self.bound_ns = self.slow_ns + GIVE_UP_NS
         self.readings = 0
         self._sensor_name = name
@@ -178,6 +190,7 @@ class ActuatorJob:
     def __init__(self, name: str, actuator: Actuator, reports: Reports) -> None:
         self.name = f"actuator.{name}"
         self.slow_ns = self.bound_ns = GIVE_UP_NS
+        self.about = ""
         self._actuator = actuator
         self._output = name
         self._reports = reports

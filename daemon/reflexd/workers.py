@@ -119,6 +119,11 @@ class Job(Protocol):
     slow_ns: int      # a step that lasts longer is trouble: what depends on it goes safe
     bound_ns: int     # a step that lasts longer will not return: the process is given up
 
+    @property
+    def about(self) -> str:
+        """Say what was opened, for the log; may be empty."""
+        ...
+
     def open(self) -> None:
         """Get ready. Raises: DriverError, ModelError."""
         ...
@@ -227,7 +232,7 @@ class Worker:
         if alive:
             self._silent_since = 0
         if alive and self.state is not State.RUN:
-            self._tell(State.RUN, "")
+            self._tell(State.RUN, self.job.about)
             self._well_since = monotonic_ns()
         elif self._attempt and alive and monotonic_ns() - self._well_since > WELL_AFTER_NS:
             self._attempt = 0

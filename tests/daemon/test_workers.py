@@ -74,6 +74,7 @@ class Flaky:
     """A job that fails to open a number of times, then steps until it is told to fail."""
 
     name = "camera.flaky"
+    about = ""
     slow_ns = bound_ns = 1_000_000_000
 
     def __init__(self, failures: int) -> None:

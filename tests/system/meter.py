@@ -42,9 +42,7 @@ class Meter:
     def draw(self) -> None:
         command = [sys.executable, str(ROOT / "scripts" / "draw-meter"), "-o", str(self.folder / "meter.avi"), "--seconds", "11",
                    "--seed", str(self.seed), "--leak-at", str(self.leak_at), "--leak-rate", str(self.leak_rate)]
-        done = subprocess.run([*command, *self.draw_options], check=True, capture_output=True, text=True)
-        boxes = re.search(r"regions = \[.*?\n?\](?=\n|$)", done.stdout, re.DOTALL)
-        assert boxes, done.stdout
+        subprocess.run([*command, *self.draw_options], check=True, capture_output=True)
         text = (EXAMPLE / "reflexd.toml").read_text()
         text = re.sub(r'socket = "[^"]*"', 'socket = "control.sock"', text)
         first = "then = ["

@@ -36,8 +36,9 @@ _TABLES: dict[str, type[BaseModel]] = {"daemon": DaemonSettings, "gpio": GpioSet
 
 def schema() -> Schema:
     """Give the whole as JSON Schema, draft 2020-12."""
-    classes: list[type[BaseModel]] = [*_TABLES.values(), ModelSettings, RuleSettings, *(settings for _, _, settings in _drivers()),
-               *(options_of(task) for task in task_names())]
+    classes: list[type[BaseModel]] = [*_TABLES.values(), ModelSettings, RuleSettings,
+                                      *(settings for _, _, settings in _drivers()),
+                                      *(options_of(task) for task in task_names())]
     refs, shapes = models_json_schema([(one, "validation") for one in dict.fromkeys(classes)], by_alias=True)
     ref = {one: refs[one, "validation"] for one in classes}
     shapes["$defs"].update({f"any-{kind}": _device(kind, ref) for kind in ENVELOPES})
