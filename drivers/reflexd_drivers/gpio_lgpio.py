@@ -26,4 +26,6 @@ class DirectPin(LGPIOPin):   # type: ignore[misc]  # gpiozero has no types
 
     def output_with_state(self, state: bool) -> None:
         """Claim the line as an output that starts at that level."""
-        lgpio.gpio_claim_output(self.factory._handle, self._number, int(state))   # noqa: SLF001
+        handle = self.factory._handle   # noqa: SLF001
+        lgpio.gpio_claim_output(handle, self._number, int(state))
+        lgpio.gpio_write(handle, self._number, int(state))   # a claim that this process has is not repeated: it sets no level
