@@ -60,8 +60,9 @@ def test_text_and_numbers_are_values_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "found"), [
     ("", "empty"), ("# nothing\n", "empty"),
-    ("0,true\n1;false\n", 'timeline.csv:2: .*found "1;false"'), ("-1,true\n", "from 0 on"), ("nan,true\n", "from 0 on"), ("0,\n", "found"),
-    ("1,true\n0,false\n", "sort the lines"), ("0,true\n1,2\n", "one kind of value"),
+    ("0,true\n1;false\n", 'timeline.csv:2: .*found "1;false"'), ("-1,true\n", "from 0 on"), ("nan,true\n", "from 0 on"),
+    ("0,\n", "found"), ("1,true\n0,false\n", "sort the lines"),
+    ("0,true\n1,2\n", "one kind of value"),
 ])
 def test_a_timeline_that_is_wrong_says_where(tmp_path: Path, text: str, found: str) -> None:
     with pytest.raises(DriverError, match=found):
