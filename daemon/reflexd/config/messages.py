@@ -31,9 +31,9 @@ _MUST: dict[str, tuple[str, str]] = {
     "list_type": ("a list", "write it as [a, b]"),
     "set_type": ("a list", "write it as [a, b]"),
     "frozen_set_type": ("a list", "write it as [a, b]"),
-    "dict_type": ("a table", "write it as { key = value }"),
-    "model_type": ("a table", "write it as { key = value }"),
-    "model_attributes_type": ("a table", "write it as { key = value }"),
+    "dict_type": ("a table", "write it as {{ key = value }}"),
+    "model_type": ("a table", "write it as {{ key = value }}"),
+    "model_attributes_type": ("a table", "write it as {{ key = value }}"),
     "greater_than": ("greater than {gt}", "raise it"),
     "greater_than_equal": ("at least {ge}", "raise it"),
     "less_than": ("less than {lt}", "lower it"),
@@ -146,7 +146,7 @@ def _complain_by_validator(location: Location, text: str, value: object) -> Comp
     first = re.match(r"[a-z_]+", what)
     if first and isinstance(value, dict) and first[0] in value:
         location = (*location, first[0])
-    return Complaint(location, what, found, remedy)
+    return Complaint(location, what, found, remedy or "correct it")
 
 
 def _fill(text: str, context: Mapping[str, Any]) -> str:
