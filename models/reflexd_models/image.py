@@ -28,6 +28,7 @@ Region: TypeAlias = tuple[float, float, float, float]      # x, y, width, height
 Step: TypeAlias = Callable[[Pixels], Pixels]
 
 WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
+ALONG = 1.5      # a side that is that much too long is halved along with one that has to be: both ways at once is the fast way
 CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
 TO_LAYOUT: dict[tuple[str, str], int] = {
     ("rgb", "bgr"): cv2.COLOR_RGB2BGR, ("rgb", "grey"): cv2.COLOR_RGB2GRAY,
@@ -103,7 +104,7 @@ def _resampler(shape: tuple[int, ...], region: Region, width: int, height: int) 
     depth = shape[2:]
     halvings: list[Step] = []
     while high >= 2 * height or wide >= 2 * width:
-        by_rows, by_columns = 1 + (high >= 2 * height), 1 + (wide >= 2 * width)
+        by_rows, by_columns = 1 + (high >= ALONG * height), 1 + (wide >= ALONG * width)
         halvings.append(_boxes(high // by_rows, wide // by_columns, by_rows, by_columns, depth))
         high, wide = high // by_rows, wide // by_columns
     if (high, wide) != (height, width):
@@ -121,10 +122,12 @@ def _resampler(shape: tuple[int, ...], region: Region, width: int, height: int) 
 def _boxes(high: int, wide: int, by_rows: int, by_columns: int, depth: tuple[int, ...]) -> Step:
     """Average boxes of by_rows x by_columns pixels; an odd last row or column is left out."""
     kept = np.empty((high, wide, *depth), np.uint8)
+    # halving one way only, the linear step is the same average, and four times as fast as the area one
+    how = cv2.INTER_AREA if by_rows == by_columns else cv2.INTER_LINEAR
 
     def halve(part: Pixels) -> Pixels:
         even = part[: high * by_rows, : wide * by_columns]
-        cv2.resize(even, (wide, high), dst=kept, interpolation=cv2.INTER_AREA)
+        cv2.resize(even, (wide, high), dst=kept, interpolation=how)
         return kept
 
     return halve

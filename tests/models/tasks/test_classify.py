@@ -26,7 +26,7 @@ def test_the_cat_and_the_chickadee_are_seen_with_labels_from_inside_the_file(sha
 
 
 @pytest.mark.parametrize(("name", "least", "most"), [
-    ("grace_hopper.bmp", 0.85, 0.93), ("bird.bmp", 0.58, 0.66), ("person.bmp", 0.32, 0.34)])
+    ("grace_hopper.bmp", 0.85, 0.93), ("bird.bmp", 0.58, 0.70), ("person.bmp", 0.32, 0.34)])
 def test_the_person_detector_sees_what_an_antialiased_picture_lets_it_see(name, least, most, vww, shared):
     assert least <= vww().predict(picture(shared / "images" / name), 0).scores["person"] <= most
 
