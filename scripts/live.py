@@ -61,7 +61,7 @@ def pass_on_log(log: Any) -> None:
 def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, seconds: float) -> Report:
     """Follow the daemon; the time counts from its first answer, so that a slow start costs nothing of it."""
     report: Report = {}
-    started = time.monotonic()
+    begun = started = time.monotonic()
     ends, shown = started + seconds + 30, 0.0
     while daemon.poll() is None and time.monotonic() < ends:
         try:
@@ -72,7 +72,9 @@ def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, seconds: floa
             if not report:
                 started = time.monotonic()
                 ends = started + seconds
-            report = fresh
+            report = {**report, **fresh}
+            if fresh["decided"]:
+                report.setdefault("first_decision_s", time.monotonic() - begun)
         pass_on_log(log)
         if report and time.monotonic() >= shown + (0.25 if sys.stdout.isatty() else 2.0):
             shown = time.monotonic()
@@ -83,7 +85,8 @@ def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, seconds: floa
 
 def summary(report: Report, config: Path) -> None:
     frames = sum(one["frames"] for one in report["cameras"].values())
-    print(f"\n{frames} frames, {report['decided']} predictions with {report['runtime']}.")
+    print(f"\n{frames} frames, {report['decided']} predictions with {report['runtime']}; "
+          f"the first was decided {report.get('first_decision_s', float('nan')):.1f} s after the start.")
     for name, one in report["outputs"].items():
         activations = (one["changes"] + 1) // 2
         print(f"  {name}: active {activations} time{'' if activations == 1 else 's'}; {one['why']}")
@@ -94,7 +97,7 @@ def summary(report: Report, config: Path) -> None:
 Try next:
   less {_short(config)}    the configuration that just ran
   .venv/bin/reflexctl check {_short(config)}    after you changed it
-  .venv/bin/reflexctl model try meter docs/examples/meter/*.png    what the network reads in a picture
+  .venv/bin/reflexctl schema    every key, for an editor that completes and checks
   ./scripts/try --camera usb    with a webcam in front of a meter""")
 
 
