@@ -32,7 +32,7 @@ def quote(text: str) -> str:
 
 def inline(value: Any, gap: str) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{quote(key)} = {inline(item, '')}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{quote(str(key))} = {inline(item, '')}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + gap + f",{gap}".join(inline(item, gap) for item in value) + gap + "]"
     return quote(value) if isinstance(value, str) else json.dumps(value)
@@ -93,7 +93,8 @@ def test_dotted_and_quoted_keys_and_headers_have_their_own_places():
 
 PIECES = st.sampled_from(
     ["", "=", '"', "[", "]]", "{", "}", "\n", "\r", ",", ".", "#", "0", "-1", "1e999", "nan", "true", '"on"', "[[rule]]\n",
-     "[x]\n", "schema = 1\n", "1979-05-27", "'''", "\\", "\x00", "é", "\ud7ff", "sensor", "model", "label", "is", "[]", "{}", "9" * 5000]
+     "[x]\n", "schema = 1\n", "1979-05-27", "'''", "\\", "\x00", "é", "\ud7ff", "sensor", "model",
+     "label", "is", "[]", "{}", "9" * 5000]
 )
 
 
