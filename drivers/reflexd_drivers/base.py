@@ -84,6 +84,8 @@ class CameraSettings(DriverSettings):
 class SensorSettings(DriverSettings):
     """What the configuration says of every sensor."""
 
+    boolean: ClassVar[bool] = False   # True: every reading is true or false
+
     max_age_ms: int = Field(default=1000, gt=0, le=86_400_000, description="an older reading counts as unknown")
     required: bool = Field(default=False, description="keep every output safe while this sensor is absent")
 
@@ -91,6 +93,7 @@ class SensorSettings(DriverSettings):
 class ActuatorSettings(DriverSettings):
     """What the configuration says of every actuator."""
 
+    on_off: ClassVar[bool] = False   # True: no level between on and off
     guarded: ClassVar[bool] = True   # False: after_death() gives None, so a killed process leaves the last level
 
     safe: Level = Field(description='level that does no harm, "on" or "off": set at start, at stop and in every fault')

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,8 @@ class Prediction:
 
 class Options(BaseModel):
     """What a [model.NAME] table may say to its task; each task refines it."""
+
+    gives_number: ClassVar[bool] = False   # True: its predictions have a value
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

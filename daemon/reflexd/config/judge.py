@@ -14,11 +14,8 @@ from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
-from reflexd_drivers.base import ActuatorSettings
-
-NUMBER_TASKS = frozenset({"regions"})     # tasks whose predictions have a value
-BOOL_DRIVERS = frozenset({"gpio-input"})  # sensors whose readings are true or false
-WHOLE_DRIVERS = frozenset({"gpio-output"})  # actuators that know on and off only
+from reflexd_drivers.base import ActuatorSettings, SensorSettings
+from reflexd_models import tasks
 
 
 def judge(draft: Draft) -> None:
@@ -103,24 +100,25 @@ def _judge_conditions(draft: Draft, index: int, rule: RuleSettings) -> None:
 def _judge_value(draft: Draft, location: Location, condition: ValueCondition) -> None:
     if condition.model is not None:
         bundle = draft.bundles.get(condition.model)
-        if bundle is not None and bundle.task not in NUMBER_TASKS:
+        if bundle is not None and not tasks.load(bundle.task).Options.gives_number:
             draft.merged.report((*location, "model"), f"the task {bundle.task} of this model gives scores and no value",
                                 found=show(condition.model), remedy="use label and at_least")
         return
     sensor = draft.devices["sensor"].get(condition.sensor or "")
-    if sensor is None or sensor.driver not in BOOL_DRIVERS:
+    if not isinstance(sensor, SensorSettings) or not sensor.boolean:
         return
     for key in ("above", "below", "rising_for_s"):
         if getattr(condition, key) is not None:
             draft.merged.report((*location, key), f"a {sensor.driver} is true or false and has no size", found=key,
                                 remedy="use is, edge or changed = true")
     if condition.is_ is not None:
-        _judge_is(draft, (*location, "is"), sensor.driver, condition.is_)
+        _judge_is(draft, (*location, "is"), sensor, condition.is_)
 
 
-def _judge_is(draft: Draft, location: Location, driver: str, value: bool | float | str) -> None:
-    if driver in BOOL_DRIVERS and not isinstance(value, bool):
-        draft.merged.report(location, f"a {driver} is true or false", found=show(value), remedy="write is = true or is = false")
+def _judge_is(draft: Draft, location: Location, sensor: SensorSettings, value: bool | float | str) -> None:
+    if sensor.boolean and not isinstance(value, bool):
+        draft.merged.report(location, f"a {sensor.driver} is true or false", found=show(value),
+                            remedy="write is = true or is = false")
 
 
 def _judge_expectations(draft: Draft) -> None:
@@ -132,8 +130,8 @@ def _judge_expectations(draft: Draft) -> None:
     ]
     for location, one in pairs:
         sensor = draft.devices["sensor"].get(one.sensor) if one is not None else None
-        if one is not None and sensor is not None:
-            _judge_is(draft, (*location, "is"), sensor.driver, one.is_)
+        if one is not None and isinstance(sensor, SensorSettings):
+            _judge_is(draft, (*location, "is"), sensor, one.is_)
 
 
 def _judge_actions(draft: Draft, index: int, rule: RuleSettings) -> None:
@@ -142,7 +140,7 @@ def _judge_actions(draft: Draft, index: int, rule: RuleSettings) -> None:
         actuator = draft.devices["actuator"].get(action.actuator)
         if not isinstance(actuator, ActuatorSettings):
             continue
-        if actuator.driver in WHOLE_DRIVERS and action.set not in (0.0, 1.0):
+        if actuator.on_off and action.set not in (0.0, 1.0):
             draft.merged.report((*location, "set"), f"a {actuator.driver} is on or off", found=f"{action.set:g}",
                                 remedy='write set = "on" or set = "off"')
         longest = actuator.max_on_s

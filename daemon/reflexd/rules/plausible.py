@@ -67,9 +67,15 @@ class Plausible:
         return ""
 
     def _believe(self, prediction: Prediction, sharp: bool) -> float:
-        """Take the reading over; a blurred one says only that the number is at least so high."""
+        """Take the reading over; a blurred one says only that the number is at least so high.
+
+        Only a sharp one moves the moment from which the number may rise: else each blurred reading
+        would shorten the reach of the next sharp one, which had gone on rising all the while.
+        """
         assert self._value is not None, "called after a first reading"
         assert prediction.value is not None, "called with a number"
-        self._value = prediction.value if sharp else max(self._value, prediction.value)
-        self._at = prediction.taken_at
+        if sharp:
+            self._value, self._at = prediction.value, prediction.taken_at
+        else:
+            self._value = max(self._value, prediction.value)
         return self._value

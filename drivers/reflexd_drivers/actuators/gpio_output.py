@@ -6,7 +6,7 @@ that is active at low may pull in when it does. Nothing here takes longer than a
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -16,6 +16,8 @@ from reflexd_drivers.gpio import GpioKeys, Header, faults, open_header
 
 class Settings(GpioKeys, ActuatorSettings):
     """What the configuration says of a gpio-output."""
+
+    on_off: ClassVar[bool] = True
 
     active: Literal["high", "low"] = Field(default="high", description='level of the line when "on"; for many relay boards "low"')
 

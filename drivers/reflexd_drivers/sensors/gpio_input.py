@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from time import monotonic, monotonic_ns
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ TRUSTED_NS = 5_000_000_000
 
 class Settings(GpioKeys, SensorSettings):
     """What the configuration says of a gpio-input."""
+
+    boolean: ClassVar[bool] = True
 
     pull: Literal["up", "down", "none"] = Field(description='resistor inside the Pi; "none" where the device drives the line')
     active: Literal["high", "low"] = Field(default="high", description="level at which the value is true")

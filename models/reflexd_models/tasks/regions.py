@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,8 @@ Part: TypeAlias = tuple[str, float]
 
 class Options(base.Options):
     """Where the wheels are, and where the decimal point is."""
+
+    gives_number: ClassVar[bool] = True
 
     regions: tuple[tuple[Share, Share, Share, Share], ...] = Field(
         min_length=1, max_length=32, description="[x, y, width, height] of each wheel as shares of the frame's width and height"

@@ -142,6 +142,15 @@ def test_a_wheel_between_two_digits_keeps_the_number_at_what_it_is_at_least() ->
     assert one.stage.sources["model.person"].value is None, "90 to 100 is behind 110"
 
 
+def test_a_number_that_rises_behind_blurred_readings_is_believed_when_it_is_sharp_again() -> None:
+    one = meter()
+    believed(one, [100.0, 100.0])
+    for _ in range(50):
+        one.wait(0.1).sees(value=100.0, spread=10.0)
+    assert believed(one, [105.0]) == [105.0], "one a second is allowed, and five seconds have passed"
+    assert believed(one, [108.0]) == [None]
+
+
 def test_a_number_is_believed_on_after_the_camera_was_away() -> None:
     one = meter()
     believed(one, [100.0, 100.0])
