@@ -37,7 +37,7 @@ class Journal:
     """Writes lines in the order in which they were said."""
 
     def __init__(self, descriptor: int = 2) -> None:
-        self._descriptor = descriptor
+        self._descriptor = os.dup(descriptor)    # descriptor 2 is held back while a library chats
         self._prefixed = under_systemd(descriptor)
         self._wake = Wake()
         self._lines: Inbox[bytes] = Inbox(QUEUE, self._wake)
@@ -75,6 +75,11 @@ class Journal:
 
     def close(self, timeout_s: float) -> None:
         """Write what is queued, for at most timeout_s."""
+        if self._ending:
+            return
         self._ending = True
         self._wake.set()
         self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            os.close(self._descriptor)
+            self._descriptor = -1

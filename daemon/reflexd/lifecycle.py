@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic, monotonic_ns
@@ -51,9 +52,8 @@ class Daemon:
             reason, status = self.loop.run(until, frames), EX_OK
         except (FatalError, StuckError) as error:
             reason, status = str(error), EX_SOFTWARE
-        except BaseException:
-            self.loop.outputs.make_safe("an error in reflexd itself", monotonic_ns())
-            raise
+        except Exception as error:     # a programming error of ours: as grave as one of a driver
+            reason, status = f"programming error: {error!r}\n{traceback.format_exc()}", EX_SOFTWARE
         finally:
             gc.unfreeze()
         self.leave(reason, status)

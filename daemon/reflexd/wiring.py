@@ -25,6 +25,7 @@ from reflexd_drivers import registry
 from reflexd_drivers.base import Actuator, Camera, Frame, Sensor
 from reflexd_models.base import Model
 from reflexd_models.bundle import find_bundle, open_model
+from reflexd_models.noise import CHATTER, held_back
 
 PREDICTIONS = 8
 READINGS = 32
@@ -97,7 +98,9 @@ class Wiring:
 
 def open_network(model: ModelSettings, settings: Settings, watch: frozenset[str]) -> Model:
     """Load a bundle as the configuration names it. Raises: ModelError."""
-    return open_model(find_bundle(model.bundle, Path(settings.daemon.state_dir)), model.options, watch)
+    bundle = find_bundle(model.bundle, Path(settings.daemon.state_dir))
+    with held_back(CHATTER):
+        return open_model(bundle, model.options, watch)
 
 
 def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with: Open = open_network) -> Daemon:

@@ -107,7 +107,7 @@ def _open(bundle: Bundle, regions: list[tuple[float, ...]] | None) -> Model:
     from reflexd_models import tasks
     from reflexd_models.base import ModelError
     from reflexd_models.bundle import open_model
-    from reflexd_models.noise import held_back
+    from reflexd_models.noise import CHATTER, held_back
 
     table: dict[str, Any] = {}
     if bundle.task == "regions":
@@ -115,7 +115,7 @@ def _open(bundle: Bundle, regions: list[tuple[float, ...]] | None) -> Model:
     elif regions:
         raise ModelError(f"{bundle.path}: --region is for the task regions, found {bundle.task}; leave it out")
     try:
-        with held_back(b"INFO: "):
+        with held_back(CHATTER):
             return open_model(bundle, tasks.load(bundle.task).Options.model_validate(table))
     except ValidationError as problem:
         raise ModelError(f"--region: {problem.errors()[0]['msg']}") from None

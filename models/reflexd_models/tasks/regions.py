@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Annotated, ClassVar, TypeAlias
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from reflexd_models import base
@@ -77,7 +78,7 @@ class Reader:
         Raises: ModelError.
         """
         raw = self._sight.look(view, region)
-        best = int(raw.argmax())
+        best = int(np.argmax(raw))
         return self.labels[best], share(real(raw.item(best), self._sight.network.outputs[0]), self._sight.network.where)
 
     def given(self, view: View) -> list[Pixels]:

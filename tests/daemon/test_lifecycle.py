@@ -1,0 +1,25 @@
+"""Every way out leaves the outputs safe, an error of our own included."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.daemon.devices import Device
+from tests.daemon.test_faults import CONFIG, Start, within
+
+
+def test_an_error_in_the_loop_itself_makes_everything_safe_and_ends_with_70(start: Start, devices: dict[str, Device]) -> None:
+    devices["model"].value, devices["sensor"].value = 0.9, True
+    daemon: Any = start(CONFIG)
+    within(5, lambda: devices["lamp"].level == devices["fan"].level == 1.0)
+
+    def broken(*_: Any) -> Any:
+        raise KeyError("a mistake of ours")
+
+    daemon.daemon.loop.stage.consume = broken
+    began = time.monotonic()
+    assert daemon.wait(5) == 70
+    assert time.monotonic() - began < 1.5
+    assert [devices["lamp"].level, devices["fan"].level] == [0.0, 0.0]
+    assert "programming error: KeyError('a mistake of ours')" in daemon.log()
