@@ -117,9 +117,10 @@ def main() -> int:
                 report = watch(daemon, socket, log, args.seconds)
             except KeyboardInterrupt:
                 report = {}
-            if daemon.poll() is None:
-                daemon.send_signal(signal.SIGTERM)
-            status = daemon.wait()
+            finally:             # also when the reader of our output left
+                if daemon.poll() is None:
+                    daemon.send_signal(signal.SIGTERM)
+                status = daemon.wait()
             pass_on_log(log)
     if report:
         summary(report, args.config)
@@ -127,4 +128,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:      # the reader of our output left, as `| head` does
+        sys.stderr.close()
