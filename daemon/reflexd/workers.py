@@ -63,17 +63,20 @@ class Inbox(Generic[T]):
 
     def put(self, item: T) -> None:
         """Add an item, at the cost of the oldest when full, and wake the consumer."""
-        while len(self._items) >= self._bound:
-            try:
-                old = self._items.popleft()
-            except IndexError:    # the consumer was quicker
-                break
-            self.dropped += 1
-            if self._drop is not None:
-                self._drop(old)
+        if len(self._items) >= self._bound:
+            self._make_room()
         self._items.append(item)
         self.puts += 1
         self._wake.set()
+
+    def _make_room(self) -> None:
+        try:
+            old = self._items.popleft()
+        except IndexError:    # the consumer was quicker
+            return
+        self.dropped += 1
+        if self._drop is not None:
+            self._drop(old)
 
     def take(self) -> T | None:
         """Give the oldest item, or None."""
@@ -213,6 +216,7 @@ class Worker:
         again = True
         try:
             self._call(self.job.open, OPEN_BOUND_NS, OPEN_BOUND_NS)
+            self.slow_ns, self.bound_ns = self.job.slow_ns, self.job.bound_ns
             while not self._stopping:
                 self._step()
         except SourceEndedError as error:
@@ -224,11 +228,14 @@ class Worker:
         return again
 
     def _step(self) -> None:
+        self.busy_since = monotonic_ns()
         try:
-            alive = self._call(self.job.step, self.job.slow_ns, self.job.bound_ns)
+            alive = self.job.step()
         except SilentError as error:
             self._silent(str(error))
             return
+        finally:
+            self.busy_since = 0
         if alive:
             self._silent_since = 0
         if alive and self.state is not State.RUN:

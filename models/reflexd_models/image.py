@@ -25,7 +25,7 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Format: TypeAlias = Literal["rgb", "grey", "yuv420"]
 Layout: TypeAlias = Literal["rgb", "bgr", "grey"]
 Region: TypeAlias = tuple[float, float, float, float]      # x, y, width, height as shares of width and height
-Step: TypeAlias = Callable[[Pixels], Pixels]
+Step: TypeAlias = Callable[[Pixels, Pixels | None], Pixels]     # what to scale, and where to if that is wanted
 
 WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
 ALONG = 1.5      # a side that is that much too long is halved along with one that has to be: both ways at once is the fast way
@@ -56,8 +56,8 @@ class Scaler:
         self._steps: tuple[Step, ...] = ()
         self._finish: Callable[..., Pixels] = _as_is
 
-    def scale(self, view: View) -> Pixels:
-        """Scale the region of a view; the result may be a part of the view itself.
+    def scale(self, view: View, out: Pixels | None = None) -> Pixels:
+        """Scale the region of a view, into `out` where that spares a copy; else the result may be a part of the view itself.
 
         Raises: ModelError.
         """
@@ -65,8 +65,10 @@ class Scaler:
         if key != self._key:
             self._prepare(view)
             self._key = key
+        if out is not None and self._finish is _as_is:
+            return self._steps[0](view.planes[0], out)
         # a grey network needs no colour: there are fewer steps than planes then
-        return self._finish(*[step(plane) for step, plane in zip(self._steps, view.planes, strict=False)])
+        return self._finish(*[step(plane, None) for step, plane in zip(self._steps, view.planes, strict=False)])
 
     def _prepare(self, view: View) -> None:
         check(view)
@@ -110,11 +112,13 @@ def _resampler(shape: tuple[int, ...], region: Region, width: int, height: int) 
     if (high, wide) != (height, width):
         halvings.append(_linear(height, width, depth))
 
-    def resample(plane: Pixels) -> Pixels:
+    *before, last = halvings or [_untouched]
+
+    def resample(plane: Pixels, out: Pixels | None) -> Pixels:
         part = plane[rows, columns]
-        for step in halvings:
-            part = step(part)
-        return part
+        for step in before:
+            part = step(part, None)
+        return last(part, out)
 
     return resample
 
@@ -125,10 +129,10 @@ def _boxes(high: int, wide: int, by_rows: int, by_columns: int, depth: tuple[int
     # halving one way only, the linear step is the same average, and four times as fast as the area one
     how = cv2.INTER_AREA if by_rows == by_columns else cv2.INTER_LINEAR
 
-    def halve(part: Pixels) -> Pixels:
-        even = part[: high * by_rows, : wide * by_columns]
-        cv2.resize(even, (wide, high), dst=kept, interpolation=how)
-        return kept
+    def halve(part: Pixels, out: Pixels | None) -> Pixels:
+        target = kept if out is None else out
+        cv2.resize(part[: high * by_rows, : wide * by_columns], (wide, high), dst=target, interpolation=how)
+        return target
 
     return halve
 
@@ -136,9 +140,10 @@ def _boxes(high: int, wide: int, by_rows: int, by_columns: int, depth: tuple[int
 def _linear(height: int, width: int, depth: tuple[int, ...]) -> Step:
     kept = np.empty((height, width, *depth), np.uint8)
 
-    def resize(part: Pixels) -> Pixels:
-        cv2.resize(part, (width, height), dst=kept, interpolation=cv2.INTER_LINEAR)
-        return kept
+    def resize(part: Pixels, out: Pixels | None) -> Pixels:
+        target = kept if out is None else out
+        cv2.resize(part, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
+        return target
 
     return resize
 
@@ -165,6 +170,10 @@ def _converter(found: str, wanted: Layout, shape: tuple[int, int, int]) -> Calla
         return convert(packed)
 
     return join
+
+
+def _untouched(part: Pixels, out: Pixels | None) -> Pixels:
+    return part
 
 
 def _as_is(picture: Pixels) -> Pixels:

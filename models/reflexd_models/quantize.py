@@ -34,7 +34,7 @@ def writer(info: TensorInfo, normal: Normal | None) -> Write:
     if normal is None:
         if kind == "float32":
             raise ValueError("takes floats and does not say how pixels become floats")
-        return _plain if kind == "uint8" else _signed
+        return plain if kind == "uint8" else _signed
     return _by_table(table(info, normal))
 
 
@@ -61,7 +61,7 @@ def reals(raw: Tensor, info: TensorInfo) -> list[float]:
     return found
 
 
-def _plain(pixels: Pixels, tensor: Tensor) -> None:
+def plain(pixels: Pixels, tensor: Tensor) -> None:
     np.copyto(tensor, pixels)
 
 

@@ -88,6 +88,8 @@ class Network:
             self._interpreter.invoke()
             for kept, view in zip(self.raw, self._views, strict=True):
                 np.copyto(kept, view())
+        except ModelError:
+            raise
         except Exception as problem:     # also a shape that changed while inferring
             raise ModelError(f"{self.where}: {runtime()} failed while inferring: {reason(problem)}") from None
         return self.raw

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reflexd_models.base import ModelError, Tensor, View
-from reflexd_models.image import CHANNELS, WHOLE, Layout, Pixels, Region, Scaler
-from reflexd_models.quantize import Normal, writer
+from reflexd_models.image import CHANNELS, WHOLE, Layout, Pixels, Region, Scaler, Still
+from reflexd_models.quantize import Normal, plain, writer
 from reflexd_models.runtime import Network, TensorInfo
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class Sight:
         """
         self.network, self.intake, self.regions = network, intake, tuple(regions)
         self._scalers = self._new_scalers()
-        self._pixels = np.empty(0, np.uint8)
+        self._scaler = self._scalers[0]
+        self._view: View = Still("grey", (np.zeros((1, 1), np.uint8),))
         try:
             self._write = writer(network.inputs[0], intake.normal)
         except ValueError as problem:
@@ -77,7 +78,7 @@ class Sight:
 
         Raises: ModelError.
         """
-        self._pixels = self._scalers[region].scale(view)
+        self._view, self._scaler = view, self._scalers[region]
         return self.network.run(self._fill)[0]
 
     def given(self, view: View) -> list[Pixels]:
@@ -85,7 +86,10 @@ class Sight:
         return [_as_rgb(scaler.scale(view), self.intake.layout) for scaler in self._new_scalers()]
 
     def _fill(self, tensor: Tensor) -> None:
-        self._write(self._pixels, tensor[0])
+        target = tensor[0]
+        pixels = self._scaler.scale(self._view, target if self._write is plain else None)
+        if pixels is not target:
+            self._write(pixels, target)
 
     def _new_scalers(self) -> list[Scaler]:
         wanted = self.intake
