@@ -17,7 +17,9 @@ from pathlib import Path
 from reflexd import __version__
 from reflexd.config.load import ConfigError, Loaded, load
 from reflexd.control import ControlError, Server
-from reflexd.journal import Journal, Priority
+from reflexd.events import BEGIN, CONFIG_WARNING, REFUSED, UNREACHABLE
+from reflexd.journal import Journal
+from reflexd.notify import Notifier
 from reflexd.verbs import verbs
 from reflexd.wiring import build
 from reflexd_drivers.base import DriverError
@@ -70,7 +72,7 @@ def listen(path: Path, journal: Journal) -> Server | None:
     try:
         return Server(path)
     except ControlError as error:
-        journal.say(Priority.WARNING, f"{error}; reflexctl cannot reach this daemon")
+        journal.say(UNREACHABLE, f"{error}; reflexctl cannot reach this daemon")
         return None
 
 
@@ -80,17 +82,17 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
     server = None
     try:
         for warning in loaded.warnings:
-            journal.say(Priority.WARNING, str(warning))
+            journal.say(CONFIG_WARNING, str(warning))
         server = listen(args.socket or Path(loaded.settings.daemon.socket), journal)
-        daemon = build(loaded.settings, journal, args.dry_run)
+        daemon = build(loaded.settings, journal, args.dry_run, notifier=Notifier.from_environment())
         if server is not None:
             server.serve(verbs(daemon.observer))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda got, _frame: daemon.loop.stop(signal.Signals(got).name))
-        journal.say(Priority.NOTICE, f"reflexd {__version__} begins with {args.config}" + (", dry run" if args.dry_run else ""))
+        journal.say(BEGIN, f"reflexd {__version__} begins with {args.config}" + (", dry run" if args.dry_run else ""))
         return daemon.run(args.seconds, args.frames)
     except (DriverError, FileExistsError) as error:
-        journal.say(Priority.ERROR, str(error))
+        journal.say(REFUSED, str(error))
         return EX_UNAVAILABLE
     finally:
         if server is not None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from reflexd.events import SOURCE_DEGRADED, SOURCE_RUNS, Event
 from reflexd.rules.items import NS, Down
 from reflexd.workers import State, Worker
 
+Said: TypeAlias = tuple[Event, str, str]     # event, text, source
 LOOK_NS = 50_000_000      # how often the main thread looks for stuck calls
 
 
@@ -30,6 +33,11 @@ class Watched:
     failures: int = 0
     told_busy: int = 0      # busy_since of the call that was told to be stuck
 
+    @property
+    def stuck(self) -> bool:
+        """Say whether it is in a call that was told to be stuck."""
+        return self.worker.busy_since != 0 and self.told_busy == self.worker.busy_since
+
 
 class Monitor:
     """Finds changes in the state of the workers."""
@@ -37,18 +45,28 @@ class Monitor:
     def __init__(self, workers: Sequence[Worker]) -> None:
         self._watched = [Watched(worker) for worker in workers]
 
-    def poll(self, now: int) -> tuple[list[Down], list[str]]:
-        """Give the sources that failed since the last call, and a line for each change.
+    @property
+    def settled(self) -> bool:
+        """Say whether every part has been opened, or is known to be in trouble."""
+        return all(one.state is not State.OPENING for one in self._watched)
+
+    @property
+    def sound(self) -> bool:
+        """Say whether every part works."""
+        return all(one.state is State.RUN and not one.stuck for one in self._watched)
+
+    def poll(self, now: int) -> tuple[list[Down], list[Said]]:
+        """Give the sources that failed since the last call, and what to log of each change.
 
         Raises: StuckError.
         """
         downs: list[Down] = []
-        lines: list[str] = []
+        lines: list[Said] = []
         for one in self._watched:
             self._look(one, now, downs, lines)
         return downs, lines
 
-    def _look(self, one: Watched, now: int, downs: list[Down], lines: list[str]) -> None:
+    def _look(self, one: Watched, now: int, downs: list[Down], lines: list[Said]) -> None:
         worker, name = one.worker, one.worker.job.name
         busy = worker.busy_since
         if busy and now - busy > worker.slow_ns:
@@ -59,10 +77,11 @@ class Monitor:
         if state in (State.DEGRADED, State.ENDED) or failures != one.failures:
             downs.append(Down(name, why if state is not State.RUN else "failed for a moment"))
         if state is not State.OPENING:
-            lines.append(f"{name}: {state.value}" + (f": {why}" if why else ""))
+            event = SOURCE_RUNS if state is State.RUN else SOURCE_DEGRADED
+            lines.append((event, f"{name}: {state.value}" + (f": {why}" if why else ""), name))
         one.state, one.why, one.failures = state, why, failures
 
-    def _stuck(self, one: Watched, now: int, busy: int, downs: list[Down], lines: list[str]) -> None:
+    def _stuck(self, one: Watched, now: int, busy: int, downs: list[Down], lines: list[Said]) -> None:
         name = one.worker.job.name
         if now - busy > one.worker.bound_ns:
             raise StuckError(f"{name}: a call has not returned for {(now - busy) / NS:.1f} s and is given up")
@@ -70,16 +89,15 @@ class Monitor:
             one.told_busy = busy
             why = f"a call has not returned for {(now - busy) / NS:.2f} s"
             downs.append(Down(name, why))
-            lines.append(f"{name}: degraded: {why}")
+            lines.append((SOURCE_DEGRADED, f"{name}: degraded: {why}", name))
 
     def states(self) -> dict[str, dict[str, str | int]]:
         """Describe every worker."""
         return {one.worker.job.name: self._describe(one) for one in self._watched}
 
     def _describe(self, one: Watched) -> dict[str, str | int]:
-        stuck = one.worker.busy_since != 0 and one.told_busy == one.worker.busy_since
-        state = State.DEGRADED if stuck else one.worker.state
-        why = "a call does not return" if stuck else one.worker.why
+        state = State.DEGRADED if one.stuck else one.worker.state
+        why = "a call does not return" if one.stuck else one.worker.why
         return {"state": state.value, "why": why, "failures": one.worker.failures}
 
 

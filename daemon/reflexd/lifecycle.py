@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic, monotonic_ns
 
+from reflexd.events import END, FATAL, NOT_SAFE
 from reflexd.health import StuckError
 from reflexd.jobs import ActuatorJob
-from reflexd.journal import Journal, Priority
+from reflexd.journal import Journal
 from reflexd.loop import FatalError, Loop
+from reflexd.notify import Notifier
 from reflexd.rules.items import NS
 from reflexd.status import Observer
 from reflexd.workers import Worker
@@ -38,6 +40,7 @@ class Daemon:
     actuators: dict[str, Actuator]
     blocking: Sequence[ActuatorJob]
     journal: Journal
+    notifier: Notifier
     observer: Observer
 
     def run(self, seconds: float | None = None, frames: int | None = None) -> int:
@@ -62,8 +65,9 @@ class Daemon:
     def leave(self, reason: str, status: int) -> None:
         """Set every output safe, then end the workers, each within its bound."""
         self.loop.outputs.make_safe(reason, monotonic_ns())
+        self.notifier.stopping()
         self.loop.tell_changes()
-        self.journal.say(Priority.ERROR if status else Priority.NOTICE, f"every output safe, leaving: {reason}")
+        self.journal.say(FATAL if status else END, f"every output safe, leaving: {reason}")
         deadline = monotonic() + SETTLE_S
         while monotonic() < deadline and not all(job.settled for job in self.blocking):
             self.loop.wake.wait(0.01)
@@ -81,4 +85,4 @@ class Daemon:
         try:
             actuator.close()
         except DriverError as error:
-            self.journal.say(Priority.ERROR, f"{name} may not be safe: {error}")
+            self.journal.say(NOT_SAFE, f"{name} may not be safe: {error}", output=name)

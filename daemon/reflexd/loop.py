@@ -11,8 +11,9 @@ from time import monotonic_ns
 
 from reflexd.health import LOOK_NS, Latency, Monitor
 from reflexd.jobs import ModelJob
-from reflexd.journal import Journal, Priority
-from reflexd.outputs import Outputs
+from reflexd.journal import Journal
+from reflexd.notify import Notifier
+from reflexd.outputs import Outputs, level_text
 from reflexd.rules.items import NS, Command, Item, Predicted, Sensed
 from reflexd.rules.stage import Stage
 from reflexd.workers import Inbox, Reports
@@ -26,7 +27,8 @@ class Loop:
     """One cycle after another until stop() is called or a limit is reached."""
 
     def __init__(self, stage: Stage, outputs: Outputs, monitor: Monitor, inboxes: Sequence[Inbox[Predicted] | Inbox[Sensed]],
-                 resting: Mapping[str, ModelJob], journal: Journal, reports: Reports) -> None:
+                 resting: Mapping[str, ModelJob], journal: Journal, notifier: Notifier,
+                 reports: Reports) -> None:
         """`resting` has the models that only_while may send to rest."""
         self.stage = stage
         self.outputs = outputs
@@ -40,6 +42,7 @@ class Loop:
         self._inboxes = inboxes
         self._resting = resting
         self._journal = journal
+        self._notifier = notifier
         self._stop_reason = ""
         self._look_at = 0
         self._asked: deque[Callable[[], None]] = deque(maxlen=16)
@@ -93,7 +96,7 @@ class Loop:
         dry = " (dry run: not driven)" if self.outputs.dry_run else ""
         while self.outputs.changes:
             change = self.outputs.changes.popleft()
-            self._journal.say(Priority.ERROR if change.grave else Priority.NOTICE, f"{change}{dry if change.output else ''}")
+            self._journal.say(change.event, f"{change}{dry if change.output else ''}", **change.fields())
 
     def consume(self, item: Item, now: int) -> None:
         """Decide on one item and act."""
@@ -124,7 +127,17 @@ class Loop:
         if self.reports.changed or now >= self._look_at:
             self.reports.changed, self._look_at = False, now + LOOK_NS
             downs, lines = self.monitor.poll(now)
-            for line in lines:
-                self._journal.say(Priority.WARNING if ": degraded" in line else Priority.NOTICE, line)
+            for event, text, source in lines:
+                self._journal.say(event, text, source=source)
+            self._tell_manager(now)
             for down in downs:
                 self.consume(down, now)
+
+    def _tell_manager(self, now: int) -> None:
+        """Feed the watchdog: the loop turns, and poll() found no call beyond its bound."""
+        if self.monitor.settled:
+            self._notifier.ready()
+        self._notifier.feed(now)
+        levels = ", ".join(f"{one.name} {level_text(one.level)}" for one in self.outputs.outputs.values())
+        state = "SAFE" if self.outputs.inhibited else "RUN" if self.monitor.sound else "DEGRADED"
+        self._notifier.tell(f"{state}; {levels}; {self.decided} predictions decided", now)

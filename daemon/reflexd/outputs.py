@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, Event
 from reflexd.rules.items import NS, Claim, Command, Permit, Release
 from reflexd_drivers.base import ActuatorSettings, DriverError
 
@@ -39,14 +40,19 @@ class Channel(Protocol):
 class Change(NamedTuple):
     """Something that the log should tell; put into words only after every output stands."""
 
+    event: Event
     output: str              # "" for all of them
     level: float
     cause: Claim | str
-    grave: bool
+
+    def fields(self) -> dict[str, str]:
+        """Give what a reader of the journal can select by."""
+        rule = {"rule": self.cause.rule} if isinstance(self.cause, Claim) else {}
+        return {**({"output": self.output} if self.output else {}), **rule}
 
     def __str__(self) -> str:
         """Write it as a line."""
-        if not self.output:
+        if self.event is not OUTPUT:
             return str(self.cause)
         return f"{self.output} {described(self.level, self.cause)}"
 
@@ -120,12 +126,12 @@ class Outputs:
 
     def _permit(self, command: Permit) -> None:
         if self.inhibited.pop(command.by, None) is not None:
-            self._tell(f"{command.by} permits outputs")
+            self._tell(PERMITTED, f"{command.by} permits outputs")
         self._permits[command.by] = command.until
 
     def _inhibit(self, by: str, why: str) -> None:
         if by not in self.inhibited:
-            self._tell(f"every output safe: {why}", grave=True)
+            self._tell(ALL_SAFE, f"every output safe: {why}")
         self.inhibited[by] = why
         self._permits.pop(by, None)
 
@@ -240,11 +246,11 @@ class Outputs:
             output.rested_since = now
         output.changes += 1
         output.cause = max(output.claims.values(), key=lambda one: one.priority) if output.active else self._reason_safe(output)
-        self.changes.append(Change(output.name, output.level, output.cause, False))
+        self.changes.append(Change(OUTPUT, output.name, output.level, output.cause))
 
-    def _tell(self, text: str, grave: bool = False) -> None:
-        """Note what concerns every output."""
-        self.changes.append(Change("", 0.0, text, grave))
+    def _tell(self, event: Event, text: str, output: str = "") -> None:
+        """Note what is no change of one level."""
+        self.changes.append(Change(event, output, 0.0, text))
 
     def _reason_safe(self, output: Output) -> str:
         if self.inhibited:
@@ -275,7 +281,7 @@ class Outputs:
                 output.channel.safe()
                 output.level = output.settings.safe
             except DriverError as error:
-                self._tell(f"{output.name} may not be safe: {error}", grave=True)
+                self._tell(NOT_SAFE, f"{output.name} may not be safe: {error}", output.name)
 
 
 def level_text(level: float) -> str:

@@ -16,6 +16,7 @@ from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.lifecycle import Daemon
 from reflexd.loop import Loop
+from reflexd.notify import Notifier
 from reflexd.outputs import Channel, Outputs
 from reflexd.rules.items import Predicted, Sensed
 from reflexd.rules.stage import Stage, labels_of
@@ -103,20 +104,22 @@ def open_network(model: ModelSettings, settings: Settings, watch: frozenset[str]
         return open_model(bundle, model.options, watch)
 
 
-def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with: Open = open_network) -> Daemon:
+def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with: Open = open_network,
+          notifier: Notifier | None = None) -> Daemon:
     """Wire a daemon. Raises: DriverError when an actuator cannot be claimed."""
     wiring = Wiring(settings, journal, open_with)
+    notifier = notifier or Notifier(None)
     stage = Stage(settings)
     channels = wiring.connect_actuators()
     pairs = {name: (settings.actuator[name], channel) for name, channel in channels.items()}
     outputs = Outputs(pairs, dry_run or settings.daemon.dry_run)
     workers = [Worker(job, wiring.reports) for job in wiring.make_jobs()]
     resting = {name: job for name, job in wiring.models.items() if settings.model[name].only_while}
-    loop = Loop(stage, outputs, Monitor(workers), wiring.inboxes, resting, journal, wiring.reports)
+    loop = Loop(stage, outputs, Monitor(workers), wiring.inboxes, resting, journal, notifier, wiring.reports)
     for name, job in resting.items():
         job.resting = stage.gated(name, 0)
     observer = Observer(settings, loop, wiring.cameras, wiring.models, wiring.sensors, journal)
-    return Daemon(loop, workers, wiring.actuators, wiring.blocking, journal, observer)
+    return Daemon(loop, workers, wiring.actuators, wiring.blocking, journal, notifier, observer)
 
 
 def _camera(settings: object) -> Camera:

@@ -1,0 +1,47 @@
+"""What the log can tell: one kind of event each, with its priority and the id under which the catalog explains it.
+
+`journalctl -x` shows the explanation from systemd/reflexd.catalog; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Priority(IntEnum):
+    """As in syslog(3)."""
+
+    CRITICAL = 2
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+
+
+class Event(NamedTuple):
+    """A kind of line."""
+
+    name: str                # REFLEXD_EVENT
+    priority: Priority
+    message_id: str          # MESSAGE_ID
+    folds: bool = False      # the same text again and again is written once, with a count
+
+
+BEGIN = Event("begin", Priority.NOTICE, "3be38174ca344812ad35dc37d552d97f")
+END = Event("end", Priority.NOTICE, "2d06a41dccb14aa988bc8b1b8f8f85b1")
+FATAL = Event("fatal", Priority.CRITICAL, "a047f26c5f3f497e936aa7a87df18aa1")
+REFUSED = Event("refused", Priority.ERROR, "1333dc467dfd479f97b7b722282c0347")
+SOURCE_RUNS = Event("source-runs", Priority.NOTICE, "b3dc1c5c93094c128a148fd3070c2518", folds=True)
+SOURCE_DEGRADED = Event("source-degraded", Priority.WARNING, "75624608cafc4667820f4fc9c9e595ba", folds=True)
+OUTPUT = Event("output", Priority.NOTICE, "635ee5e6d50446b3b0633dcf0974dfbe")
+ALL_SAFE = Event("all-safe", Priority.WARNING, "14dc03738b9f486b940d3db589b69b20", folds=True)
+PERMITTED = Event("permitted", Priority.NOTICE, "e8e840460dcc4654b5305255dd6c842e", folds=True)
+NOT_SAFE = Event("not-safe", Priority.CRITICAL, "8460b6f254ce407695f0d5ccf4ae3941")
+CONFIG_WARNING = Event("config-warning", Priority.WARNING, "ce087f12a8894610ad3a5be23867dccc")
+UNREACHABLE = Event("unreachable", Priority.WARNING, "3cb4e9b9cf604013b3faa35c3f4d1358")
+LAST_END = Event("last-end", Priority.WARNING, "e73e26908bb8421e94fbf908fb6f6e6a")
+DROPPED = Event("lines-dropped", Priority.WARNING, "aa0f2c035a51468287e0bf9a4fde1a2c")
+
+ALL = (BEGIN, END, FATAL, REFUSED, SOURCE_RUNS, SOURCE_DEGRADED, OUTPUT, ALL_SAFE, PERMITTED, NOT_SAFE,
+       CONFIG_WARNING, UNREACHABLE, LAST_END, DROPPED)
