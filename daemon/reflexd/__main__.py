@@ -14,10 +14,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from reflexd import __version__
+from reflexd import __version__, aftermath
 from reflexd.config.load import ConfigError, Loaded, load
 from reflexd.control import ControlError, Server
-from reflexd.events import BEGIN, CONFIG_WARNING, REFUSED, UNREACHABLE
+from reflexd.events import BEGIN, CONFIG_WARNING, LAST_END, REFUSED, UNREACHABLE
 from reflexd.journal import Journal
 from reflexd.notify import Notifier
 from reflexd.verbs import verbs
@@ -81,10 +81,13 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
     journal = Journal()
     server = None
     try:
+        if ended := aftermath.last_end():
+            journal.say(LAST_END, ended)
         for warning in loaded.warnings:
             journal.say(CONFIG_WARNING, str(warning))
         server = listen(args.socket or Path(loaded.settings.daemon.socket), journal)
         daemon = build(loaded.settings, journal, args.dry_run, notifier=Notifier.from_environment())
+        aftermath.leave(daemon.actuators)
         if server is not None:
             server.serve(verbs(daemon.observer))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -81,7 +81,8 @@ def test_without_a_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     assert notifier.refused == 0
 
 
-def test_a_watchdog_of_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch, manager: socket.socket, tmp_path: Path) -> None:
+def test_a_watchdog_of_another_process_is_not_ours(
+        monkeypatch: pytest.MonkeyPatch, manager: socket.socket, tmp_path: Path) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "2000000")
     monkeypatch.setenv("WATCHDOG_PID", "1")

@@ -1,0 +1,98 @@
+"""What this run leaves for the program that sets outputs safe after a death, and how the last run ended.
+
+Both live where systemd says (RUNTIME_DIRECTORY and STATE_DIRECTORY); run by hand, there is neither.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from reflexd import safe_state
+from reflexd_drivers.base import Actuator, AfterDeath, DriverError, GpioLine, SerialBytes, SysfsWrite
+
+MOCK = "mock"      # a chip without hardware: nothing of it outlives the process
+
+
+def leave(actuators: Mapping[str, Actuator]) -> None:
+    """Write what sets each output safe, before anything is driven.
+
+    Raises: DriverError when it cannot be written: outputs that nothing guards are not driven.
+    """
+    folder = _folder("RUNTIME_DIRECTORY")
+    if folder is None:
+        return
+    actions = {name: _action(actuator.after_death()) for name, actuator in actuators.items()}
+    outputs = [{"name": name, **action} for name, action in actions.items() if action]
+    try:
+        safe_state.write(str(folder), outputs, time.monotonic())
+    except OSError as error:
+        raise DriverError(f"{folder}: what sets the outputs safe after a death cannot be written: {error.strerror}; "
+                          "make room, nothing is driven until then") from error
+
+
+def _action(after: AfterDeath) -> dict[str, Any]:
+    """Turn what an actuator says into what safe_state reads; nothing for what nothing can set."""
+    if isinstance(after, GpioLine) and after.chip_label != MOCK:
+        return {"kind": "gpio", "chip": after.chip_label, "line": after.line, "high": after.high}
+    if isinstance(after, SysfsWrite):
+        return {"kind": "sysfs", "path": after.path, "text": after.text}
+    if isinstance(after, SerialBytes):
+        return {"kind": "serial", "port": after.port, "baud": after.baud, "hex": after.data.hex()}
+    return {}
+
+
+def last_end() -> str | None:
+    """Say how the last run ended, once; None when it ended as it was told, or nothing is known."""
+    folder = _folder("STATE_DIRECTORY")
+    if folder is None:
+        return None
+    path = folder / safe_state.RECORD
+    try:
+        told = json.loads(path.read_text())
+        path.unlink()
+    except (OSError, ValueError):
+        return None
+    if not isinstance(told, dict) or told.get("result") in ("", "success", None):
+        return None
+    return f"the last run {_how(told)}{_after(told.get('ran_s'))}; {_safe(told)}"
+
+
+def _how(told: Mapping[str, Any]) -> str:
+    status = str(told.get("status", ""))
+    ways = {
+        "watchdog": "was killed by the watchdog: it hung",
+        "oom-kill": "was killed for want of memory",
+        "timeout": "did not end in time and was killed",
+        "signal": f"was killed by SIG{status}",
+        "core-dump": f"crashed with SIG{status}",
+        "exit-code": f"ended with status {status}",
+    }
+    return ways.get(str(told.get("result")), f"ended by {told.get('result')}")
+
+
+def _after(ran_s: object) -> str:
+    if not isinstance(ran_s, (int, float)):
+        return ""
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if ran_s >= 2 * size:
+            return f" after {ran_s / size:.0f} {unit}"
+    return f" after {ran_s:.0f} s"
+
+
+def _safe(told: Mapping[str, Any]) -> str:
+    if told.get("failed"):
+        return f"{told['failed']} outputs may not have been set safe"
+    return f"outputs were set safe in {told.get('safe_in_ms', 0):.0f} ms"
+
+
+def _folder(variable: str) -> Path | None:
+    """Give the first of the folders that systemd made. Source: RuntimeDirectory= in systemd.exec(5)."""
+    with suppress(KeyError):
+        return Path(os.environ[variable].split(":")[0])
+    return None

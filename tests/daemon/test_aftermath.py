@@ -1,0 +1,79 @@
+"""What a run leaves for after its death, and how the next one tells of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reflexd import aftermath, safe_state
+from reflexd_drivers.base import AfterDeath, DriverError, GpioLine, SerialBytes, SysfsWrite
+from tests.daemon.relays import Relay
+
+
+class Guarded(Relay):
+    def __init__(self, after: AfterDeath) -> None:
+        super().__init__()
+        self.after = after
+
+    def after_death(self) -> AfterDeath:
+        return self.after
+
+
+def test_what_sets_each_output_safe_is_left_in_the_runtime_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    aftermath.leave({
+        "valve": Guarded(GpioLine("pinctrl-bcm2711", 17, high=True)),
+        "fan": Guarded(SysfsWrite("/sys/class/pwm/pwmchip0/pwm0/enable", "0")),
+        "talker": Guarded(SerialBytes("/dev/ttyUSB0", 9600, b"OFF\n")),
+        "simulated": Guarded(GpioLine("mock", 4, high=False)),
+        "book": Guarded(None),
+    })
+    outputs, started_at_s = safe_state.read(str(tmp_path))
+    assert outputs == [
+        {"name": "valve", "kind": "gpio", "chip": "pinctrl-bcm2711", "line": 17, "high": True},
+        {"name": "fan", "kind": "sysfs", "path": "/sys/class/pwm/pwmchip0/pwm0/enable", "text": "0"},
+        {"name": "talker", "kind": "serial", "port": "/dev/ttyUSB0", "baud": 9600, "hex": "4f46460a"},
+    ]
+    assert started_at_s
+
+
+def test_run_by_hand_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    aftermath.leave({"valve": Guarded(GpioLine("pinctrl-bcm2711", 17, high=True))})
+
+
+def test_outputs_that_nothing_would_guard_are_not_driven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "none"))
+    with pytest.raises(DriverError, match="nothing is driven until then"):
+        aftermath.leave({})
+
+
+SAFE = "set safe in 120 ms"
+TOLD = {"result": "watchdog", "status": "ABRT", "ran_s": 14_400.0, "safe_in_ms": 119.7, "failed": 0}
+
+
+@pytest.mark.parametrize(("change", "text"), [
+    ({}, f"the last run was killed by the watchdog: it hung after 4 h; outputs were {SAFE}"),
+    ({"result": "signal", "status": "KILL", "ran_s": 30}, f"the last run was killed by SIGKILL after 30 s; outputs were {SAFE}"),
+    ({"result": "core-dump", "status": "SEGV"}, f"the last run crashed with SIGSEGV after 4 h; outputs were {SAFE}"),
+    ({"result": "exit-code", "status": "70", "failed": 1},
+     "the last run ended with status 70 after 4 h; 1 outputs may not have been set safe"),
+    ({"result": "oom-kill", "ran_s": None}, f"the last run was killed for want of memory; outputs were {SAFE}"),
+    ({"result": "success"}, None),
+])
+def test_how_the_last_run_ended_is_told_once(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], text: str | None) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    (tmp_path / safe_state.RECORD).write_text(json.dumps({**TOLD, **change}))
+    assert aftermath.last_end() == text
+    assert aftermath.last_end() is None
+
+
+@pytest.mark.parametrize("left", ["", "[]", "\x00", '{"result": 3}'])
+def test_a_record_that_cannot_be_read_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    (tmp_path / safe_state.RECORD).write_text(left)
+    assert aftermath.last_end() in (None, "the last run ended by 3; outputs were set safe in 0 ms")
