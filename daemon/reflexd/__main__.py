@@ -12,16 +12,21 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from reflexd import __version__, aftermath
 from reflexd.config.load import ConfigError, Loaded, load
 from reflexd.control import ControlError, Server
-from reflexd.events import BEGIN, CONFIG_WARNING, LAST_END, REFUSED, UNREACHABLE
+from reflexd.events import BEGIN, CONFIG_WARNING, LAST_END, REFUSED, STATE, UNREACHABLE
 from reflexd.journal import Journal
+from reflexd.lifecycle import Daemon
 from reflexd.notify import Notifier
-from reflexd.verbs import verbs
+from reflexd.reload import Reloader, ReloadError
+from reflexd.report import lines
+from reflexd.verbs import reload, verbs
 from reflexd.wiring import build
+from reflexd.workers import start_thread
 from reflexd_drivers.base import DriverError
 
 DEFAULT_CONFIG = "/etc/reflexd/reflexd.toml"
@@ -76,6 +81,30 @@ def listen(path: Path, journal: Journal) -> Server | None:
         return None
 
 
+def listen_to_signals(daemon: Daemon, reloader: Reloader) -> None:
+    """SIGTERM and SIGINT end it, SIGHUP reloads, SIGUSR1 puts the state into the log.
+
+    A handler only sets flags and wakes the loop; the loop has the work done between two cycles.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, _frame: daemon.loop.stop(signal.Signals(got).name))
+    signal.signal(signal.SIGHUP, lambda *_: daemon.loop.ask(lambda: start_reload(daemon, reloader)))
+    signal.signal(signal.SIGUSR1, lambda *_: daemon.loop.ask(lambda: dump(daemon)))
+
+
+def start_reload(daemon: Daemon, reloader: Reloader) -> None:
+    """Read the configuration on a thread of its own: judging it takes longer than a lease may wait."""
+    def work() -> None:
+        with suppress(ReloadError, ControlError):    # the log has it
+            reload(daemon.observer, reloader)
+    start_thread("reload", work)
+
+
+def dump(daemon: Daemon) -> None:
+    """Put into the log what reflexctl status would say."""
+    daemon.loop.log(STATE, "\n".join(lines(daemon.observer())))
+
+
 def operate(loaded: Loaded, args: argparse.Namespace) -> int:
     """Wire the daemon, listen to signals and clients, run, and flush the log."""
     journal = Journal()
@@ -88,10 +117,10 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
         server = listen(args.socket or Path(loaded.settings.daemon.socket), journal)
         daemon = build(loaded.settings, journal, args.dry_run, notifier=Notifier.from_environment())
         aftermath.leave(daemon.actuators)
+        reloader = Reloader(args.config, loaded.settings, daemon.loop)
         if server is not None:
-            server.serve(verbs(daemon.observer))
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda got, _frame: daemon.loop.stop(signal.Signals(got).name))
+            server.serve(verbs(daemon.observer, reloader))
+        listen_to_signals(daemon, reloader)
         journal.say(BEGIN, f"reflexd {__version__} begins with {args.config}" + (", dry run" if args.dry_run else ""))
         return daemon.run(args.seconds, args.frames)
     except (DriverError, FileExistsError) as error:

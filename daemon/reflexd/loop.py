@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic_ns
 
+from reflexd.events import Event
 from reflexd.health import LOOK_NS, Latency, Monitor
 from reflexd.jobs import ModelJob
 from reflexd.journal import Journal
@@ -51,6 +52,10 @@ class Loop:
         """Ask for the end; a signal handler may call it."""
         self._stop_reason = self._stop_reason or reason
         self.wake.set()
+
+    def log(self, event: Event, text: str) -> None:
+        """Say something; on the main thread only."""
+        self._journal.say(event, text)
 
     def ask(self, question: Callable[[], None]) -> None:
         """Have something done between two cycles, as answering a client."""

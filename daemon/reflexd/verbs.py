@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from reflexd.control import ControlError, Verb
+from reflexd.events import NOT_RELOADED, RELOADED
+from reflexd.reload import Reloader, ReloadError
 from reflexd.status import Observer
 from reflexd.workers import Inbox, Wake
 from reflexd_drivers.base import Frame
@@ -16,9 +18,10 @@ T = TypeVar("T")
 ANSWER_S = 1.5
 
 
-def verbs(observer: Observer) -> dict[str, Verb]:
+def verbs(observer: Observer, reloader: Reloader) -> dict[str, Verb]:
     """List the verbs of the control socket."""
     return {
+        "reload": lambda _request: reload(observer, reloader),
         "status": lambda _request: between_cycles(observer, observer),
         "snapshot": lambda request: snapshot(observer, request),
     }
@@ -26,12 +29,36 @@ def verbs(observer: Observer) -> dict[str, Verb]:
 
 def between_cycles(observer: Observer, question: Callable[[], T]) -> T:
     """Have the main thread answer, between two cycles. Raises: ControlError when it does not in time."""
-    answer: SimpleQueue[T] = SimpleQueue()
-    observer.loop.ask(lambda: answer.put(question()))
+    answers: SimpleQueue[tuple[T | None, ReloadError | None]] = SimpleQueue()
+
+    def put() -> None:
+        try:
+            answers.put((question(), None))
+        except ReloadError as error:
+            answers.put((None, error))
+
+    observer.loop.ask(put)
     try:
-        return answer.get(timeout=ANSWER_S)
+        answer, refused = answers.get(timeout=ANSWER_S)
     except Empty:
         raise ControlError("the decision loop did not answer in time; see the log") from None
+    if refused is not None:
+        raise refused
+    return cast("T", answer)
+
+
+def reload(observer: Observer, reloader: Reloader) -> str:
+    """Take the configuration over anew, and log how that went. Raises: ReloadError, ControlError."""
+    loop = observer.loop
+    try:
+        settings = reloader.read()
+        told = between_cycles(observer, lambda: reloader.apply(settings))
+    except ReloadError as error:
+        failure = str(error)
+        loop.ask(lambda: loop.log(NOT_RELOADED, failure))
+        raise
+    loop.ask(lambda: loop.log(RELOADED, f"the configuration was taken over: {told}"))
+    return told
 
 
 def snapshot(observer: Observer, request: Mapping[str, Any]) -> dict[str, str]:

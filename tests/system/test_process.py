@@ -65,7 +65,7 @@ def test_frames_counts_predictions_that_were_decided(config: Path) -> None:
     assert daemon.returncode == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_f65_a_signal_ends_it_safe_and_flushed_within_a_second(running: subprocess.Popen[str], number: signal.Signals) -> None:
     began = time.monotonic()
     running.send_signal(number)
@@ -157,3 +157,50 @@ def test_the_live_line_ends_with_a_summary() -> None:
     assert "valve: active 1 time;" in done.stdout
     assert re.search(r"frame to pin: p50 [\d.]+ ms, p99 [\d.]+ ms", done.stdout)
     assert "Try next:" in done.stdout
+
+
+def reload(config: Path) -> subprocess.CompletedProcess[str]:
+    return reflexctl("reload", "--socket", str(config.parent / "control.sock"))
+
+
+def test_a_reload_exchanges_rules_and_says_what_changed(running: subprocess.Popen[str], config: Path) -> None:
+    text = config.read_text().replace("rising_for_s = 2", "rising_for_s = 3")
+    config.write_text(text.replace('name = "water', 'name = "a lot of water'))
+    done = reload(config)
+    assert (done.returncode, done.stdout) == (0, "rules: 1 added, 1 removed, 0 changed\n")
+    assert list(status(config)["rules"]) == ["a lot of water flows while away"]
+    running.send_signal(signal.SIGTERM)
+    assert "the configuration was taken over: rules: 1 added, 1 removed" in running.communicate(timeout=10)[1]
+
+
+def test_f59_a_reload_with_errors_tells_their_place_and_the_old_one_runs_on(
+        running: subprocess.Popen[str], config: Path) -> None:
+    text = config.read_text()
+    config.write_text(text.replace("rising_for_s = 2", 'rising_for_s = "long"'))
+    done = reload(config)
+    assert done.returncode == 1
+    assert re.search(r"reflexd\.toml:\d+:\d+: rule\..*rising_for_s", done.stderr)
+    assert status(config)["state"] == "RUN"
+    running.send_signal(signal.SIGTERM)
+    log = running.communicate(timeout=10)[1]
+    assert "the old one runs on" in log
+    assert "Traceback" not in log
+
+
+def test_a_reload_that_would_change_a_device_is_refused_whole(running: subprocess.Popen[str], config: Path) -> None:
+    config.write_text(config.read_text().replace("GPIO17", "GPIO18").replace("rising_for_s = 2", "rising_for_s = 3"))
+    done = reload(config)
+    assert done.returncode == 1
+    assert "changed: actuator; that needs a restart" in done.stderr
+    assert "rising for 2 s" in "".join(status(config)["rules"]["water flows while away"]["reasons"])
+
+
+def test_sighup_reloads_and_sigusr1_puts_the_state_into_the_log(running: subprocess.Popen[str], config: Path) -> None:
+    running.send_signal(signal.SIGHUP)
+    time.sleep(1.5)
+    running.send_signal(signal.SIGUSR1)
+    time.sleep(0.5)
+    running.send_signal(signal.SIGTERM)
+    log = running.communicate(timeout=10)[1]
+    assert "the configuration was taken over: nothing changed" in log
+    assert "output valve: off, safe" in log

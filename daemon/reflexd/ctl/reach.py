@@ -18,12 +18,13 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--socket", type=Path, default=Path(default), metavar="PATH", help=f"of the daemon, default {default}")
 
 
-def ask_or_explain(args: argparse.Namespace, verb: str, request: Mapping[str, str] | None = None) -> Any:   # noqa: ANN401  what JSON gives
+def ask_or_explain(args: argparse.Namespace, verb: str, request: Mapping[str, str] | None = None,
+                   timeout_s: float = 2.0) -> Any:   # noqa: ANN401  what JSON gives
     """Ask the daemon; None after one line on stderr when that failed."""
     from reflexd.control import ControlError, ask
 
     try:
-        return ask(args.socket, verb, request)
+        return ask(args.socket, verb, request, timeout_s)
     except ControlError as error:
         print(f"reflexctl: {error}", file=sys.stderr)
         return None

@@ -21,7 +21,7 @@ class Stage:
     """All rules and what they know."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self.sources = _sources(settings)
         self.rules: list[Rule] = []
         self._depend: dict[str, list[Rule]] = {}
@@ -70,7 +70,7 @@ class Stage:
         plausible = self._plausible.get(item.model)
         value, unsure = plausible.judge(prediction) if plausible else (prediction.value, prediction.unsure or "")
         source.predict(prediction, value, unsure)
-        camera = f"camera.{self._settings.model[item.model].camera}"
+        camera = f"camera.{self.settings.model[item.model].camera}"
         return self._permit(camera, source) + self._decide(source, now)
 
     def _sensed(self, item: Sensed, now: int) -> list[Command]:
@@ -139,7 +139,7 @@ class Stage:
         return commands + [Inhibit(name, f"{name} is required: {item.why}") for name in failed if name in self._required]
 
     def _models_of(self, source: str) -> list[str]:
-        return [f"model.{name}" for name, model in self._settings.model.items() if f"camera.{model.camera}" == source]
+        return [f"model.{name}" for name, model in self.settings.model.items() if f"camera.{model.camera}" == source]
 
 
 def _sources(settings: Settings) -> dict[str, Source]:

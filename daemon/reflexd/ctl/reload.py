@@ -1,0 +1,24 @@
+"""reflexctl reload: have the running daemon take its configuration over anew."""
+
+from __future__ import annotations
+
+import argparse
+
+from reflexd.ctl.reach import add_socket, ask_or_explain
+
+HELP = "have the running daemon take its configuration over anew"
+TIMEOUT_S = 30.0       # reading and judging many files takes its time
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    add_socket(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask for it and say what changed; the old configuration runs on when that fails."""
+    told = ask_or_explain(args, "reload", timeout_s=TIMEOUT_S)
+    if told is None:
+        return 1
+    print(told)
+    return 0

@@ -1,0 +1,43 @@
+"""What a running daemon says of itself, written for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Report = dict[str, Any]
+
+
+def lines(report: Report) -> Iterator[str]:
+    """Write a report for a person."""
+    dry = ", dry run: no output is driven" if report["dry_run"] else ""
+    yield f"reflexd {report['version']}: {report['state']} for {report['uptime_s']:.0f} s, {report['runtime']}{dry}"
+    yield from (f"  ! {why}" for why in report["inhibited"].values())
+    for name, one in report["cameras"].items():
+        yield f"camera {name}: {_state(one)}, {one['frames']} frames, {one['gaps']} lost by the camera"
+    for name, one in report["models"].items():
+        yield (f"model {name}: {_state(one)}, {one['predictions']} predictions, {one['frames_dropped']} frames dropped, "
+               f"{one['late']} late, {_says(one)}")
+    for name, one in report["sensors"].items():
+        yield f"sensor {name}: {_state(one)}, {one['readings']} readings, {one['late']} late, {_says(one)}"
+    for name, one in report["rules"].items():
+        truth = {True: "true", False: "false", None: "unknown"}[one["truth"]]
+        yield f'rule "{name}": {truth}' + "".join(f"\n    {reason}" for reason in one["reasons"])
+    for name, one in report["outputs"].items():
+        yield f"output {name}: {one['why']}"
+    for name, spans in report["latency_ms"].items():
+        shown = ", ".join(f"{share} {span:.2f} ms" for share, span in spans.items()) or "nothing yet"
+        yield f"{name.replace('_', ' ')}: {shown}"
+
+
+def _state(one: Report) -> str:
+    return str(one["state"]) + (f" ({one['why']})" if one["why"] else "")
+
+
+def _says(one: Report) -> str:
+    if one["unknown"]:
+        return f"unknown: {one['unknown']}"
+    scores = ", ".join(f"{label} {score:.2f}" for label, score in one.get("scores", {}).items())
+    value = f"{one['value']:g}" if isinstance(one["value"], float) else str(one["value"]).lower()
+    said = scores if one["value"] is None else value
+    return f"{said or 'no label is watched'}, {one['age_ms']:.0f} ms ago"

@@ -1,0 +1,76 @@
+"""The unit: what systemd thinks of it, and what it must say for S3 to hold."""
+
+from __future__ import annotations
+
+import configparser
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.system.meter import ROOT
+
+EXPOSURE = 8        # of 100 tenths: 0.8
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A root in which the service was put by the script, as for an image."""
+    for program in ("reflexd", "reflexctl", "reflexd-safe"):
+        path = tmp_path / "usr" / "bin" / program
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+    subprocess.run([ROOT / "scripts" / "install-service", "--root", tmp_path], check=True, capture_output=True)
+    return tmp_path
+
+
+def unit(installed: Path) -> Path:
+    return installed / "usr" / "lib" / "systemd" / "system" / "reflexd.service"
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not here; it comes with the package systemd")
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(installed: Path) -> None:
+    done = analyze("verify", f"--root={installed}", "reflexd.service")
+    said = (done.stdout + done.stderr).splitlines()
+    complaints = [line for line in said if "reflexd.service" in line and "not found" not in line]
+    assert complaints == []
+
+
+def test_the_sandbox_leaves_an_exposure_of_at_most_0_8(installed: Path) -> None:
+    done = analyze("security", "--offline=yes", f"--threshold={EXPOSURE}", "--no-pager", str(unit(installed)))
+    assert done.returncode == 0, done.stdout[-400:] + done.stderr
+
+
+def test_the_unit_says_what_the_safe_state_rests_on(installed: Path) -> None:
+    read = configparser.RawConfigParser(strict=False)
+    read.optionxform = str   # type: ignore[assignment,method-assign]
+    read.read_string(unit(installed).read_text())
+    service = read["Service"]
+    wanted = {
+        "Type": "notify", "WatchdogSec": "2s", "TimeoutAbortSec": "500ms", "LimitCORE": "0", "Restart": "always",
+        "RestartPreventExitStatus": "78", "ExecStopPost": "/usr/bin/reflexd-safe", "PrivateNetwork": "yes",
+        "RestrictAddressFamilies": "AF_UNIX", "DevicePolicy": "closed", "MemoryDenyWriteExecute": "yes",
+        "RuntimeDirectory": "reflexd", "WorkingDirectory": "/run/reflexd", "StateDirectory": "reflexd",
+    }
+    assert {key: service[key] for key in wanted} == wanted
+    assert read["Unit"]["StartLimitIntervalSec"] == "0", "crashes never end the service for good"
+
+
+def test_installing_again_keeps_the_configuration(installed: Path) -> None:
+    config = installed / "etc" / "reflexd" / "reflexd.toml"
+    config.write_text("schema = 1\n# mine\n")
+    subprocess.run([ROOT / "scripts" / "install-service", "--root", installed], check=True, capture_output=True)
+    assert config.read_text().endswith("# mine\n")
+
+
+def test_installing_without_the_program_says_what_is_missing(tmp_path: Path) -> None:
+    done = subprocess.run([ROOT / "scripts" / "install-service", "--root", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "reflexd is not there; install reflexd first, or say --bindir" in done.stderr
