@@ -22,7 +22,7 @@ from reflexd.notify import Notifier
 from reflexd.rules.items import NS
 from reflexd.status import Observer
 from reflexd.workers import Worker
-from reflexd_drivers.base import Actuator, DriverError
+from reflexd_drivers.base import Actuator
 
 EX_OK = 0
 EX_SOFTWARE = 70
@@ -46,12 +46,12 @@ class Daemon:
     def run(self, seconds: float | None = None, frames: int | None = None) -> int:
         """Work until the end and give the exit status. Afterwards every output is safe."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        for worker in self.workers:
-            worker.start()
-        gc.collect()
-        gc.freeze()               # a full collection over what never goes would stall the loop for 200 ms
-        until = None if seconds is None else monotonic_ns() + round(seconds * NS)
         try:
+            for worker in self.workers:
+                worker.start()
+            gc.collect()
+            gc.freeze()           # a full collection over what never goes would stall the loop for 200 ms
+            until = None if seconds is None else monotonic_ns() + round(seconds * NS)
             reason, status = self.loop.run(until, frames), EX_OK
         except (FatalError, StuckError) as error:
             reason, status = str(error), EX_SOFTWARE
@@ -84,5 +84,5 @@ class Daemon:
     def _close(self, name: str, actuator: Actuator) -> None:
         try:
             actuator.close()
-        except DriverError as error:
+        except Exception as error:    # a mistake in one driver keeps no other output from its safe level
             self.journal.say(NOT_SAFE, f"{name} may not be safe: {error}", output=name)

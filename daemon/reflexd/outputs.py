@@ -280,7 +280,7 @@ class Outputs:
             try:
                 output.channel.safe()
                 output.level = output.settings.safe
-            except DriverError as error:
+            except Exception as error:    # a mistake in one driver keeps no other output from its safe level
                 self._tell(NOT_SAFE, f"{output.name} may not be safe: {error}", output.name)
 
 

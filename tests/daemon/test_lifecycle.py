@@ -23,3 +23,15 @@ def test_an_error_in_the_loop_itself_makes_everything_safe_and_ends_with_70(star
     assert time.monotonic() - began < 1.5
     assert [devices["lamp"].level, devices["fan"].level] == [0.0, 0.0]
     assert "programming error: KeyError('a mistake of ours')" in daemon.log()
+
+
+def test_a_driver_whose_safe_raises_what_no_driver_may_keeps_no_other_output_from_its_safe_level(
+        start: Start, devices: dict[str, Device]) -> None:
+    devices["model"].value, devices["sensor"].value = 0.9, True
+    daemon: Any = start(CONFIG)
+    within(5, lambda: devices["lamp"].level == devices["fan"].level == 1.0)
+    devices["lamp"].bug = True       # the first of the two that are set safe on the way out
+    devices["camera"].broken = True
+    assert daemon.wait(5) == 70
+    assert devices["fan"].level == 0.0
+    assert "lamp may not be safe" in daemon.log()
