@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from enum import Enum
 from time import monotonic_ns
 from typing import Generic, Protocol, TypeVar
@@ -207,9 +208,11 @@ class Worker:
             while not self._stopping and self._once():
                 self._stop.wait(BACKOFF_S[min(self._attempt, len(BACKOFF_S) - 1)])
                 self._attempt += 1
-        except Exception as error:   # a driver or a network broke its contract: outputs have to go safe
+        except BaseException as error:   # a driver or a network broke its contract, a library's sys.exit() included
             self._tell(State.DEGRADED, f"programming error: {error!r}")
             self._reports.tell_fatal(f"{self.job.name}: programming error: {error!r}\n{traceback.format_exc()}")
+            with suppress(Exception):    # nobody else drives this actuator: only close() sets it safe now
+                self._call(self.job.close, self.job.slow_ns, self.job.bound_ns)
 
     def _once(self) -> bool:
         """Open, step until something fails, close. Returns whether to try again."""

@@ -35,3 +35,14 @@ def test_a_driver_whose_safe_raises_what_no_driver_may_keeps_no_other_output_fro
     assert daemon.wait(5) == 70
     assert devices["fan"].level == 0.0
     assert "lamp may not be safe" in daemon.log()
+
+
+def test_a_blocking_actuator_is_set_safe_after_a_mistake_of_its_driver(start: Start, devices: dict[str, Device]) -> None:
+    fan = {"driver": "slow-actuator", "key": "fan", "safe": "off"}
+    devices["sensor"].value = True
+    daemon: Any = start({**CONFIG, "actuator": {**CONFIG["actuator"], "fan": fan}})
+    within(5, lambda: devices["fan"].level == 1.0)
+    devices["fan"].bug = True
+    devices["sensor"].value = False
+    assert daemon.wait(5) == 70
+    assert devices["fan"].level == 0.0, "its worker is gone: nobody else would drive it"
