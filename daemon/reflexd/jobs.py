@@ -92,9 +92,9 @@ class CameraJob:
 
     def close(self) -> None:
         """Give the camera back."""
-        if self._camera is not None:
-            self._camera.close()
-            self._camera = None
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            camera.close()
 
 
 class ModelJob:
@@ -179,9 +179,9 @@ class SensorJob:
 
     def close(self) -> None:
         """Give the sensor back."""
-        if self._sensor is not None:
-            self._sensor.close()
-            self._sensor = None
+        sensor, self._sensor = self._sensor, None
+        if sensor is not None:
+            sensor.close()
 
 
 class ActuatorJob:

@@ -227,8 +227,16 @@ class Worker:
             again = False
         except (DriverError, ModelError) as error:
             self._tell(State.DEGRADED, str(error))
-        self._call(self.job.close, self.job.slow_ns, self.job.bound_ns)
+        self._close()
         return again
+
+    def _close(self) -> None:
+        """Close; a device that is gone may refuse even that, and is opened again all the same."""
+        try:
+            self._call(self.job.close, self.job.slow_ns, self.job.bound_ns)
+        except (DriverError, ModelError) as error:
+            if self.state is State.RUN:     # else what went wrong first says more
+                self._tell(State.DEGRADED, str(error))
 
     def _step(self) -> None:
         self.busy_since = monotonic_ns()

@@ -37,6 +37,7 @@ class Device:
     broken: bool = False            # gone: open and read fail, as after an unplug
     hangs: threading.Event | None = None    # a call waits here until the test sets it
     bug: bool = False               # raises what no driver may raise
+    unclosable: bool = False
     silent: bool = False
     value: Any = False
     opened: int = 0
@@ -79,6 +80,8 @@ class Base:
 
     def close(self) -> None:
         self.device.closed += 1
+        if self.device.unclosable:
+            raise DriverError("/dev/fake: cannot close: no such device; plug it in")
 
 
 class Camera(Base):

@@ -102,6 +102,15 @@ def test_a_sensor_unplugged_and_back(acting: Any, devices: Devices) -> None:
     within(5, lambda: devices["fan"].level == 1.0)
 
 
+def test_a_device_that_is_gone_and_cannot_be_closed_either_is_opened_again(acting: Any, devices: Devices) -> None:
+    devices["sensor"].unclosable = True
+    devices["sensor"].broken = True
+    within(0.5, lambda: devices["fan"].level == 0.0)
+    assert devices["lamp"].level == 1.0, "the camera's own arc works on"
+    devices["sensor"].broken = False
+    within(5, lambda: devices["fan"].level == 1.0)
+
+
 def test_a_network_that_fails_is_loaded_again(acting: Any, devices: Devices) -> None:
     devices["model"].broken = True
     within(0.5, lambda: devices["lamp"].level == 0.0)
