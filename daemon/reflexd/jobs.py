@@ -232,7 +232,7 @@ class ActuatorJob:
             self._reports.tell_failed_write(self._output, str(error))
         finally:
             self._busy = False
-        self._reports.wake.set()        # an interlocked partner may be waiting for this
+        self._reports.tell_settled()
         return True
 
     def _carry_out(self, safe_first: bool, level: float | None) -> None:

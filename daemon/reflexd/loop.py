@@ -129,6 +129,9 @@ class Loop:
         while self.reports.failed_writes:
             name, why = self.reports.failed_writes.popleft()
             self.outputs.failed_later(name, why, now)
+        if self.reports.settled:
+            self.reports.settled = False
+            self.outputs.settle(now)
         if self.reports.changed or now >= self._look_at:
             self.reports.changed, self._look_at = False, now + LOOK_NS
             downs, lines = self.monitor.poll(now)

@@ -151,6 +151,7 @@ class Reports:
         self.wake = wake
         self.changed = True                                    # the state of some worker
         self.fatal = ""                                        # a programming error
+        self.settled = False                                   # some actuator that blocks carried a command out
         self.failed_writes: deque[tuple[str, str]] = deque()   # output and reason, of actuators that block
 
     def tell_changed(self) -> None:
@@ -161,6 +162,11 @@ class Reports:
     def tell_fatal(self, text: str) -> None:
         """Say that a driver or a network broke its contract."""
         self.fatal = text
+        self.wake.set()
+
+    def tell_settled(self) -> None:
+        """Say that an actuator that blocks is where it should be: an interlocked partner may wait for that."""
+        self.settled = True
         self.wake.set()
 
     def tell_failed_write(self, output: str, why: str) -> None:

@@ -180,6 +180,22 @@ def test_a_blocking_actuator_gets_the_last_command_and_safe_goes_first(start: St
     assert daemon.status()["outputs"]["fan"]["active"] is False
 
 
+def test_the_partner_of_a_blocking_actuator_goes_on_as_soon_as_that_one_is_safe(start: Start, devices: Devices) -> None:
+    pair = {name: {"driver": "slow-actuator", "key": name, "safe": "off", "interlock": "motor"} for name in ("lamp", "fan")}
+    quiet = {"driver": "bad-sensor", "max_age_ms": 60_000}
+    start({"sensor": {"up": {**quiet, "key": "sensor"}, "down": {**quiet, "key": "stop"}}, "actuator": pair, "rule": [
+        {"name": "up", "when": [{"sensor": "up", "changed": True}], "then": [{"actuator": "lamp", "set": "on", "for_s": 60}]},
+        {"name": "down", "when": [{"sensor": "down", "changed": True}], "priority": 1,
+         "then": [{"actuator": "fan", "set": "on", "for_s": 60}]},
+    ]})
+    time.sleep(0.3)      # for the first readings: a change is a change from something
+    devices["sensor"].value = True
+    within(1, lambda: devices["lamp"].level == 1.0)
+    devices["stop"].value = True
+    within(1, lambda: devices["fan"].level == 1.0)
+    assert devices["lamp"].level == 0.0
+
+
 STOP = {"safety": {"stop": {"sensor": "stop", "is": True}},
         "sensor": {**CONFIG["sensor"], "stop": {"driver": "bad-sensor", "key": "stop", "max_age_ms": 300}}}
 
