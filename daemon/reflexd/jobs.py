@@ -198,12 +198,13 @@ class ActuatorJob:
         self._lock = threading.Lock()     # around the two fields below; never held while driving
         self._waits: tuple[bool, float | None] = NOTHING     # the safe level first?, then which level
         self._busy = False
+        self._failed = False
 
     @property
     def settled(self) -> bool:
-        """Say whether the last command has been carried out."""
+        """Say whether the last command has been carried out; one that failed has not been."""
         with self._lock:
-            return not self._busy and self._waits == NOTHING
+            return not self._busy and not self._failed and self._waits == NOTHING
 
     def set(self, level: float) -> None:
         """Leave a level for the worker; a safe level that still waits goes first."""
@@ -225,10 +226,14 @@ class ActuatorJob:
         if not self._wake.wait(WAIT_S):
             return True
         with self._lock:
-            (safe_first, level), self._waits, self._busy = self._waits, NOTHING, True
+            (safe_first, level), self._waits, self._busy = self._waits, NOTHING, self._waits != NOTHING
+        if not self._busy:     # woken for what the last step carried out
+            return True
         try:
             self._carry_out(safe_first, level)
+            self._failed = False
         except DriverError as error:
+            self._failed = True      # before it is no longer busy: at no moment does it count as settled
             self._reports.tell_failed_write(self._output, str(error))
         finally:
             self._busy = False

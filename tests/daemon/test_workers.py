@@ -8,8 +8,10 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reflexd.jobs import ActuatorJob
 from reflexd.workers import Inbox, Reports, State, Wake, Worker
 from reflexd_drivers.base import DriverError, SourceEndedError
+from tests.daemon.relays import Relay
 
 
 def test_an_inbox_keeps_the_newest_and_counts_the_rest() -> None:
@@ -128,3 +130,16 @@ def test_a_worker_ends_at_once_while_it_waits_to_open_again() -> None:
     time.sleep(0.1)
     worker.stop()
     assert worker.join(0.3)
+
+
+def test_a_blocking_actuator_whose_write_failed_is_not_settled_until_one_succeeds() -> None:
+    relay = Relay()
+    job = ActuatorJob("lamp", relay, Reports(Wake()))
+    relay.broken = True
+    job.safe()
+    job.step()
+    assert not job.settled, "an interlocked partner has to wait: nobody knows where this one stands"
+    relay.broken = False
+    job.safe()
+    job.step()
+    assert job.settled
