@@ -248,4 +248,8 @@ class ActuatorJob:
 
     def close(self) -> None:
         """Leave the actuator driven safe."""
-        self._actuator.close()
+        try:
+            self._actuator.close()
+        except DriverError as error:
+            self._failed = True
+            self._reports.tell_failed_write(self._output, str(error))

@@ -76,10 +76,20 @@ class Daemon:
         deadline = monotonic() + JOIN_S
         for worker in self.workers:
             worker.join(deadline - monotonic())
+        self._tell_doubts()
         driven_by_workers = {job.name.removeprefix("actuator.") for job in self.blocking}
         for name, actuator in self.actuators.items():
             if name not in driven_by_workers:
                 self._close(name, actuator)
+
+    def _tell_doubts(self) -> None:
+        """Name the actuators that block and that nobody saw taking their safe level."""
+        whys = dict(self.loop.reports.failed_writes)
+        for job in self.blocking:
+            if not job.settled:
+                name = job.name.removeprefix("actuator.")
+                why = whys.get(name, "its last command has not been carried out")
+                self.journal.say(NOT_SAFE, f"{name} may not be safe: {why}", output=name)
 
     def _close(self, name: str, actuator: Actuator) -> None:
         try:
