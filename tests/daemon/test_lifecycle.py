@@ -48,7 +48,8 @@ def test_a_blocking_actuator_is_set_safe_after_a_mistake_of_its_driver(start: St
     assert devices["fan"].level == 0.0, "its worker is gone: nobody else would drive it"
 
 
-def test_a_blocking_actuator_that_refuses_its_safe_level_on_the_way_out_is_named(start: Start, devices: dict[str, Device]) -> None:
+def test_a_blocking_actuator_that_refuses_its_safe_level_on_the_way_out_is_named(
+        start: Start, devices: dict[str, Device]) -> None:
     fan = {"driver": "slow-actuator", "key": "fan", "safe": "off"}
     devices["sensor"].value = True
     daemon: Any = start({**CONFIG, "actuator": {**CONFIG["actuator"], "fan": fan}})
