@@ -24,6 +24,7 @@ from reflexd.lifecycle import Daemon
 from reflexd.notify import Notifier
 from reflexd.reload import Reloader, ReloadError
 from reflexd.report import lines
+from reflexd.sandbox import explained
 from reflexd.verbs import reload, verbs
 from reflexd.wiring import build
 from reflexd.workers import start_thread
@@ -124,7 +125,7 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
         journal.say(BEGIN, f"reflexd {__version__} begins with {args.config}" + (", dry run" if args.dry_run else ""))
         return daemon.run(args.seconds, args.frames)
     except (DriverError, FileExistsError) as error:
-        journal.say(REFUSED, str(error))
+        journal.say(REFUSED, explained(error))
         return EX_UNAVAILABLE
     finally:
         if server is not None:

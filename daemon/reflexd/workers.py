@@ -17,6 +17,7 @@ from enum import Enum
 from time import monotonic_ns
 from typing import Generic, Protocol, TypeVar
 
+from reflexd.sandbox import explained
 from reflexd_drivers.base import DriverError, SilentError, SourceEndedError
 from reflexd_models.base import ModelError
 
@@ -232,7 +233,7 @@ class Worker:
             self._tell(State.ENDED, str(error))
             again = False
         except (DriverError, ModelError) as error:
-            self._tell(State.DEGRADED, str(error))
+            self._tell(State.DEGRADED, explained(error))
         self._close()
         return again
 
