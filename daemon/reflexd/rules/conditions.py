@@ -7,11 +7,12 @@ unknown, whenever its source may not be used, and forgets what it remembered ove
 from __future__ import annotations
 
 from collections import deque
+from math import isfinite, nan
 from typing import Protocol
 
 from reflexd.config.settings import Condition, ScoreCondition, ValueCondition
 from reflexd.rules.items import NS, Verdict
-from reflexd.rules.sources import Source
+from reflexd.rules.sources import Source, equals
 
 
 class Test(Protocol):
@@ -92,7 +93,7 @@ class Score(Remembering):
 
     def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Count the hits that are not too old: where predictions are missing, there is no hit."""
-        if self._label not in self.source.scores:
+        if not isfinite(self.source.scores.get(self._label, nan)):
             return None, "the network gave no score for it"
         if self._window == 1:
             return self._held, ""
@@ -133,7 +134,8 @@ class Is(Valued):
 
     def holds(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Compare."""
-        return self.source.value == self._wanted, ""
+        truth = equals(self.source.value, self._wanted)
+        return truth, "" if truth is not None else "values of two kinds"
 
 
 class Beyond(Valued):

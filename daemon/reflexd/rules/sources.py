@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 
 from reflexd_drivers.base import Reading, Value
 from reflexd_models.base import Prediction
 
 NEVER = -1
+
+
+def equals(value: Value | None, wanted: Value) -> bool | None:
+    """Compare; None where the two are of different kinds, for "pressed" says nothing of true or false."""
+    if value is None or isinstance(value, str) is not isinstance(wanted, str):
+        return None
+    if isinstance(wanted, bool) and value not in (0, 1):
+        return None
+    return value == wanted
 
 
 @dataclass(slots=True)
@@ -57,12 +67,19 @@ class Source:
         """Take a sensor's reading over."""
         self.put(reading.taken_at)
         self.value, self.rises, self.falls = reading.value, reading.rises, reading.falls
+        self._refuse_nan()
 
     def predict(self, prediction: Prediction, value: float | None, unsure: str) -> None:
         """Take a network's prediction over; `value` is what plausibility left of its number."""
         self.put(prediction.taken_at)
         self.scores = prediction.scores
         self.value, self.trouble = value, unsure
+        self._refuse_nan()
+
+    def _refuse_nan(self) -> None:
+        """Know nothing of a number that is none: compared with anything it is false, and false may let a rule act."""
+        if isinstance(self.value, float) and not isfinite(self.value):
+            self.value, self.trouble = None, f"says {self.value}, which is no number"
 
     def fail(self, now: int, why: str) -> None:
         """Forget everything: nothing that was taken until now counts any more."""
@@ -72,7 +89,7 @@ class Source:
 
     def gated(self, now: int) -> bool:
         """Say whether an only_while sensor does not say, or is not known to say, that this source counts."""
-        return any(bool(gate.unusable(now)) or gate.value != wanted for gate, wanted in self.gates)
+        return any(bool(gate.unusable(now)) or not equals(gate.value, wanted) for gate, wanted in self.gates)
 
     def unusable(self, now: int) -> str:
         """Say why nothing may act on this source now; empty when it may."""

@@ -12,7 +12,7 @@ from reflexd.config.settings import RuleSettings, ScoreCondition, SensorIs, Sett
 from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Permit, Predicted, Sensed
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
-from reflexd.rules.sources import Source
+from reflexd.rules.sources import Source, equals
 
 MS = 1_000_000
 
@@ -117,9 +117,7 @@ class Stage:
 
     def _known(self, one: SensorIs, now: int) -> bool | None:
         source = self.sources[f"sensor.{one.sensor}"]
-        if source.unusable(now) or source.value is None:
-            return None
-        return source.value == one.is_
+        return None if source.unusable(now) else equals(source.value, one.is_)
 
     def _down(self, item: Down, now: int) -> list[Command]:
         """Forget a failed source, and end what its rules hold. A camera takes its models along.

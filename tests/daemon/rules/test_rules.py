@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reflexd.rules.items import Claim, Inhibit, Permit
@@ -169,6 +171,32 @@ def test_a_stop_input_inhibits_until_it_is_known_to_be_released() -> None:
     assert permit.until == story.now - 1_000_000 + 1_000_000_000, "a permit lasts as long as the reading is fresh"
     assert isinstance(story.feels("button", True)[0], Inhibit)
     assert isinstance(story.loses("sensor.button")[0], Inhibit)
+
+
+@pytest.mark.parametrize("value", ["pressed", 2.0, float("nan"), float("inf")])
+def test_a_stop_sensor_that_says_neither_true_nor_false_is_not_known_to_be_released(value: Any) -> None:
+    story = Story(safety=SAFETY)
+    assert isinstance(story.feels("button", value)[0], Inhibit)
+
+
+def test_a_value_of_another_kind_is_not_known_to_be_false() -> None:
+    story = Story({"when": [PERSON], "unless": [{"sensor": "button", "is": True}], "then": FOR_5_S})
+    story.feels("button", "pressed")
+    assert not acts(story.sees(0.9))
+
+
+def test_a_number_that_is_none_is_not_known_to_be_false() -> None:
+    story = Story({"when": [PERSON], "unless": [{"sensor": "warmth", "above": 80.0}], "then": FOR_5_S})
+    story.feels("warmth", float("nan"))
+    assert not acts(story.sees(0.9))
+    story.feels("warmth", 20.0)
+    assert acts(story.sees(0.9))
+
+
+def test_a_score_that_is_no_number_is_not_known_to_be_false() -> None:
+    story = Story({"when": [{"sensor": "button", "is": True}], "unless": [PERSON], "then": FOR_5_S})
+    story.sees(float("nan"))
+    assert not acts(story.feels("button", True))
 
 
 def test_after_a_stop_the_rules_begin_with_empty_state() -> None:
