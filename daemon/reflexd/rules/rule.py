@@ -30,14 +30,14 @@ class Rule:
         self.truth: bool | None = None
         self.verdicts: tuple[Verdict, ...] = ()
 
-    def decide(self, now: int, moved: Source) -> list[Command]:
-        """Evaluate after a new item of one of the rule's sources."""
+    def decide(self, now: int, moved: Source, may_act: bool = True) -> list[Command]:
+        """Evaluate after a new item of one of the rule's sources; act only while something above the rules allows it."""
         for test in self.tests:
             if test.source is moved:
                 test.observe()
-        return self._conclude(now, moved)
+        return self._conclude(now, moved, may_act)
 
-    def _conclude(self, now: int, moved: Source) -> list[Command]:
+    def _conclude(self, now: int, moved: Source, may_act: bool) -> list[Command]:
         """Act if every `when` is true and every `unless` is known to be false."""
         wanted = tuple(test.judge(now, moved) for test in self._when)
         unwanted = tuple(test.judge(now, moved) for test in self._unless)
@@ -49,7 +49,7 @@ class Rule:
             self.truth = None
             return []
         self.truth = True
-        return self._act(now)
+        return self._act(now) if may_act else []
 
     def _act(self, now: int) -> list[Command]:
         """Claim what the rule wants: living follow claims are kept, the rest starts (over) once the cooldown is past."""
@@ -91,7 +91,7 @@ class Rule:
         return self._release([action for action in self.settings.then if not action.hold_on_fault])
 
     def end(self) -> list[Command]:
-        """End every claim, because the rule itself goes."""
+        """End every claim, because the rule itself goes or every output has to be safe."""
         return self._release(list(self.settings.then))
 
     def _release(self, actions: list[Action]) -> list[Command]:

@@ -34,6 +34,8 @@ class Stage:
             *(f"camera.{name}" for name, one in settings.camera.items() if one.required),
             *(f"sensor.{name}" for name, one in settings.sensor.items() if one.required),
         }
+        self._permits = dict.fromkeys([*self._guards, *self._required], 0)    # until when each permits outputs, as the gate has it
+        self._counts: dict[str, int] = {}     # how often each guard has forbidden, by the sensor's own count
 
     def begin(self) -> list[Command]:
         """Keep every output safe until each thing that stands above the rules has permitted it."""
@@ -71,7 +73,7 @@ class Stage:
         value, unsure = plausible.judge(prediction) if plausible else (prediction.value, prediction.unsure or "")
         source.predict(prediction, value, unsure)
         camera = f"camera.{self.settings.model[item.model].camera}"
-        return self._permit(camera, source) + self._decide(source, now)
+        return self._permit(camera, source, now) + self._decide(source, now)
 
     def _sensed(self, item: Sensed, now: int) -> list[Command]:
         source = self.sources[f"sensor.{item.sensor}"]
@@ -79,10 +81,12 @@ class Stage:
             return []
         source.sense(item.reading)
         self._gate(source, now)
-        return self._guard(item.sensor, now) + self._permit(source.name, source) + self._decide(source, now)
+        return self._guard(item.sensor, now) + self._permit(source.name, source, now) + self._decide(source, now)
 
     def _decide(self, moved: Source, now: int) -> list[Command]:
-        return [command for rule in self._depend[moved.name] for command in rule.decide(now, moved)]
+        """Let the rules decide; while outputs are kept safe they watch, and an action that cannot be costs no cooldown."""
+        may_act = all(until > now for until in self._permits.values())
+        return [command for rule in self._depend[moved.name] for command in rule.decide(now, moved, may_act)]
 
     def _gate(self, sensor: Source, now: int) -> None:
         """Void what a network saw before its only_while sensor sent it to rest."""
@@ -90,9 +94,9 @@ class Stage:
             if any(gate is sensor for gate, _ in source.gates) and source.gated(now):
                 source.epoch += 1
 
-    def _permit(self, name: str, source: Source) -> list[Command]:
+    def _permit(self, name: str, source: Source, now: int) -> list[Command]:
         """Renew what a required source permits while it is fresh."""
-        return [Permit(name, source.taken_at + source.max_age_ns)] if name in self._required else []
+        return self._renew(name, source, now) if name in self._required else []
 
     def _guard(self, sensor: str, now: int) -> list[Command]:
         """Renew or end what the stop and arm sensors permit. A stop also voids what the rules remember."""
@@ -101,17 +105,37 @@ class Stage:
             if guard.sensor != sensor:
                 continue
             source = self.sources[f"sensor.{sensor}"]
-            if self._known(guard, now) is (by == "arm"):
-                commands.append(Permit(by, source.taken_at + source.max_age_ns))
-            else:
-                commands.append(Inhibit(by, f"{by}: sensor {sensor} says {str(source.value).lower()}"))
+            blinked = self._blinked(by, guard, source)
+            permits = self._known(guard, now) is (by == "arm")
+            if blinked or not permits:
+                said = "changed for a moment" if permits else f"says {str(source.value).lower()}"
+                commands += self._forbid(by, f"{by}: sensor {sensor} {said}")
                 self._void()
+            if permits:
+                commands += self._renew(by, source, now)
         return commands
+
+    def _blinked(self, by: str, guard: SensorIs, source: Source) -> bool:
+        """Say whether the sensor forbade since its last reading, however short that was."""
+        if not isinstance(guard.is_, bool):
+            return False
+        count = source.rises if guard.is_ is (by == "stop") else source.falls
+        before, self._counts[by] = self._counts.get(by, count), count
+        return count > before
+
+    def _forbid(self, by: str, why: str) -> list[Command]:
+        """Keep every output safe from now on. The gate ends all claims then, so the rules know of none."""
+        self._permits[by] = 0
+        return [Inhibit(by, why), *(command for rule in self.rules for command in rule.end())]
+
+    def _renew(self, by: str, source: Source, now: int) -> list[Command]:
+        """Permit outputs until the source is too old; over a lapse the gate has ended all claims."""
+        ended = [] if self._permits[by] > now else [command for rule in self.rules for command in rule.end()]
+        self._permits[by] = source.taken_at + source.max_age_ns
+        return [*ended, Permit(by, self._permits[by])]
 
     def _void(self) -> None:
         """Let every rule begin anew: nothing that was seen before a stop may act after it."""
-        for rule in self.rules:
-            rule.fail()
         for source in self.sources.values():
             source.epoch += 1
 
@@ -133,8 +157,13 @@ class Stage:
                     commands += rule.fail()
         for by, guard in self._guards.items():
             if item.source == f"sensor.{guard.sensor}":
-                commands.append(Inhibit(by, f"{by}: {item.why}"))
-        return commands + [Inhibit(name, f"{name} is required: {item.why}") for name in failed if name in self._required]
+                commands += self._forbid(by, f"{by}: {item.why}")
+                self._counts.pop(by, None)       # opened again, the sensor counts from 0
+                self._void()
+        for name in failed:
+            if name in self._required:
+                commands += self._forbid(name, f"{name} is required: {item.why}")
+        return commands
 
     def _models_of(self, source: str) -> list[str]:
         return [f"model.{name}" for name, model in self.settings.model.items() if f"camera.{model.camera}" == source]

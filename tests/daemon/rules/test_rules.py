@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reflexd.rules.items import Claim, Inhibit, Permit
+from reflexd.rules.items import Claim, Inhibit, Permit, Release
 from tests.daemon.rules.story import FOLLOW, FOR_5_S, Story, acts, lets_go
 
 PERSON = {"model": "person", "label": "person", "at_least": 0.7}
@@ -197,6 +197,43 @@ def test_a_score_that_is_no_number_is_not_known_to_be_false() -> None:
     story = Story({"when": [{"sensor": "button", "is": True}], "unless": [PERSON], "then": FOR_5_S})
     story.sees(float("nan"))
     assert not acts(story.feels("button", True))
+
+
+@pytest.mark.parametrize(("guard", "rises", "falls"), [
+    ({"stop": {"sensor": "button", "is": True}}, 1, 0), ({"stop": {"sensor": "button", "is": False}}, 0, 1),
+    ({"arm": {"sensor": "button", "is": True}}, 0, 1), ({"arm": {"sensor": "button", "is": False}}, 1, 0),
+])
+def test_a_stop_shorter_than_a_reading_is_not_lost(guard: dict[str, Any], rises: int, falls: int) -> None:
+    hold = [{"actuator": "lamp", "set": "on", "for_s": 50, "hold_on_fault": True}]
+    story = Story({"when": [PERSON], "then": hold}, safety=guard)
+    permitting = next(iter(guard.values()))["is"] is ("arm" in guard)
+    story.feels("button", permitting)
+    assert acts(story.sees(0.9))
+    kinds = [type(one) for one in story.wait(0.1).feels("button", permitting, rises=rises, falls=falls)]
+    assert kinds == [Inhibit, Release, Permit]
+
+
+@pytest.mark.parametrize("limit", [{"cooldown_s": 3600}, {"max_per_hour": 1}])
+def test_what_cannot_be_done_during_a_stop_costs_neither_cooldown_nor_allowance(limit: dict[str, Any]) -> None:
+    story = Story({"when": [PERSON], "then": FOR_5_S, **limit}, safety={"arm": {"sensor": "button", "is": True}})
+    story.feels("button", False)
+    assert not acts(story.sees(0.9))
+    story.wait(0.1).feels("button", True)
+    assert acts(story.wait(0.1).sees(0.9))
+
+
+@pytest.mark.parametrize("stop", ["pressed", "unplugged", "silent"])
+def test_an_action_that_a_stop_ended_counts_again_when_it_begins_anew(stop: str) -> None:
+    hold = [{"actuator": "lamp", "set": "on", "for_s": 50, "hold_on_fault": True}]
+    story = Story({"when": [PERSON], "then": hold, "max_per_hour": 1}, safety=SAFETY)
+    story.feels("button", False)
+    assert acts(story.sees(0.9))
+    if stop == "pressed":
+        story.wait(0.2).feels("button", True)
+    elif stop == "unplugged":
+        story.wait(0.2).loses("sensor.button")
+    story.wait(0.2 if stop != "silent" else 1.5).feels("button", False)
+    assert not acts(story.wait(0.1).sees(0.9)), "the gate had ended it: that would be a second one"
 
 
 def test_after_a_stop_the_rules_begin_with_empty_state() -> None:
