@@ -144,7 +144,7 @@ class Stage:
         return None if source.unusable(now) else equals(source.value, one.is_)
 
     def _down(self, item: Down, now: int) -> list[Command]:
-        """Forget a failed source, and end what its rules hold. A camera takes its models along.
+        """Forget a failed source, and end what its rules hold. A camera takes its models along, a gate those it gates.
 
         The number that was believed of a meter stays: it does not run back while its camera is away.
         """
@@ -166,7 +166,8 @@ class Stage:
         return commands
 
     def _models_of(self, source: str) -> list[str]:
-        return [f"model.{name}" for name, model in self.settings.model.items() if f"camera.{model.camera}" == source]
+        return [f"model.{name}" for name, model in self.settings.model.items()
+                if source in (f"camera.{model.camera}", *(f"sensor.{one.sensor}" for one in model.only_while))]
 
 
 def _sources(settings: Settings) -> dict[str, Source]:

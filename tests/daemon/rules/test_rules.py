@@ -127,6 +127,14 @@ def test_a_failed_source_ends_what_its_rule_holds() -> None:
     assert lets_go(story.loses("camera.gate")), "a camera takes its models along"
 
 
+def test_a_gate_that_fails_ends_what_rests_on_the_network_behind_it() -> None:
+    gated = {"person": {"bundle": "person", "camera": "gate", "only_while": [{"sensor": "button", "is": True}]}}
+    story = Story({"when": [PERSON], "then": FOR_5_S}, model=gated)
+    story.feels("button", True)
+    assert acts(story.sees(0.9))
+    assert lets_go(story.loses("sensor.button"))
+
+
 def test_hold_on_fault_outlasts_the_failure_of_a_source() -> None:
     story = Story({"when": [PERSON], "then": [{**FOR_5_S[0], "hold_on_fault": True}]})
     assert acts(story.sees(0.9))
