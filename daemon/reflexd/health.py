@@ -68,9 +68,9 @@ class Monitor:
 
     def _look(self, one: Watched, now: int, downs: list[Down], lines: list[Said]) -> None:
         worker, name = one.worker, one.worker.job.name
-        busy = worker.busy_since
-        if busy and now - busy > worker.slow_ns:
-            self._stuck(one, now, busy, downs, lines)
+        busy, slow_ns, bound_ns = worker.busy_since, worker.slow_ns, worker.bound_ns
+        if busy and now - busy > slow_ns and worker.busy_since == busy:   # still that call: the bounds are its own
+            self._stuck(one, now, busy, bound_ns, downs, lines)
         state, why, failures = worker.state, worker.why, worker.failures
         if (state, failures) == (one.state, one.failures) and (why == one.why or state is State.RUN):
             return
@@ -81,9 +81,9 @@ class Monitor:
             lines.append((event, f"{name}: {state.value}" + (f": {why}" if why else ""), name))
         one.state, one.why, one.failures = state, why, failures
 
-    def _stuck(self, one: Watched, now: int, busy: int, downs: list[Down], lines: list[Said]) -> None:
+    def _stuck(self, one: Watched, now: int, busy: int, bound_ns: int, downs: list[Down], lines: list[Said]) -> None:
         name = one.worker.job.name
-        if now - busy > one.worker.bound_ns:
+        if now - busy > bound_ns:
             raise StuckError(f"{name}: a call has not returned for {(now - busy) / NS:.1f} s and is given up")
         if one.told_busy != busy:
             one.told_busy = busy
