@@ -30,8 +30,10 @@ class Source:
 
     name: str                      # "model.person" or "sensor.pir"
     max_age_ns: int
-    period_ns: int                 # configured, or measured while `measured`
+    period_ns: int                 # as expected, or longer where items come more slowly; while `measured`, as they come
     measured: bool = False
+    expected_ns: int = 0
+    interval_ns: int = 0           # between the newest two items; 0 after a gap
     gates: tuple[tuple[Source, Value], ...] = ()   # sensors and what each has to say for this source to count
     taken_at: int = NEVER
     down_at: int = NEVER
@@ -58,10 +60,22 @@ class Source:
         """Note when the newest item was taken; a gap longer than max_age starts a new epoch."""
         if self.taken_at == NEVER or taken_at - self.taken_at > self.max_age_ns:
             self.epoch += 1
-        elif self.measured and taken_at > self.taken_at:
-            self.period_ns += (taken_at - self.taken_at - self.period_ns) // 8
+            self.interval_ns = 0
+        elif taken_at > self.taken_at:
+            self._follow_pace(taken_at - self.taken_at)
         self.taken_at = taken_at
         self.trouble = ""
+
+    def _follow_pace(self, interval_ns: int) -> None:
+        """Follow the pace of the items, which may be slower than expected: a network often is than its camera.
+
+        What is between the newest two counts from the next one on, and as twice the period at most, so that
+        a gap does not stretch the time in which it has to be seen as one.
+        """
+        period = self.period_ns + (min(self.interval_ns, 2 * self.period_ns) - self.period_ns) // 8
+        if self.interval_ns:
+            self.period_ns = period if self.measured else max(period, self.expected_ns)
+        self.interval_ns = interval_ns
 
     def sense(self, reading: Reading) -> None:
         """Take a sensor's reading over."""

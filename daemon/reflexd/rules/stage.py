@@ -175,13 +175,13 @@ def _sources(settings: Settings) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for name, sensor in settings.sensor.items():
         age = sensor.max_age_ms * MS
-        found[f"sensor.{name}"] = Source(f"sensor.{name}", age, age // 2)
+        found[f"sensor.{name}"] = Source(f"sensor.{name}", age, age // 2, expected_ns=age // 2)
     for name, model in settings.model.items():
         camera = settings.camera[model.camera]
         age = camera.max_age_ms * MS
         period = age if camera.rate_hz is None else round(NS / camera.rate_hz)
         gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
-        found[f"model.{name}"] = Source(f"model.{name}", age, period, camera.rate_hz is None, gates)
+        found[f"model.{name}"] = Source(f"model.{name}", age, period, camera.rate_hz is None, period, gates=gates)
     return found
 
 

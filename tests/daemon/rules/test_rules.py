@@ -94,6 +94,16 @@ def test_the_lease_is_three_periods_of_a_slow_source() -> None:
     assert claim.until - Story().now == 1_500_000_000
 
 
+def test_a_network_slower_than_its_camera_sets_the_period() -> None:
+    fast = {"gate": {"driver": "replay", "rate_hz": 30, "max_age_ms": 1000}}
+    story = Story({"when": [{**PERSON, "hits": 3, "of": 5}], "then": FOLLOW}, camera=fast)
+    told = [story.wait(0.4).sees(0.9, age_ms=390) for _ in range(40)]
+    assert acts(told[-1]), "three hits of five are there, if five periods of this network are looked at"
+    claim = told[-1][0]
+    assert isinstance(claim, Claim)
+    assert claim.until - story.now > 1_000_000_000, "the lease lasts from one prediction to the next"
+
+
 def test_an_unknown_condition_neither_renews_nor_releases_a_follow_claim() -> None:
     story = Story({"when": [PERSON, PRESSED], "then": FOLLOW})
     story.feels("button", True)
