@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reflexd.health import LOOK_NS
-from reflexd.rules.items import NS, Predicted, Sensed
+from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
 from reflexd_drivers.base import Actuator, Camera, CameraSettings, DriverError, Frame, Sensor, SensorSettings
 from reflexd_models.base import Model
@@ -101,7 +101,7 @@ class ModelJob:
     """Runs a network on the newest frame."""
 
     def __init__(self, name: str, settings: CameraSettings, load: Callable[[], Model],
-                 frames: Inbox[Frame], wake: Wake, out: Inbox[Predicted]) -> None:
+                 frames: Inbox[Frame], wake: Wake, out: Inbox[Predicted | Rested]) -> None:
         self.name = f"model.{name}"
         self.slow_ns = round(WAIT_S * NS) + settings.max_age_ms * MS
         self.bound_ns = max(self.slow_ns, INFERENCE_BOUND_NS) + GIVE_UP_NS
@@ -109,6 +109,7 @@ class ModelJob:
         self.predictions = 0
         self.model: Model | None = None
         self._model_name = name
+        self._required = settings.required
         self._load = load
         self._frames = frames
         self._wake = wake
@@ -137,6 +138,8 @@ class ModelJob:
             return False
         try:
             if self.resting:
+                if self._required:
+                    self._out.put(Rested(self._model_name, frame.taken_at))
                 return True
             prediction = self.model.predict(frame.views["main"], frame.taken_at)
         finally:

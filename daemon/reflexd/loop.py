@@ -15,7 +15,7 @@ from reflexd.jobs import ModelJob
 from reflexd.journal import Journal
 from reflexd.notify import Notifier
 from reflexd.outputs import Outputs, level_text
-from reflexd.rules.items import NS, Command, Item, Predicted, Sensed
+from reflexd.rules.items import NS, Command, Item, Predicted, Rested, Sensed
 from reflexd.rules.stage import Stage
 from reflexd.workers import Inbox, Reports
 
@@ -27,7 +27,8 @@ class FatalError(RuntimeError):
 class Loop:
     """One cycle after another until stop() is called or a limit is reached."""
 
-    def __init__(self, stage: Stage, outputs: Outputs, monitor: Monitor, inboxes: Sequence[Inbox[Predicted] | Inbox[Sensed]],
+    def __init__(self, stage: Stage, outputs: Outputs, monitor: Monitor,
+                 inboxes: Sequence[Inbox[Predicted | Rested] | Inbox[Sensed]],
                  resting: Mapping[str, ModelJob], journal: Journal, notifier: Notifier,
                  reports: Reports) -> None:
         """`resting` has the models that only_while may send to rest."""

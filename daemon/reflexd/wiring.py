@@ -18,7 +18,7 @@ from reflexd.lifecycle import Daemon
 from reflexd.loop import Loop
 from reflexd.notify import Notifier
 from reflexd.outputs import Channel, Outputs
-from reflexd.rules.items import Predicted, Sensed
+from reflexd.rules.items import Predicted, Rested, Sensed
 from reflexd.rules.stage import Stage, labels_of
 from reflexd.status import Observer
 from reflexd.workers import Inbox, Job, Reports, Wake, Worker
@@ -53,7 +53,7 @@ class Wiring:
         self.reports = Reports(Wake())
         self.wake = self.reports.wake
         self.open_network = open_network
-        self.inboxes: list[Inbox[Predicted] | Inbox[Sensed]] = []
+        self.inboxes: list[Inbox[Predicted | Rested] | Inbox[Sensed]] = []
         self.cameras: dict[str, CameraJob] = {}
         self.models: dict[str, ModelJob] = {}
         self.sensors: dict[str, SensorJob] = {}
@@ -88,7 +88,7 @@ class Wiring:
 
     def _model(self, name: str) -> ModelJob:
         settings = self.settings.model[name]
-        out: Inbox[Predicted] = Inbox(PREDICTIONS, self.wake)
+        out: Inbox[Predicted | Rested] = Inbox(PREDICTIONS, self.wake)
         self.inboxes.append(out)
         wake = Wake()
         frames: Inbox[Frame] = self.cameras[settings.camera].add_reader(wake)

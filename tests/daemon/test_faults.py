@@ -219,6 +219,16 @@ def test_a_stop_input_that_is_unplugged_counts_as_pressed(start: Start, devices:
     within(0.5, lambda: devices["lamp"].level == devices["fan"].level == 0.0)
 
 
+def test_a_required_camera_whose_network_rests_keeps_nothing_safe(start: Start, devices: Devices) -> None:
+    camera = {"gate": {**CONFIG["camera"]["gate"], "required": True}}
+    gated = {"person": {"bundle": "x", "camera": "gate", "only_while": [{"sensor": "button", "is": False}]}}
+    devices["sensor"].value = True
+    start({**CONFIG, "camera": camera, "model": gated})
+    within(5, lambda: devices["fan"].level == 1.0)
+    devices["camera"].broken = True
+    within(0.5, lambda: devices["fan"].level == 0.0)
+
+
 def test_a_clean_stop_leaves_everything_safe_within_a_second(acting: Any, devices: Devices) -> None:
     began = time.monotonic()
     assert acting.stop() == 0

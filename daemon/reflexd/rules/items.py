@@ -18,6 +18,13 @@ class Predicted(NamedTuple):
     prediction: Prediction
 
 
+class Rested(NamedTuple):
+    """A frame came while its network rested: the camera is there, and nothing is known of what it sees."""
+
+    model: str
+    taken_at: int
+
+
 class Sensed(NamedTuple):
     """A sensor said something."""
 
@@ -33,7 +40,7 @@ class Down(NamedTuple):
     why: str
 
 
-Item: TypeAlias = Predicted | Sensed | Down
+Item: TypeAlias = Predicted | Rested | Sensed | Down
 
 
 class Verdict(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reflexd.config.settings import RuleSettings, ScoreCondition, SensorIs, Settings
-from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Permit, Predicted, Sensed
+from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Permit, Predicted, Rested, Sensed
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
 from reflexd.rules.sources import Source, equals
@@ -60,6 +60,8 @@ class Stage:
         """Take an item over and decide. A late one is counted and dropped."""
         if isinstance(item, Predicted):
             return self._predicted(item, now)
+        if isinstance(item, Rested):
+            return self._rested(item.model, item.taken_at, now)
         if isinstance(item, Sensed):
             return self._sensed(item, now)
         return self._down(item, now)
@@ -67,13 +69,23 @@ class Stage:
     def _predicted(self, item: Predicted, now: int) -> list[Command]:
         source = self.sources[f"model.{item.model}"]
         prediction = item.prediction
-        if source.gated(now) or not source.admits(prediction.taken_at, now):
+        if source.gated(now):
+            return self._rested(item.model, prediction.taken_at, now)
+        if not source.admits(prediction.taken_at, now):
             return []
         plausible = self._plausible.get(item.model)
         value, unsure = plausible.judge(prediction) if plausible else (prediction.value, prediction.unsure or "")
         source.predict(prediction, value, unsure)
-        camera = f"camera.{self.settings.model[item.model].camera}"
-        return self._permit(camera, source, now) + self._decide(source, now)
+        return self._permit(self._camera_of(item.model), source, source.taken_at, now) + self._decide(source, now)
+
+    def _rested(self, model: str, taken_at: int, now: int) -> list[Command]:
+        """Renew what a required camera permits, although its network rests."""
+        source = self.sources[f"model.{model}"]
+        fresh = source.down_at < taken_at <= now <= taken_at + source.max_age_ns
+        return self._permit(self._camera_of(model), source, taken_at, now) if fresh else []
+
+    def _camera_of(self, model: str) -> str:
+        return f"camera.{self.settings.model[model].camera}"
 
     def _sensed(self, item: Sensed, now: int) -> list[Command]:
         source = self.sources[f"sensor.{item.sensor}"]
@@ -81,7 +93,7 @@ class Stage:
             return []
         source.sense(item.reading)
         self._gate(source, now)
-        return self._guard(item.sensor, now) + self._permit(source.name, source, now) + self._decide(source, now)
+        return self._guard(item.sensor, now) + self._permit(source.name, source, source.taken_at, now) + self._decide(source, now)
 
     def _decide(self, moved: Source, now: int) -> list[Command]:
         """Let the rules decide; while outputs are kept safe they watch, and an action that cannot be costs no cooldown."""
@@ -94,9 +106,9 @@ class Stage:
             if any(gate is sensor for gate, _ in source.gates) and source.gated(now):
                 source.epoch += 1
 
-    def _permit(self, name: str, source: Source, now: int) -> list[Command]:
+    def _permit(self, name: str, source: Source, taken_at: int, now: int) -> list[Command]:
         """Renew what a required source permits while it is fresh."""
-        return self._renew(name, source, now) if name in self._required else []
+        return self._renew(name, taken_at + source.max_age_ns, now) if name in self._required else []
 
     def _guard(self, sensor: str, now: int) -> list[Command]:
         """Renew or end what the stop and arm sensors permit. A stop also voids what the rules remember."""
@@ -112,7 +124,7 @@ class Stage:
                 commands += self._forbid(by, f"{by}: sensor {sensor} {said}")
                 self._void()
             if permits:
-                commands += self._renew(by, source, now)
+                commands += self._renew(by, source.taken_at + source.max_age_ns, now)
         return commands
 
     def _blinked(self, by: str, guard: SensorIs, source: Source) -> bool:
@@ -128,11 +140,11 @@ class Stage:
         self._permits[by] = 0
         return [Inhibit(by, why), *(command for rule in self.rules for command in rule.end())]
 
-    def _renew(self, by: str, source: Source, now: int) -> list[Command]:
-        """Permit outputs until the source is too old; over a lapse the gate has ended all claims."""
+    def _renew(self, by: str, until: int, now: int) -> list[Command]:
+        """Permit outputs until then; over a lapse the gate has ended all claims."""
         ended = [] if self._permits[by] > now else [command for rule in self.rules for command in rule.end()]
-        self._permits[by] = source.taken_at + source.max_age_ns
-        return [*ended, Permit(by, self._permits[by])]
+        self._permits[by] = until
+        return [*ended, Permit(by, until)]
 
     def _void(self) -> None:
         """Let every rule begin anew: nothing that was seen before a stop may act after it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reflexd.config.settings import Settings
-from reflexd.rules.items import Claim, Command, Down, Predicted, Release, Sensed
+from reflexd.rules.items import Claim, Command, Down, Predicted, Release, Rested, Sensed
 from reflexd.rules.stage import Stage
 from reflexd_drivers.base import Reading
 from reflexd_models.base import Prediction
@@ -46,6 +46,10 @@ class Story:
         scores = {} if score is None else {label: score}
         taken_at = self.now - round(age_ms * MS)
         return self.stage.consume(Predicted("person", Prediction(taken_at, scores, **prediction)), self.now)
+
+    def rests(self, age_ms: float = 10) -> list[Command]:
+        """A frame of that age comes while the network rests."""
+        return self.stage.consume(Rested("person", self.now - round(age_ms * MS)), self.now)
 
     def feels(self, sensor: str, value: Any, age_ms: float = 1, rises: int = 0, falls: int = 0) -> list[Command]:
         """A sensor gives a reading of that age."""

@@ -278,6 +278,18 @@ def test_a_required_source_permits_while_it_is_fresh() -> None:
     assert any(isinstance(one, Inhibit) for one in story.loses("camera.gate"))
 
 
+def test_a_required_camera_is_there_while_its_network_rests() -> None:
+    camera = {"gate": {"driver": "replay", "rate_hz": 10, "max_age_ms": 500, "required": True}}
+    gated = {"person": {"bundle": "person", "camera": "gate", "only_while": [{"sensor": "button", "is": True}]}}
+    story = Story({"when": [{"sensor": "warmth", "above": 30.0}], "then": FOR_5_S}, camera=camera, model=gated)
+    story.feels("button", False)
+    assert [type(one) for one in story.rests()] == [Permit]
+    assert acts(story.feels("warmth", 40.0))
+    assert story.rests(age_ms=600) == [], "that frame is too old to prove anything"
+    story.loses("camera.gate")
+    assert story.rests() == [], "and that one was taken before the camera failed"
+
+
 def test_the_same_items_give_the_same_commands() -> None:
     def told() -> list[str]:
         story = Story({"when": [{**PERSON, "hits": 2, "of": 3}], "unless": [PRESSED], "then": FOLLOW, "cooldown_s": 1})
