@@ -34,7 +34,8 @@ class Stage:
             *(f"camera.{name}" for name, one in settings.camera.items() if one.required),
             *(f"sensor.{name}" for name, one in settings.sensor.items() if one.required),
         }
-        self._permits = dict.fromkeys([*self._guards, *self._required], 0)    # until when each permits outputs, as the gate has it
+        # until when each permits outputs, as the gate has it
+        self._permits = dict.fromkeys([*self._guards, *self._required], 0)
         self._counts: dict[str, int] = {}     # how often each guard has forbidden, by the sensor's own count
 
     def begin(self) -> list[Command]:
