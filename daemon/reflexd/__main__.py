@@ -11,6 +11,7 @@ import faulthandler
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +19,9 @@ from pathlib import Path
 from reflexd import __version__, aftermath
 from reflexd.config.load import ConfigError, Loaded, load
 from reflexd.control import ControlError, Server
-from reflexd.events import BEGIN, CONFIG_WARNING, LAST_END, REFUSED, STATE, UNREACHABLE
+from reflexd.events import BEGIN, CONFIG_WARNING, FATAL, LAST_END, REFUSED, STATE, UNREACHABLE
 from reflexd.journal import Journal
-from reflexd.lifecycle import Daemon
+from reflexd.lifecycle import EX_SOFTWARE, Daemon
 from reflexd.notify import Notifier
 from reflexd.reload import Reloader, ReloadError
 from reflexd.report import lines
@@ -62,6 +63,7 @@ def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until the end; does not return once the loop ran, because a library's exit hook may float a pin."""
     args = parser().parse_args(arguments)
+    expect_no_signals()
     try:
         loaded = load(args.config)
     except ConfigError as error:
@@ -80,6 +82,16 @@ def listen(path: Path, journal: Journal) -> Server | None:
     except ControlError as error:
         journal.say(UNREACHABLE, f"{error}; reflexctl cannot reach this daemon")
         return None
+
+
+def expect_no_signals() -> None:
+    """Until the loop runs, end at once when told: no output is active yet, and no exit hook may float a pin.
+
+    A reload or a report that is asked for too early is not heard; by default either would kill.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def listen_to_signals(daemon: Daemon, reloader: Reloader) -> None:
@@ -127,6 +139,9 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
     except (DriverError, FileExistsError) as error:
         journal.say(REFUSED, explained(error))
         return EX_UNAVAILABLE
+    except Exception as error:    # a mistake in a driver, or of ours: outputs stand where connect() left them, safe
+        journal.say(FATAL, f"programming error: {error!r}\n{traceback.format_exc()}")
+        return EX_SOFTWARE
     finally:
         if server is not None:
             server.close()

@@ -91,6 +91,51 @@ def test_a_pin_that_cannot_be_had_ends_the_start_with_one_line(config: Path) -> 
     assert len([line for line in log.splitlines() if "error: " in line]) == 1
 
 
+def wait_in_connect(folder: Path) -> dict[str, str]:
+    """Make an environment in which the recorder's connect waits, or raises what no driver may."""
+    (folder / "sitecustomize.py").write_text(
+        "import os, threading\n"
+        "from reflexd_drivers.actuators import recorder\n"
+        "def connect(settings):\n"
+        "    if os.environ['CONNECT'] == 'bug':\n"
+        "        raise AttributeError('a mistake in the driver')\n"
+        "    open(os.environ['CONNECT'], 'w').close()\n"
+        "    threading.Event().wait(20)\n"
+        "recorder.connect = connect\n")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
+@pytest.fixture
+def recorded(config: Path) -> Path:
+    config.write_text(config.read_text() + '\n[actuator.record]\ndriver = "recorder"\npath = "record"\nsafe = "off"\n')
+    return config
+
+
+def test_an_interrupt_during_the_start_ends_it_at_once_without_exit_hooks(recorded: Path, tmp_path: Path) -> None:
+    entered = tmp_path / "entered"
+    environment = {**wait_in_connect(tmp_path), "CONNECT": str(entered)}
+    command = [sys.executable, "-m", "reflexd", "--config", str(recorded)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as daemon:
+        deadline = time.monotonic() + 20
+        while not entered.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        daemon.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        assert daemon.poll() is None, "too early to reload, and no reason to die"
+        daemon.send_signal(signal.SIGINT)
+        log = daemon.communicate(timeout=5)[1]
+    assert daemon.returncode == -signal.SIGINT
+    assert "Traceback" not in log
+
+
+def test_a_mistake_in_a_driver_during_the_start_ends_it_with_70(recorded: Path, tmp_path: Path) -> None:
+    environment = {**wait_in_connect(tmp_path), "CONNECT": "bug"}
+    command = [sys.executable, "-m", "reflexd", "--config", str(recorded)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
+    assert done.returncode == 70
+    assert "programming error: AttributeError('a mistake in the driver')" in done.stderr
+
+
 def test_a_wrong_configuration_ends_it_with_78_and_no_traceback(config: Path) -> None:
     config.write_text(config.read_text().replace('safe = "off"', 'safe = "of"', 1))
     daemon = reflexd(config)
