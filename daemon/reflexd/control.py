@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from reflexd.workers import start_thread
@@ -38,6 +38,7 @@ class Server:
         self._path = path
         self._socket = _listen(path)
         self._verbs: Mapping[str, Verb] = {}
+        self._closing = False
 
     def serve(self, verbs: Mapping[str, Verb]) -> None:
         """Begin to answer."""
@@ -48,8 +49,11 @@ class Server:
         while True:
             try:
                 client, _ = self._socket.accept()
-            except OSError:           # closed
-                return
+            except OSError:
+                if self._closing:
+                    return
+                sleep(0.1)            # out of descriptors for the moment
+                continue
             with closing(client), suppress(OSError):   # a client that left is its own loss
                 self._answer(client)
 
@@ -59,6 +63,8 @@ class Server:
             answer: dict[str, object] = {"v": VERSION, "ok": True, "result": result}
         except (ValueError, LookupError, OSError, RecursionError) as error:   # what a client can cause
             answer = {"v": VERSION, "ok": False, "error": str(error.args[0] if error.args else error)}
+        except Exception as error:    # a network or a library that failed: the next client is answered all the same
+            answer = {"v": VERSION, "ok": False, "error": f"{type(error).__name__}: {error}"}
         client.settimeout(CLIENT_S)
         client.sendall(json.dumps(answer).encode() + b"\n")
 
@@ -73,6 +79,7 @@ class Server:
 
     def close(self) -> None:
         """Stop listening and remove the socket."""
+        self._closing = True
         with suppress(OSError):
             self._path.unlink()
         with suppress(OSError):

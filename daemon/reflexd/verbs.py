@@ -77,7 +77,8 @@ def snapshot(observer: Observer, request: Mapping[str, Any]) -> dict[str, str]:
     try:
         jobs = {model: job for model, job in observer.models.items() if observer.settings.model[model].camera == name}
         regions = {model: getattr(observer.settings.model[model].options, "regions", ()) for model in jobs}
-        given = {model: job.model.given(frame.views["main"]) for model, job in jobs.items() if job.model is not None}
+        open_now = {model: network for model, job in jobs.items() if (network := job.model) is not None}   # a worker may close it
+        given = {model: network.given(frame.views["main"]) for model, network in open_now.items()}
         picture = png_of(frame.views["main"], regions, given)
     finally:
         frame.release()

@@ -96,3 +96,17 @@ def test_an_address_that_cannot_be_had_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ControlError, match="cannot listen there"):
         Server(tmp_path / "file" / "control.sock")
+
+
+def test_a_verb_that_fails_in_a_way_nobody_foresaw_costs_its_own_client_only(tmp_path: Path) -> None:
+    def broken(_request: object) -> object:
+        raise AttributeError("'NoneType' object has no attribute 'given'")
+
+    server = Server(tmp_path / "control.sock")
+    server.serve({"broken": broken, "fine": lambda _request: 1})
+    try:
+        with pytest.raises(ControlError, match="AttributeError"):
+            ask(tmp_path / "control.sock", "broken")
+        assert ask(tmp_path / "control.sock", "fine") == 1
+    finally:
+        server.close()
