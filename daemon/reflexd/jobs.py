@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from reflexd.health import LOOK_NS
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
@@ -82,7 +83,9 @@ class CameraJob:
         return True
 
     def _all_taken(self) -> bool:
-        return all(reader.wait_until_taken(0.1) for reader in self._readers)
+        """Wait for all readers together, in less than what is slow for any camera."""
+        deadline = monotonic() + 0.1
+        return all(reader.wait_until_taken(deadline - monotonic()) for reader in self._readers)
 
     def _count(self, sequence: int) -> None:
         self.frames += 1

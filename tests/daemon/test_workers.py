@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
+from typing import cast
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reflexd.jobs import ActuatorJob
+from reflexd.jobs import ActuatorJob, CameraJob
 from reflexd.workers import Inbox, Reports, State, Wake, Worker
-from reflexd_drivers.base import DriverError, SourceEndedError
+from reflexd_drivers.base import Camera, CameraSettings, DriverError, Frame, FramePool, SourceEndedError, View
 from tests.daemon.relays import Relay
 
 
@@ -143,3 +146,18 @@ def test_a_blocking_actuator_whose_write_failed_is_not_settled_until_one_succeed
     job.safe()
     job.step()
     assert job.settled
+
+
+def test_a_lossless_camera_waits_for_its_busy_readers_together() -> None:
+    pool = FramePool(lambda: {"main": View("grey", (np.zeros((2, 2), np.uint8),))})
+    slot = pool.take()
+    assert slot is not None
+    camera = SimpleNamespace(lossless=True, read=lambda _s: Frame(time.monotonic_ns(), 0, slot), close=lambda: None)
+    job = CameraJob("gate", CameraSettings(driver="replay", rate_hz=30), lambda: cast("Camera", camera))
+    for _ in range(4):
+        job.add_reader(Wake())
+    job.open()
+    assert job.step()
+    began = time.monotonic_ns()
+    assert not job.step(), "nobody has taken the first frame yet"
+    assert time.monotonic_ns() - began < job.slow_ns, "readers that are busy are no trouble of the camera"
