@@ -18,7 +18,7 @@ from time import monotonic_ns
 from typing import Generic, Protocol, TypeVar
 
 from reflexd.sandbox import explained
-from reflexd_drivers.base import DriverError, SilentError, SourceEndedError
+from reflexd_drivers.base import DriverError, NotYetError, SilentError, SourceEndedError
 from reflexd_models.base import ModelError
 
 T = TypeVar("T")
@@ -249,6 +249,9 @@ class Worker:
         self.busy_since = monotonic_ns()
         try:
             alive = self.job.step()
+        except NotYetError as error:
+            self._tell(State.DEGRADED, str(error))
+            return
         except SilentError as error:
             self._silent(str(error))
             return

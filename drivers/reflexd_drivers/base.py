@@ -33,6 +33,10 @@ class SilentError(DriverError, TimeoutError):
     """Nothing arrived within the bound of a read; the device may still come back."""
 
 
+class NotYetError(SilentError):
+    """Nothing arrived because its time has not come; a recording that is opened again would begin anew."""
+
+
 class SourceEndedError(DriverError, EOFError):
     """A recording came to its end; nothing will ever arrive again."""
 

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reflexd.jobs import ActuatorJob, CameraJob
 from reflexd.workers import Inbox, Reports, State, Wake, Worker
-from reflexd_drivers.base import Camera, CameraSettings, DriverError, Frame, FramePool, SourceEndedError, View
+from reflexd_drivers.base import Camera, CameraSettings, DriverError, Frame, FramePool, NotYetError, SourceEndedError, View
 from tests.daemon.relays import Relay
 
 
@@ -161,3 +162,22 @@ def test_a_lossless_camera_waits_for_its_busy_readers_together() -> None:
     began = time.monotonic_ns()
     assert not job.step(), "nobody has taken the first frame yet"
     assert time.monotonic_ns() - began < job.slow_ns, "readers that are busy are no trouble of the camera"
+
+
+def test_a_timeline_that_begins_late_is_not_begun_anew_while_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reflexd.workers.REOPEN_AFTER_NS", 100_000_000)
+
+    class Waiting(Flaky):
+        def step(self) -> bool:
+            time.sleep(0.02)
+            if time.monotonic() - self.opened[-1] < 0.5:
+                raise NotYetError("the timeline has not begun")
+            return True
+
+    job = Waiting(0)
+    worker = Worker(job, Reports(Wake()))
+    worker.start()
+    time.sleep(1)
+    worker.stop()
+    assert worker.join(1)
+    assert (len(job.opened), worker.state) == (1, State.RUN)

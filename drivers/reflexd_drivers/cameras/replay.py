@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from reflexd_drivers.base import CameraSettings, ConfigPath, DriverError, Frame, SilentError, Slot, SourceEndedError
+from reflexd_drivers.base import CameraSettings, ConfigPath, DriverError, Frame, NotYetError, SilentError, Slot, SourceEndedError
 from reflexd_drivers.cameras.recordings import Recording, open_recording
 
 NS = 1_000_000_000
@@ -46,7 +46,7 @@ class Replay:
     def read(self, timeout_s: float) -> Frame:
         """Give the next frame at its time.
 
-        Raises: SilentError when it is not due yet or readers hold every buffer; SourceEndedError; DriverError.
+        Raises: NotYetError when it is not due yet; SilentError when readers hold every buffer; SourceEndedError; DriverError.
         """
         deadline = monotonic_ns() + round(timeout_s * NS)
         with self._lock:
@@ -83,7 +83,7 @@ class Replay:
     def _wait_until_due(self, deadline: int) -> None:
         self._closed.wait(max(min(self._due_at, deadline) - monotonic_ns(), 0) / NS)
         if monotonic_ns() < self._due_at and not self._closed.is_set():
-            raise SilentError(f"{self._where}: the next frame is not due yet; raise rate_hz or max_age_ms")
+            raise NotYetError(f"{self._where}: the next frame is not due yet; raise rate_hz or max_age_ms")
 
     def _take(self) -> Slot | None:
         with self._lock:

@@ -16,7 +16,7 @@ from time import monotonic_ns
 
 from pydantic import Field
 
-from reflexd_drivers.base import ConfigPath, DriverError, Reading, SensorSettings, SilentError, Value
+from reflexd_drivers.base import ConfigPath, DriverError, NotYetError, Reading, SensorSettings, Value
 
 NS = 1_000_000_000
 WORDS: dict[str, Value] = {"true": True, "false": False}
@@ -52,7 +52,7 @@ class Scripted:
     def read(self, timeout_s: float) -> Reading:
         """Give the value as soon as the timeline changes it, and the old one after timeout_s.
 
-        Raises: SilentError before the timeline's first line; DriverError when closed.
+        Raises: NotYetError before the timeline's first line; DriverError when closed.
         """
         deadline = monotonic_ns() + round(timeout_s * NS)
         until = deadline if self._next is None else min(deadline, self._opened_at + self._next.at_ns)
@@ -63,7 +63,7 @@ class Scripted:
             self._take(self._next)
             self._next = next(self._steps, None)
         if self._value is None:
-            raise SilentError(f"{self._where}: the timeline has not begun; give it a line for second 0")
+            raise NotYetError(f"{self._where}: the timeline has not begun; give it a line for second 0")
         return Reading(self._value, now, self._changed_at, self._rises, self._falls)
 
     def _take(self, step: Step) -> None:
