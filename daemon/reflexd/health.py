@@ -71,6 +71,10 @@ class Monitor:
         busy, slow_ns, bound_ns = worker.busy_since, worker.slow_ns, worker.bound_ns
         if busy and now - busy > slow_ns and worker.busy_since == busy:   # still that call: the bounds are its own
             self._stuck(one, now, busy, bound_ns, downs, lines)
+        elif one.told_busy and busy != one.told_busy:
+            one.told_busy = 0
+            if worker.state is State.RUN is one.state:     # else its change of state is told below
+                lines.append((SOURCE_RUNS, f"{name}: run: the call has returned", name))
         state, why, failures = worker.state, worker.why, worker.failures
         if (state, failures) == (one.state, one.failures) and (why == one.why or state is State.RUN):
             return
