@@ -94,11 +94,13 @@ def _listen(path: Path) -> socket.socket:
         if _somebody_listens(path):
             raise FileExistsError(f"{path}: another reflexd is running; stop it first, or give this one its own [daemon] socket")
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_socket():
+            raise ControlError(f"{path}: there is something else than a socket; set [daemon] socket")
         path.unlink(missing_ok=True)
         listener.bind(os.fspath(path))
         path.chmod(0o660)
         listener.listen(4)
-    except FileExistsError:
+    except (ControlError, FileExistsError):
         listener.close()
         raise
     except OSError as error:

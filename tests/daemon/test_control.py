@@ -110,3 +110,17 @@ def test_a_verb_that_fails_in_a_way_nobody_foresaw_costs_its_own_client_only(tmp
         assert ask(tmp_path / "control.sock", "fine") == 1
     finally:
         server.close()
+
+
+def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    path.write_text("worth keeping")
+    with pytest.raises(ControlError, match="something else than a socket"):
+        Server(path)
+    assert path.read_text() == "worth keeping"
+
+
+def test_an_address_below_a_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("worth keeping")
+    with pytest.raises(ControlError, match="cannot listen there"):
+        Server(tmp_path / "notes" / "below" / "control.sock")
