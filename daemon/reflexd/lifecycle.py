@@ -26,8 +26,8 @@ from reflexd_drivers.base import Actuator
 
 EX_OK = 0
 EX_SOFTWARE = 70
-SETTLE_S = 0.4               # for actuators that block, on the way out
-JOIN_S = 0.4                 # for workers: what is stuck is left behind
+SETTLE_S = 0.3               # for actuators that block, on the way out
+JOIN_S = 0.3                 # for workers: what is stuck is left behind
 SWITCH_INTERVAL_S = 1e-4     # at Python's 5 ms a busy thread costs 5 ms per hand-off
 
 
