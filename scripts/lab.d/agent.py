@@ -11,8 +11,9 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
-PORT = "/dev/virtio-ports/reflexd.lab"
+PORT = Path("/dev/virtio-ports/reflexd.lab")
 
 
 def perform(order):
@@ -53,6 +54,6 @@ def serve(port):
             threading.Thread(target=answer, args=(order,), daemon=True).start()
 
 
-while not os.path.exists(PORT):
+while not PORT.exists():
     time.sleep(0.05)
 serve(os.open(PORT, os.O_RDWR))

@@ -51,7 +51,8 @@ def test_the_journal_has_fields_and_explains(service: Service) -> None:
 
 def test_a_picture_leads_to_a_level_by_the_shipped_network(service: Service) -> None:
     service.devices("pull")
-    service.must("cp /opt/examples/meter/* /etc/reflexd/; sed -i 's/^factory = .*/factory = \"lgpio\"/' /etc/reflexd/reflexd.toml")
+    service.must("cp /opt/examples/meter/* /etc/reflexd/")
+    service.must("sed -i 's/^factory = .*/factory = \"lgpio\"/' /etc/reflexd/reflexd.toml")
     service.must("systemctl start reflexd", 60)
     service.until("the valve closes", lambda: service.level(17) == 1, 30)
     entries = service.entries("REFLEXD_OUTPUT=valve")
