@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import signal
 import subprocess
@@ -28,7 +29,7 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if not 0 < args.seconds < 1e6:
         parser.error("--seconds has to be above 0")
-    args.config = args.config or CONFIGS[args.camera]
+    args.config = Path(os.environ.get("CALLED_FROM", "."), args.config) if args.config else CONFIGS[args.camera]
     return args
 
 
@@ -85,8 +86,9 @@ def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, seconds: floa
 
 def summary(report: Report, config: Path) -> None:
     frames = sum(one["frames"] for one in report["cameras"].values())
-    print(f"\n{frames} frames, {report['decided']} predictions with {report['runtime']}; "
-          f"the first was decided {report.get('first_decision_s', float('nan')):.1f} s after the start.")
+    first = report.get("first_decision_s")
+    soon = "" if first is None else f"; the first was decided {first:.1f} s after the start"
+    print(f"\n{frames} frames, {report['decided']} predictions with {report['runtime']}{soon}.")
     for name, one in report["outputs"].items():
         activations = (one["changes"] + 1) // 2
         print(f"  {name}: active {activations} time{'' if activations == 1 else 's'}; {one['why']}")
