@@ -130,8 +130,10 @@ def ask(path: Path, verb: str, request: Mapping[str, str] | None = None, timeout
             client.connect(os.fspath(path))
             client.sendall(json.dumps({**(request or {}), "v": VERSION, "verb": verb}).encode() + b"\n")
             answer = json.loads(_read_line(client, 64 << 20, timeout_s))
-        except FileNotFoundError:
+        except (FileNotFoundError, ConnectionRefusedError):      # refused: left by a killed daemon, or no socket
             raise ControlError(f"{path}: reflexd does not run, or listens elsewhere; see --socket") from None
+        except PermissionError:
+            raise ControlError(f"{path}: this user may not ask reflexd; use sudo, or join the group of the socket") from None
         except (OSError, ValueError) as error:
             raise ControlError(f"{path}: reflexd did not answer: {error}") from None
     if not answer.get("ok"):

@@ -90,6 +90,9 @@ def test_what_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> None:
 def test_without_a_daemon_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="reflexd does not run, or listens elsewhere; see --socket"):
         ask(tmp_path / "none.sock", "status")
+    (tmp_path / "file").touch()
+    with pytest.raises(ControlError, match="reflexd does not run, or listens elsewhere; see --socket"):
+        ask(tmp_path / "file", "status")
 
 
 def test_an_address_that_cannot_be_had_says_so(tmp_path: Path) -> None:
