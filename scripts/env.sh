@@ -12,7 +12,7 @@ find_python() {
     local candidate
     for candidate in "python3.$1" python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$1".*/bin/python; do
         if "$candidate" -c "import sys; sys.exit(sys.version_info[:2] != (3, $1))" 2>/dev/null; then
-            "$candidate" -c 'import sys; print(sys.executable)'
+            "$candidate" -c 'import os, sys; print(os.path.realpath(sys._base_executable))'    # an activated environment's own base
             return
         fi
     done
