@@ -44,22 +44,29 @@ def line(report: Report, started: float) -> str:
             f"reads {' '.join(values)} | {actions} actions | {outputs} | {latency}")
 
 
-def show(text: str, last: bool = False) -> None:
-    """Draw the live line over the one before; without a terminal it is a line of its own."""
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns - 1
-        print(f"\r{text[:width]:{width}}", end="\n" if last else "", flush=True)
-    else:
-        print(text, flush=True)
+class Screen:
+    """Draws the live line over the one before, whole, on as many rows as it needs; without a terminal it is a line of its own."""
+
+    def __init__(self) -> None:
+        self._rows = 1
+
+    def show(self, text: str, last: bool = False) -> None:
+        """Draw it; the last is not drawn over."""
+        if not sys.stdout.isatty():
+            print(text, flush=True)
+            return
+        up = f"\x1b[{self._rows - 1}A" if self._rows > 1 else ""
+        print(f"\r{up}\x1b[J{text}", end="\n" if last else "", flush=True)
+        self._rows = 1 if last else -(-len(text) // shutil.get_terminal_size().columns)
 
 
-def pass_on_log(log: Any) -> None:
+def pass_on_log(log: Any, screen: Screen) -> None:
     """Print what the daemon said since the last look, above the live line."""
     for said in log.read().splitlines():
-        show(said, last=True)
+        screen.show(said, last=True)
 
 
-def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, seconds: float) -> Report:
+def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, screen: Screen, seconds: float) -> Report:
     """Follow the daemon; the time counts from its first answer, so that a slow start costs nothing of it."""
     report: Report = {}
     begun = started = time.monotonic()
@@ -76,10 +83,10 @@ def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, seconds: floa
             report = {**report, **fresh}
             if fresh["decided"]:
                 report.setdefault("first_decision_s", time.monotonic() - begun)
-        pass_on_log(log)
+        pass_on_log(log, screen)
         if report and time.monotonic() >= shown + (0.25 if sys.stdout.isatty() else 2.0):
             shown = time.monotonic()
-            show(line(report, started))
+            screen.show(line(report, started))
         time.sleep(0.1)
     return report
 
@@ -109,21 +116,21 @@ def _short(path: Path) -> str:
 
 
 def main() -> int:
-    args = arguments()
+    args, screen = arguments(), Screen()
     with tempfile.TemporaryDirectory(prefix="reflexd-") as folder:
         socket, log_path = Path(folder, "control.sock"), Path(folder, "log")
         command = [sys.executable, "-m", "reflexd", "--config", str(args.config), "--socket", str(socket)]
         with log_path.open("w") as sink, log_path.open() as log:
             daemon = subprocess.Popen(command, stderr=sink, stdin=subprocess.DEVNULL)
             try:
-                report = watch(daemon, socket, log, args.seconds)
+                report = watch(daemon, socket, log, screen, args.seconds)
             except KeyboardInterrupt:
                 report = {}
             finally:             # also when the reader of our output left
                 if daemon.poll() is None:
                     daemon.send_signal(signal.SIGTERM)
                 status = daemon.wait()
-            pass_on_log(log)
+            pass_on_log(log, screen)
     if report:
         summary(report, args.config)
     return status if status >= 0 else 128 - status
