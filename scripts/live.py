@@ -66,9 +66,8 @@ def pass_on_log(log: Any, screen: Screen) -> None:
         screen.show(said, last=True)
 
 
-def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, screen: Screen, seconds: float) -> Report:
-    """Follow the daemon; the time counts from its first answer, so that a slow start costs nothing of it."""
-    report: Report = {}
+def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, screen: Screen, seconds: float, report: Report) -> None:
+    """Follow the daemon into the report; the time counts from its first answer, so that a slow start costs nothing of it."""
     begun = started = time.monotonic()
     ends, shown = started + seconds + 30, 0.0
     while daemon.poll() is None and time.monotonic() < ends:
@@ -80,7 +79,7 @@ def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, screen: Scree
             if not report:
                 started = time.monotonic()
                 ends = started + seconds
-            report = {**report, **fresh}
+            report.update(fresh)
             if fresh["decided"]:
                 report.setdefault("first_decision_s", time.monotonic() - begun)
         pass_on_log(log, screen)
@@ -88,7 +87,6 @@ def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, screen: Scree
             shown = time.monotonic()
             screen.show(line(report, started))
         time.sleep(0.1)
-    return report
 
 
 def summary(report: Report, config: Path) -> None:
@@ -117,15 +115,16 @@ def _short(path: Path) -> str:
 
 def main() -> int:
     args, screen = arguments(), Screen()
+    report: Report = {}
     with tempfile.TemporaryDirectory(prefix="reflexd-") as folder:
         socket, log_path = Path(folder, "control.sock"), Path(folder, "log")
         command = [sys.executable, "-m", "reflexd", "--config", str(args.config), "--socket", str(socket)]
         with log_path.open("w") as sink, log_path.open() as log:
             daemon = subprocess.Popen(command, stderr=sink, stdin=subprocess.DEVNULL)
             try:
-                report = watch(daemon, socket, log, screen, args.seconds)
+                watch(daemon, socket, log, screen, args.seconds, report)
             except KeyboardInterrupt:
-                report = {}
+                pass             # the daemon got it too; what was seen until then is summed up
             finally:             # also when the reader of our output left
                 if daemon.poll() is None:
                     daemon.send_signal(signal.SIGTERM)
@@ -141,3 +140,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except BrokenPipeError:      # the reader of our output left, as `| head` does
         sys.stderr.close()
+    except KeyboardInterrupt:    # the second one
+        sys.exit(130)
