@@ -33,15 +33,21 @@ def arguments() -> argparse.Namespace:
     return args
 
 
+def said(model: Report) -> str:
+    """Tell what a network says now: the number it reads, or the scores of the labels that rules watch."""
+    if model["value"] is not None:
+        return f"reads {model['value']:g}"
+    return ", ".join(f"{label} {score:.2f}" for label, score in model["scores"].items()) or "says ?"
+
+
 def line(report: Report, started: float) -> str:
     frames = sum(one["frames"] for one in report["cameras"].values())
-    values = [f"{one['value']:g}" if one["value"] is not None else "?" for one in report["models"].values()]
     outputs = ", ".join(f"{name} {one['level']}" for name, one in report["outputs"].items())
     spans = report["latency_ms"]["frame_to_pin"]
     latency = f"frame to pin {spans['p50']:.2f} ms" if spans else "no frame yet"
     actions = sum(one["changes"] for one in report["outputs"].values())
     return (f"{time.monotonic() - started:5.1f} s  {report['state']:8} {frames} frames, {report['decided']} predictions, "
-            f"reads {' '.join(values)} | {actions} actions | {outputs} | {latency}")
+            f"{', '.join(map(said, report['models'].values()))} | {actions} actions | {outputs} | {latency}")
 
 
 class Screen:
@@ -62,8 +68,8 @@ class Screen:
 
 def pass_on_log(log: Any, screen: Screen) -> None:
     """Print what the daemon said since the last look, above the live line."""
-    for said in log.read().splitlines():
-        screen.show(said, last=True)
+    for text in log.read().splitlines():
+        screen.show(text, last=True)
 
 
 def watch(daemon: subprocess.Popen[bytes], socket: Path, log: Any, screen: Screen, seconds: float, report: Report) -> None:
