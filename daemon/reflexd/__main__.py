@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from reflexd import __version__, aftermath
@@ -101,14 +102,15 @@ def listen_to_signals(daemon: Daemon, reloader: Reloader) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _frame: daemon.loop.stop(signal.Signals(got).name))
-    signal.signal(signal.SIGHUP, lambda *_: daemon.loop.ask(lambda: start_reload(daemon, reloader)))
-    signal.signal(signal.SIGUSR1, lambda *_: daemon.loop.ask(lambda: dump(daemon)))
+    again, tell = partial(start_reload, daemon, reloader), partial(dump, daemon)
+    signal.signal(signal.SIGHUP, lambda *_: daemon.loop.ask(again))
+    signal.signal(signal.SIGUSR1, lambda *_: daemon.loop.ask(tell))
 
 
 def start_reload(daemon: Daemon, reloader: Reloader) -> None:
     """Read the configuration on a thread of its own: judging it takes longer than a lease may wait."""
     def work() -> None:
-        with suppress(ReloadError, ControlError):    # the log has it
+        with suppress(ReloadError):    # the log has it
             reload(daemon.observer, reloader)
     start_thread("reload", work)
 
@@ -129,8 +131,8 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
             journal.say(CONFIG_WARNING, str(warning))
         server = listen(args.socket or Path(loaded.settings.daemon.socket), journal)
         daemon = build(loaded.settings, journal, args.dry_run, notifier=Notifier.from_environment())
-        aftermath.leave(daemon.actuators)
-        reloader = Reloader(args.config, loaded.settings, daemon.loop)
+        aftermath.leave(aftermath.actions(daemon.parts.actuators))
+        reloader = Reloader(lambda: load(args.config).settings, loaded.settings, daemon, args.dry_run)
         if server is not None:
             server.serve(verbs(daemon.observer, reloader))
         listen_to_signals(daemon, reloader)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,36 @@ from typing import Any
 from reflexd import safe_state
 from reflexd_drivers.base import Actuator, AfterDeath, DriverError, GpioLine, SerialBytes, SysfsWrite
 
+STARTED_AT_S = time.monotonic()
 MOCK = "mock"      # a chip without hardware: nothing of it outlives the process
 
 
-def leave(actuators: Mapping[str, Actuator]) -> None:
-    """Write what sets each output safe, before anything is driven.
+def actions(actuators: Mapping[str, Actuator]) -> list[safe_state.Action]:
+    """Give what sets each output safe, as reflexd-safe reads it."""
+    found = {name: _action(actuator.after_death()) for name, actuator in actuators.items()}
+    return [{"name": name, **action} for name, action in found.items() if action]
+
+
+def union(old: Sequence[safe_state.Action], new: Sequence[safe_state.Action]) -> list[safe_state.Action]:
+    """Put both together; where both set the same line, file or port, the new one counts."""
+    taken = {_what(action) for action in new}
+    return [*(action for action in old if _what(action) not in taken), *new]
+
+
+def _what(action: safe_state.Action) -> tuple[object, ...]:
+    return tuple(action.get(key) for key in ("kind", "chip", "line", "path", "port"))
+
+
+def leave(outputs: Sequence[safe_state.Action]) -> None:
+    """Write what sets the outputs safe, before any of them is driven.
 
     Raises: DriverError when it cannot be written: outputs that nothing guards are not driven.
     """
     folder = _folder("RUNTIME_DIRECTORY")
     if folder is None:
         return
-    actions = {name: _action(actuator.after_death()) for name, actuator in actuators.items()}
-    outputs = [{"name": name, **action} for name, action in actions.items() if action]
     try:
-        safe_state.write(str(folder), outputs, time.monotonic())
+        safe_state.write(str(folder), list(outputs), STARTED_AT_S)
     except OSError as error:
         raise DriverError(f"{folder}: what sets the outputs safe after a death cannot be written: {error.strerror}; "
                           "make room, nothing is driven until then") from error

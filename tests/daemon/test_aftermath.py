@@ -24,13 +24,13 @@ class Guarded(Relay):
 
 def test_what_sets_each_output_safe_is_left_in_the_runtime_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
-    aftermath.leave({
+    aftermath.leave(aftermath.actions({
         "valve": Guarded(GpioLine("pinctrl-bcm2711", 17, high=True)),
         "fan": Guarded(SysfsWrite("/sys/class/pwm/pwmchip0/pwm0/enable", "0")),
         "talker": Guarded(SerialBytes("/dev/ttyUSB0", 9600, b"OFF\n")),
         "simulated": Guarded(GpioLine("mock", 4, high=False)),
         "book": Guarded(None),
-    })
+    }))
     outputs, started_at_s = safe_state.read(str(tmp_path))
     assert outputs == [
         {"name": "valve", "kind": "gpio", "chip": "pinctrl-bcm2711", "line": 17, "high": True},
@@ -42,13 +42,13 @@ def test_what_sets_each_output_safe_is_left_in_the_runtime_directory(tmp_path: P
 
 def test_run_by_hand_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    aftermath.leave({"valve": Guarded(GpioLine("pinctrl-bcm2711", 17, high=True))})
+    aftermath.leave(aftermath.actions({"valve": Guarded(GpioLine("pinctrl-bcm2711", 17, high=True))}))
 
 
 def test_outputs_that_nothing_would_guard_are_not_driven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "none"))
     with pytest.raises(DriverError, match="nothing is driven until then"):
-        aftermath.leave({})
+        aftermath.leave([])
 
 
 SAFE = "set safe in 120 ms"
