@@ -19,6 +19,7 @@ from pathlib import Path
 
 from reflexd import __version__, aftermath
 from reflexd.config.load import ConfigError, Loaded, load
+from reflexd.config.settings import DaemonSettings
 from reflexd.control import ControlError, Server
 from reflexd.events import BEGIN, CONFIG_WARNING, FATAL, LAST_END, REFUSED, STATE, UNREACHABLE
 from reflexd.journal import Journal
@@ -76,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os._exit(status)
 
 
-def listen(path: Path, journal: Journal) -> Server | None:
+def listen(path: Path, settings: DaemonSettings, journal: Journal) -> Server | None:
     """Take the control socket. A daemon that nobody can ask still works. Raises: FileExistsError."""
     try:
-        return Server(path)
+        return Server(path, settings)
     except ControlError as error:
         journal.say(UNREACHABLE, f"{error}; reflexctl cannot reach this daemon")
         return None
@@ -129,12 +130,12 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
             journal.say(LAST_END, ended)
         for warning in loaded.warnings:
             journal.say(CONFIG_WARNING, str(warning))
-        server = listen(args.socket or Path(loaded.settings.daemon.socket), journal)
+        server = listen(args.socket or Path(loaded.settings.daemon.socket), loaded.settings.daemon, journal)
         daemon = build(loaded.settings, journal, args.dry_run, notifier=Notifier.from_environment())
         aftermath.leave(aftermath.actions(daemon.parts.actuators))
         reloader = Reloader(lambda: load(args.config).settings, loaded.settings, daemon, args.dry_run)
         if server is not None:
-            server.serve(verbs(daemon.observer, reloader))
+            server.serve(verbs(daemon.observer, reloader, partial(dump, daemon)))
         listen_to_signals(daemon, reloader)
         journal.say(BEGIN, f"reflexd {__version__} begins with {args.config}" + (", dry run" if args.dry_run else ""))
         return daemon.run(args.seconds, args.frames)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from reflexd.access import Access
 from reflexd.control import ControlError, Verb
 from reflexd.events import NOT_RELOADED, RELOADED
 from reflexd.reload import Reloader, ReloadError
@@ -15,13 +17,26 @@ from reflexd.workers import Wake
 FRAME_S = 1.5
 
 
-def verbs(observer: Observer, reloader: Reloader) -> dict[str, Verb]:
+def verbs(observer: Observer, reloader: Reloader, dump: Callable[[], None]) -> dict[str, Verb]:
     """List the verbs of the control socket."""
+    one_picture = threading.Lock()     # each holds a frame of the camera's pool, which the networks need
+
+    def picture(request: Mapping[str, Any]) -> dict[str, str]:
+        with one_picture:
+            return snapshot(observer, request)
+
     return {
-        "reload": lambda _request: reload(observer, reloader),
-        "status": lambda _request: observer.loop.between_cycles(observer),
-        "snapshot": lambda request: snapshot(observer, request),
+        "status": Verb(Access.READ, lambda _request: observer.loop.between_cycles(observer)),
+        "snapshot": Verb(Access.OPERATE, picture),
+        "dump": Verb(Access.OPERATE, lambda _request: told(observer, dump)),
+        "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
     }
+
+
+def told(observer: Observer, dump: Callable[[], None]) -> str:
+    """Put the state into the log."""
+    observer.loop.between_cycles(dump)
+    return "the state is in the log"
 
 
 def reload(observer: Observer, reloader: Reloader) -> str:

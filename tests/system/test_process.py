@@ -258,7 +258,8 @@ def test_sighup_reloads_and_sigusr1_puts_the_state_into_the_log(running: subproc
     time.sleep(1.5)
     running.send_signal(signal.SIGUSR1)
     time.sleep(0.5)
+    assert reflexctl("dump", "--socket", str(config.parent / "control.sock")).stdout == "the state is in the log\n"
     running.send_signal(signal.SIGTERM)
     log = running.communicate(timeout=10)[1]
     assert "the configuration was taken over: nothing changed" in log
-    assert "output valve: off, safe" in log
+    assert log.count("output valve: off, safe") == 2
