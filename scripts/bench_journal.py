@@ -75,8 +75,9 @@ def main() -> int:
             last = daemon.end()
         finally:
             daemon.close()
-    print(f"{last['decided']} predictions, {last['moved']} moves of the pin, {journal.count} lines read, {last['dropped']} dropped "
-          f"and {journal.told_dropped} of them told, {last['refused']} messages refused by the manager's socket")
+    print(f"{last['decided']} predictions, {last['moved']} moves of the pin, {journal.count} lines read, "
+          f"{last['dropped']} dropped and {journal.told_dropped} of them told, "
+          f"{last['refused']} messages refused by the manager's socket")
     return 0 if all(good) else 1
 
 
