@@ -33,12 +33,12 @@ default_python() {
     find_python "$(python3 -c 'import sys; print(sys.version_info[1])')"
 }
 
-# Say which command installs a missing package; run it only as root.
+# need_package PACKAGES WHY: say which command installs what is missing; run it only as root.
 need_package() {
     say "$2."
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say "Running: apt-get install -y $1"
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"; } >&2 \
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1; } >&2 \
             || die "That did not work. Run this and try again:  apt-get install $1"
     else
         die "Run this and try again:  sudo apt-get install $1"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shlex
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from tests.lab.service import Service
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAB = ROOT / "scripts" / "lab"
+NO_LAB = 3      # exit status of pytest when the scenarios could not be run
 REPORT = pytest.StashKey[pytest.TestReport]()
 
 
@@ -36,15 +40,41 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """Give the guest, freshly booted with this checkout. A lab that does not come up is an error, never a skip."""
-    running = request.config.getoption("--lab-running")
-    if not running:
-        subprocess.run([LAB, "up"], check=True)
+    """Give the guest, freshly booted with this checkout. A lab that does not come up ends the run, and is never a skip."""
     folder = Path(subprocess.run([LAB, "path"], check=True, capture_output=True, text=True).stdout.strip())
-    shutil.rmtree(folder / "failed", ignore_errors=True)
-    yield Machine(folder)
+    with held(folder), booted(folder, request.config.getoption("--lab-running")) as one:
+        shutil.rmtree(folder / "failed", ignore_errors=True)
+        yield one
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Have the lab for this run alone; whoever comes second is told at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = (folder / "lock").read_text().strip()
+            pytest.exit(f"the lab {folder} is in use by {holder}: wait for it, or name another folder with REFLEXD_LAB", NO_LAB)
+        lock.truncate(0)
+        lock.write(f"pytest, process {os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+@contextmanager
+def booted(folder: Path, running: bool) -> Iterator[Machine]:
+    """Boot the guest and end it, or take the one that is up."""
+    environment = {**os.environ, "REFLEXD_LAB_HELD": "tests"}
+    if not running and subprocess.run([LAB, "up"], check=False, env=environment).returncode != 0:
+        pytest.exit("the lab did not come up, so NOTHING of tests/lab was tested", NO_LAB)
+    one = Machine(folder)
+    if not one.runs:
+        pytest.exit("no guest is up; start it with scripts/lab up, or leave --lab-running out", NO_LAB)
+    yield one
     if not running:
-        subprocess.run([LAB, "down"], check=True)
+        subprocess.run([LAB, "down"], env=environment, check=True)
 
 
 @pytest.fixture

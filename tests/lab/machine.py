@@ -63,27 +63,37 @@ class Machine:
                 if answer["id"] == wanted:
                     return answer
 
+    @property
+    def runs(self) -> bool:
+        """Say whether the virtual machine is there, answering or not."""
+        try:
+            os.kill(int((self.run_folder / "qemu.pid").read_text()), 0)
+        except (OSError, ValueError):
+            return False
+        return True
+
     def wait(self, limit_s: float) -> float:
-        """Wait until the guest answers and has booted; give the seconds. Raises: TimeoutError."""
+        """Wait until the guest answers and has booted; give the seconds. Raises: TimeoutError, OSError when it is gone."""
         began = time.monotonic()
         while time.monotonic() - began < limit_s:
             try:
                 self.ask("true", 1, 1)              # what is said before the agent listens is lost
                 self.ask("systemctl is-system-running --wait", limit_s)
             except (OSError, TimeoutError):
+                if not self.runs:
+                    raise
                 time.sleep(0.2)
                 continue
             return time.monotonic() - began
-        raise TimeoutError
+        raise TimeoutError(f"not within {limit_s:g} s")
 
 
 def main(lab: str, verb: str, argument: str) -> int:
     """Do what scripts/lab asks."""
     machine = Machine(Path(lab))
+    if verb == "wait":
+        return wait(machine, float(argument))
     try:
-        if verb == "wait":
-            print(f"The lab is up after {machine.wait(float(argument)):.0f} s.", file=sys.stderr)
-            return 0
         said = machine.ask(argument, 600)
     except (OSError, TimeoutError) as error:
         print(f"The lab does not answer ({error}); start it with:  scripts/lab up", file=sys.stderr)
@@ -91,6 +101,16 @@ def main(lab: str, verb: str, argument: str) -> int:
     sys.stdout.write(said.out)
     sys.stderr.write(said.err)
     return said.status
+
+
+def wait(machine: Machine, limit_s: float) -> int:
+    """Wait for the boot, and say how long it took."""
+    try:
+        print(f"The lab is up after {machine.wait(limit_s):.0f} s.", file=sys.stderr)
+    except (OSError, TimeoutError) as error:
+        print(f"The lab did not come up: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
