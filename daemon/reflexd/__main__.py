@@ -16,12 +16,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 
 from reflexd import __version__, aftermath
 from reflexd.config.load import ConfigError, Loaded, load
 from reflexd.config.settings import DaemonSettings
 from reflexd.control import ControlError, Server
-from reflexd.events import BEGIN, CONFIG_WARNING, FATAL, LAST_END, REFUSED, STATE, UNREACHABLE
+from reflexd.events import BEGIN, CONFIG_WARNING, FATAL, LAST_END, PAUSED, REFUSED, STATE, UNREACHABLE
 from reflexd.journal import Journal
 from reflexd.lifecycle import EX_SOFTWARE, Daemon
 from reflexd.notify import Notifier
@@ -77,6 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os._exit(status)
 
 
+def pause(seconds: float, journal: Journal) -> None:
+    """Wait before another try; a signal ends the process meanwhile."""
+    if seconds:
+        journal.say(PAUSED, f"it ended badly again and again: waiting {seconds:.0f} s before it begins anew")
+        sleep(seconds)
+
+
 def listen(path: Path, settings: DaemonSettings, journal: Journal) -> Server | None:
     """Take the control socket. A daemon that nobody can ask still works. Raises: FileExistsError."""
     try:
@@ -128,6 +136,7 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
     try:
         if ended := aftermath.last_end():
             journal.say(LAST_END, ended)
+            pause(aftermath.pause_s(monotonic()), journal)
         for warning in loaded.warnings:
             journal.say(CONFIG_WARNING, str(warning))
         server = listen(args.socket or Path(loaded.settings.daemon.socket), loaded.settings.daemon, journal)
