@@ -21,11 +21,12 @@ from time import monotonic, sleep
 from reflexd import __version__, aftermath
 from reflexd.config.load import ConfigError, Loaded, load
 from reflexd.config.settings import DaemonSettings
-from reflexd.control import ControlError, Server
+from reflexd.control import Server
 from reflexd.events import BEGIN, CONFIG_WARNING, FATAL, LAST_END, PAUSED, REFUSED, STATE, UNREACHABLE
 from reflexd.journal import Journal
 from reflexd.lifecycle import EX_SOFTWARE, Daemon
 from reflexd.notify import Notifier
+from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.report import lines
 from reflexd.sandbox import explained

@@ -1,7 +1,4 @@
-"""The local control socket: newline-delimited JSON over AF_UNIX, one request per connection.
-
-request   {"v": 1, "verb": "status"}
-answer    {"v": 1, "ok": true, "result": …}  or  {"v": 1, "ok": false, "error": "…"}
+"""The local control socket; protocol.py has what is spoken there.
 
 A client can cost the loop one short question and nothing else. Clients are served by threads of their own, some at
 a time, with bounds on size and time; what each may ask for goes by who it is.
@@ -17,16 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 from typing import Any, NamedTuple
 
 from reflexd.access import Access, Policy, group_id, peer_of
 from reflexd.config.settings import DaemonSettings
+from reflexd.protocol import CLIENT_S, MAX_REQUEST, VERSION, ControlError, line_of, read_line
 from reflexd.workers import start_thread
 
-VERSION = 1
-MAX_REQUEST = 4096
-CLIENT_S = 2.0          # for a client to write its request, and to take its answer
 CLIENTS = 8             # at a time
 
 
@@ -35,10 +30,6 @@ class Verb(NamedTuple):
 
     access: Access
     do: Callable[[Mapping[str, Any]], object]
-
-
-class ControlError(OSError):
-    """The daemon cannot be reached or did not do what was asked; the text says what to do."""
 
 
 class Server:
@@ -89,7 +80,7 @@ class Server:
     def _answer(self, client: socket.socket) -> None:
         try:
             access = self._policy.access(peer_of(client))
-            answer: dict[str, object] = {"ok": True, "result": self._do(_read_line(client, MAX_REQUEST, CLIENT_S), access)}
+            answer: dict[str, object] = {"ok": True, "result": self._do(read_line(client, MAX_REQUEST, CLIENT_S), access)}
         except (ValueError, LookupError, OSError, RecursionError) as error:   # what a client can cause
             answer = {"ok": False, "error": str(error.args[0] if error.args else error)}
         except Exception as error:    # a network or a library that failed: the next client is answered all the same
@@ -168,7 +159,7 @@ def _unreadable() -> Iterator[None]:
 
 def _send(client: socket.socket, answer: Mapping[str, object]) -> None:
     client.settimeout(CLIENT_S)
-    client.sendall(json.dumps({"v": VERSION, **answer}).encode() + b"\n")
+    client.sendall(line_of(answer))
 
 
 def _somebody_listens(path: Path) -> bool:
@@ -182,36 +173,3 @@ def _somebody_listens(path: Path) -> bool:
         except BlockingIOError:
             return True
         return True
-
-
-def ask(path: Path, verb: str, request: Mapping[str, str] | None = None, timeout_s: float = CLIENT_S) -> Any:   # noqa: ANN401
-    """Ask a running daemon. Raises: ControlError."""
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as client:
-        client.settimeout(timeout_s)
-        try:
-            client.connect(os.fspath(path))
-            with suppress(BrokenPipeError):      # it answered already, that it is busy
-                client.sendall(json.dumps({**(request or {}), "v": VERSION, "verb": verb}).encode() + b"\n")
-            answer = json.loads(_read_line(client, 64 << 20, timeout_s))
-        except (FileNotFoundError, ConnectionRefusedError):      # refused: left by a killed daemon, or no socket
-            raise ControlError(f"{path}: reflexd does not run, or listens elsewhere; see --socket") from None
-        except PermissionError:
-            raise ControlError(f"{path}: this user may not ask reflexd; use sudo, or join the group of the socket") from None
-        except (OSError, ValueError) as error:
-            raise ControlError(f"{path}: reflexd did not answer: {error}") from None
-    if not answer.get("ok"):
-        raise ControlError(str(answer.get("error")))
-    return answer["result"]
-
-
-def _read_line(peer: socket.socket, limit: int, timeout_s: float) -> bytes:
-    """Read up to a newline. Raises: TimeoutError, ValueError when it is too long or cut off."""
-    deadline = monotonic() + timeout_s
-    got = bytearray()
-    while not got.endswith(b"\n"):
-        peer.settimeout(max(deadline - monotonic(), 0.001))
-        piece = peer.recv(65536)
-        got += piece
-        if not piece or len(got) > limit:
-            raise ValueError("the line is longer than allowed" if piece else "the line ended early")
-    return bytes(got)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reflexd.access import Access
-from reflexd.control import ControlError, Verb
+from reflexd.control import Verb
 from reflexd.events import NOT_RELOADED, RELOADED
+from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.status import Observer
 from reflexd.workers import Wake

@@ -16,11 +16,12 @@ import pytest
 
 from reflexd.access import Access, Peer, Policy, peer_of
 from reflexd.config.settings import DaemonSettings
-from reflexd.control import ControlError, Server, Verb
+from reflexd.control import Server, Verb
+from reflexd.protocol import ControlError
 
 NOBODY = 65534
 POLICY = Policy(operate=frozenset({10}), admin=frozenset({20}))
-ASK = "import sys; from pathlib import Path; from reflexd.control import ask; print(ask(Path(sys.argv[1]), sys.argv[2]))"
+ASK = "import sys; from pathlib import Path; from reflexd.protocol import ask; print(ask(Path(sys.argv[1]), sys.argv[2]))"
 
 
 @pytest.mark.parametrize(("uid", "groups", "access"), [
@@ -75,7 +76,7 @@ def test_f72_another_user_reads_a_member_of_the_group_operates_and_only_an_admin
     try:
         assert [ask_as("", path, verb) for verb in ("look", "run")] == [
             "look",
-            ("reflexd.control.ControlError: this user may read, and run needs operate; "
+            ("reflexd.protocol.ControlError: this user may read, and run needs operate; "
              "use sudo, or see operate_group in [daemon]"),
         ]
         assert ask_as(str(staff), path, "run") == "run"

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reflexd.access import Access
-from reflexd.control import CLIENTS, MAX_REQUEST, ControlError, Server, Verb, ask
+from reflexd.control import CLIENTS, Server, Verb
+from reflexd.protocol import MAX_REQUEST, ControlError, ask
 from tests.daemon.test_faults import within
 
 
