@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reflexd.control import ControlError, ask
+from reflexd.protocol import ControlError, ask
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "meter"

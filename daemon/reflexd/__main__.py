@@ -14,15 +14,19 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 
 from reflexd import __version__, aftermath
 from reflexd.config.load import ConfigError, Loaded, load
-from reflexd.control import ControlError, Server
-from reflexd.events import BEGIN, CONFIG_WARNING, FATAL, LAST_END, REFUSED, STATE, UNREACHABLE
+from reflexd.config.settings import DaemonSettings
+from reflexd.control import Server
+from reflexd.events import BEGIN, CONFIG_WARNING, FATAL, LAST_END, PAUSED, REFUSED, STATE, UNREACHABLE
 from reflexd.journal import Journal
 from reflexd.lifecycle import EX_SOFTWARE, Daemon
 from reflexd.notify import Notifier
+from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.report import lines
 from reflexd.sandbox import explained
@@ -75,10 +79,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os._exit(status)
 
 
-def listen(path: Path, journal: Journal) -> Server | None:
+def pause(seconds: float, journal: Journal) -> None:
+    """Wait before another try; a signal ends the process meanwhile."""
+    if seconds:
+        journal.say(PAUSED, f"it ended badly again and again: waiting {seconds:.0f} s before it begins anew")
+        sleep(seconds)
+
+
+def listen(path: Path, settings: DaemonSettings, journal: Journal) -> Server | None:
     """Take the control socket. A daemon that nobody can ask still works. Raises: FileExistsError."""
     try:
-        return Server(path)
+        return Server(path, settings)
     except ControlError as error:
         journal.say(UNREACHABLE, f"{error}; reflexctl cannot reach this daemon")
         return None
@@ -101,14 +112,15 @@ def listen_to_signals(daemon: Daemon, reloader: Reloader) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _frame: daemon.loop.stop(signal.Signals(got).name))
-    signal.signal(signal.SIGHUP, lambda *_: daemon.loop.ask(lambda: start_reload(daemon, reloader)))
-    signal.signal(signal.SIGUSR1, lambda *_: daemon.loop.ask(lambda: dump(daemon)))
+    again, tell = partial(start_reload, daemon, reloader), partial(dump, daemon)
+    signal.signal(signal.SIGHUP, lambda *_: daemon.loop.ask(again))
+    signal.signal(signal.SIGUSR1, lambda *_: daemon.loop.ask(tell))
 
 
 def start_reload(daemon: Daemon, reloader: Reloader) -> None:
     """Read the configuration on a thread of its own: judging it takes longer than a lease may wait."""
     def work() -> None:
-        with suppress(ReloadError, ControlError):    # the log has it
+        with suppress(ReloadError):    # the log has it
             reload(daemon.observer, reloader)
     start_thread("reload", work)
 
@@ -125,14 +137,15 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
     try:
         if ended := aftermath.last_end():
             journal.say(LAST_END, ended)
+            pause(aftermath.pause_s(monotonic()), journal)
         for warning in loaded.warnings:
             journal.say(CONFIG_WARNING, str(warning))
-        server = listen(args.socket or Path(loaded.settings.daemon.socket), journal)
+        server = listen(args.socket or Path(loaded.settings.daemon.socket), loaded.settings.daemon, journal)
         daemon = build(loaded.settings, journal, args.dry_run, notifier=Notifier.from_environment())
-        aftermath.leave(daemon.actuators)
-        reloader = Reloader(args.config, loaded.settings, daemon.loop)
+        aftermath.leave(aftermath.actions(daemon.parts.actuators))
+        reloader = Reloader(lambda: load(args.config).settings, loaded.settings, daemon, args.dry_run)
         if server is not None:
-            server.serve(verbs(daemon.observer, reloader))
+            server.serve(verbs(daemon.observer, reloader, partial(dump, daemon)))
         listen_to_signals(daemon, reloader)
         journal.say(BEGIN, f"reflexd {__version__} begins with {args.config}" + (", dry run" if args.dry_run else ""))
         return daemon.run(args.seconds, args.frames)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,42 @@ from typing import Any
 from reflexd import safe_state
 from reflexd_drivers.base import Actuator, AfterDeath, DriverError, GpioLine, SerialBytes, SysfsWrite
 
+STARTED_AT_S = time.monotonic()
+EX_CONFIG = "78"
+BAD_ENDS = "bad-ends.json"
+AMONG_S = 300.0          # bad ends further apart have nothing to do with each other
+AT_ONCE = 3              # so many restarts are not waited for
+MANY = 16
+LONGEST_PAUSE_S = 30.0
 MOCK = "mock"      # a chip without hardware: nothing of it outlives the process
 
 
-def leave(actuators: Mapping[str, Actuator]) -> None:
-    """Write what sets each output safe, before anything is driven.
+def actions(actuators: Mapping[str, Actuator]) -> list[safe_state.Action]:
+    """Give what sets each output safe, as reflexd-safe reads it."""
+    found = {name: _action(actuator.after_death()) for name, actuator in actuators.items()}
+    return [{"name": name, **action} for name, action in found.items() if action]
+
+
+def union(old: Sequence[safe_state.Action], new: Sequence[safe_state.Action]) -> list[safe_state.Action]:
+    """Put both together; where both set the same line, file or port, the new one counts."""
+    taken = {_what(action) for action in new}
+    return [*(action for action in old if _what(action) not in taken), *new]
+
+
+def _what(action: safe_state.Action) -> tuple[object, ...]:
+    return tuple(action.get(key) for key in ("kind", "chip", "line", "path", "port"))
+
+
+def leave(outputs: Sequence[safe_state.Action]) -> None:
+    """Write what sets the outputs safe, before any of them is driven.
 
     Raises: DriverError when it cannot be written: outputs that nothing guards are not driven.
     """
     folder = _folder("RUNTIME_DIRECTORY")
     if folder is None:
         return
-    actions = {name: _action(actuator.after_death()) for name, actuator in actuators.items()}
-    outputs = [{"name": name, **action} for name, action in actions.items() if action]
     try:
-        safe_state.write(str(folder), outputs, time.monotonic())
+        safe_state.write(str(folder), list(outputs), STARTED_AT_S)
     except OSError as error:
         raise DriverError(f"{folder}: what sets the outputs safe after a death cannot be written: {error.strerror}; "
                           "make room, nothing is driven until then") from error
@@ -60,6 +81,8 @@ def last_end() -> str | None:
         return None
     if not isinstance(told, dict) or told.get("result") in ("", "success", None):
         return None
+    if told["result"] == "exit-code" and told.get("status") == EX_CONFIG:     # it has been corrected since
+        return None
     return f"the last run {_how(told)}{_after(told.get('ran_s'))}; {_safe(told)}"
 
 
@@ -86,9 +109,36 @@ def _after(ran_s: object) -> str:
 
 
 def _safe(told: Mapping[str, Any]) -> str:
+    if told.get("safe_in_ms") is None:
+        return "no output had been driven"
     if told.get("failed"):
         return f"{told['failed']} outputs may not have been set safe"
-    return f"outputs were set safe in {told.get('safe_in_ms', 0):.0f} ms"
+    return f"outputs were set safe in {told['safe_in_ms']:.0f} ms"
+
+
+def pause_s(now_s: float) -> float:
+    """Note that a run ended badly, and say how long to wait before the next: 0 at first, then 1, 2, 4 … 30 s.
+
+    What counts is how many there were in the last five minutes of this boot, so a crash a month is never waited for.
+    systemd's own steps (RestartSteps=) need version 254 and count up for ever. Times are monotonic seconds.
+    """
+    folder = _folder("STATE_DIRECTORY")
+    if folder is None:
+        return 0.0
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    path = folder / BAD_ENDS
+    ends = [one for one in _bad_ends(path, boot) if now_s - AMONG_S < one <= now_s] + [now_s]
+    with suppress(OSError):
+        path.write_text(json.dumps({"boot": boot, "at_s": ends[-MANY:]}))
+    return min(2.0 ** (len(ends) - AT_ONCE - 1), LONGEST_PAUSE_S) if len(ends) > AT_ONCE else 0.0
+
+
+def _bad_ends(path: Path, boot: str) -> list[float]:
+    with suppress(OSError, ValueError):
+        told = json.loads(path.read_text())
+        if isinstance(told, dict) and told.get("boot") == boot and isinstance(told.get("at_s"), list):
+            return [float(one) for one in told["at_s"] if isinstance(one, (int, float))]
+    return []
 
 
 def _folder(variable: str) -> Path | None:

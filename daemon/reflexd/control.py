@@ -1,10 +1,7 @@
-"""The local control socket: newline-delimited JSON over AF_UNIX, one request per connection.
+"""The local control socket; protocol.py has what is spoken there.
 
-request   {"v": 1, "verb": "status"}
-answer    {"v": 1, "ok": true, "result": …}  or  {"v": 1, "ok": false, "error": "…"}
-
-A client can cost the loop one short question and nothing else: it is served by a thread of its own,
-one at a time, with bounds on size and time.
+A client can cost the loop one short question and nothing else. Clients are served by threads of their own, some at
+a time, with bounds on size and time; what each may ask for goes by who it is.
 """
 
 from __future__ import annotations
@@ -12,33 +9,46 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
+from time import sleep
+from typing import Any, NamedTuple
 
+from reflexd.access import Access, Policy, group_id, peer_of
+from reflexd.config.settings import DaemonSettings
+from reflexd.protocol import CLIENT_S, MAX_REQUEST, VERSION, ControlError, line_of, read_line
 from reflexd.workers import start_thread
 
-VERSION = 1
-MAX_REQUEST = 4096
-CLIENT_S = 2.0
-Verb = Callable[[Mapping[str, Any]], object]
+CLIENTS = 8             # at a time
 
 
-class ControlError(OSError):
-    """The daemon cannot be reached or did not do what was asked; the text says what to do."""
+class Verb(NamedTuple):
+    """What may be asked for, and how much a client has to be allowed for it."""
+
+    access: Access
+    do: Callable[[Mapping[str, Any]], object]
 
 
 class Server:
     """Holds the address, and answers clients from serve() until close()."""
 
-    def __init__(self, path: Path) -> None:
+    _closing = False
+
+    def __init__(self, path: Path, settings: DaemonSettings | None = None) -> None:
         """Take the address. Raises: ControlError when it cannot be had, FileExistsError when another daemon has it."""
+        settings = settings or DaemonSettings()
         self._path = path
         self._socket = _listen(path)
+        try:
+            self._policy = _admit(path, settings)
+        except ControlError:
+            self.close()
+            raise
         self._verbs: Mapping[str, Verb] = {}
-        self._closing = False
+        self._room = threading.Semaphore(CLIENTS)
 
     def serve(self, verbs: Mapping[str, Verb]) -> None:
         """Begin to answer."""
@@ -54,28 +64,40 @@ class Server:
                     return
                 sleep(0.1)            # out of descriptors for the moment
                 continue
+            if self._room.acquire(blocking=False):
+                start_thread("control client", partial(self._attend, client))
+            else:
+                with closing(client), suppress(OSError):
+                    _send(client, {"ok": False, "error": f"{CLIENTS} clients are being answered; ask again"})
+
+    def _attend(self, client: socket.socket) -> None:
+        try:
             with closing(client), suppress(OSError):   # a client that left is its own loss
                 self._answer(client)
+        finally:
+            self._room.release()
 
     def _answer(self, client: socket.socket) -> None:
         try:
-            result = self._do(_read_line(client, MAX_REQUEST, CLIENT_S))
-            answer: dict[str, object] = {"v": VERSION, "ok": True, "result": result}
+            access = self._policy.access(peer_of(client))
+            answer: dict[str, object] = {"ok": True, "result": self._do(read_line(client, MAX_REQUEST, CLIENT_S), access)}
         except (ValueError, LookupError, OSError, RecursionError) as error:   # what a client can cause
-            answer = {"v": VERSION, "ok": False, "error": str(error.args[0] if error.args else error)}
+            answer = {"ok": False, "error": str(error.args[0] if error.args else error)}
         except Exception as error:    # a network or a library that failed: the next client is answered all the same
-            answer = {"v": VERSION, "ok": False, "error": f"{type(error).__name__}: {error}"}
-        client.settimeout(CLIENT_S)
-        client.sendall(json.dumps(answer).encode() + b"\n")
+            answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+        _send(client, answer)
 
-    def _do(self, line: bytes) -> object:
+    def _do(self, line: bytes, access: Access) -> object:
         request = json.loads(line)
         if not isinstance(request, dict) or request.get("v") != VERSION:
             raise ValueError(f'a request is {{"v": {VERSION}, "verb": "…"}}')
         verb = self._verbs.get(str(request.get("verb")))
         if verb is None:
             raise LookupError(f"no verb is called {request.get('verb')!r}; there are {', '.join(sorted(self._verbs))}")
-        return verb(request)
+        if access < verb.access:
+            raise PermissionError(f"this user may {access.name.lower()}, and {request['verb']} needs {verb.access.name.lower()}; "
+                                  f"use sudo, or see {verb.access.name.lower()}_group in [daemon]")
+        return verb.do(request)
 
     def close(self) -> None:
         """Stop listening and remove the socket."""
@@ -97,9 +119,9 @@ def _listen(path: Path) -> socket.socket:
         if path.exists() and not path.is_socket():
             raise ControlError(f"{path}: there is something else than a socket; set [daemon] socket")
         path.unlink(missing_ok=True)
-        listener.bind(os.fspath(path))
-        path.chmod(0o660)
-        listener.listen(4)
+        with _unreadable():
+            listener.bind(os.fspath(path))
+        listener.listen(CLIENTS)
     except (ControlError, FileExistsError):
         listener.close()
         raise
@@ -107,6 +129,37 @@ def _listen(path: Path) -> socket.socket:
         listener.close()
         raise ControlError(f"{path}: cannot listen there: {error.strerror or error}; set [daemon] socket") from error
     return listener
+
+
+def _admit(path: Path, settings: DaemonSettings) -> Policy:
+    """Let those in whom the configuration names. Raises: ControlError."""
+    try:
+        if settings.socket_group:
+            os.chown(path, -1, group_id(settings.socket_group))
+        path.chmod(int(settings.socket_mode, 8))
+        operate = group_id(settings.operate_group) if settings.operate_group else path.stat().st_gid
+        admin = [group_id(settings.admin_group)] if settings.admin_group else []
+    except LookupError as error:
+        raise ControlError(f"[daemon]: {error.args[0]}") from error
+    except OSError as error:
+        raise ControlError(f"{path}: cannot be given to group {settings.socket_group}: {error.strerror}; "
+                           f"the daemon's user has to be a member of it") from error
+    return Policy(frozenset({operate}), frozenset(admin))
+
+
+@contextmanager
+def _unreadable() -> Iterator[None]:
+    """Make what is made now reachable for this user alone; it is opened for others once all is set."""
+    before = os.umask(0o177)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _send(client: socket.socket, answer: Mapping[str, object]) -> None:
+    client.settimeout(CLIENT_S)
+    client.sendall(line_of(answer))
 
 
 def _somebody_listens(path: Path) -> bool:
@@ -120,35 +173,3 @@ def _somebody_listens(path: Path) -> bool:
         except BlockingIOError:
             return True
         return True
-
-
-def ask(path: Path, verb: str, request: Mapping[str, str] | None = None, timeout_s: float = CLIENT_S) -> Any:   # noqa: ANN401
-    """Ask a running daemon. Raises: ControlError."""
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as client:
-        client.settimeout(timeout_s)
-        try:
-            client.connect(os.fspath(path))
-            client.sendall(json.dumps({**(request or {}), "v": VERSION, "verb": verb}).encode() + b"\n")
-            answer = json.loads(_read_line(client, 64 << 20, timeout_s))
-        except (FileNotFoundError, ConnectionRefusedError):      # refused: left by a killed daemon, or no socket
-            raise ControlError(f"{path}: reflexd does not run, or listens elsewhere; see --socket") from None
-        except PermissionError:
-            raise ControlError(f"{path}: this user may not ask reflexd; use sudo, or join the group of the socket") from None
-        except (OSError, ValueError) as error:
-            raise ControlError(f"{path}: reflexd did not answer: {error}") from None
-    if not answer.get("ok"):
-        raise ControlError(str(answer.get("error")))
-    return answer["result"]
-
-
-def _read_line(peer: socket.socket, limit: int, timeout_s: float) -> bytes:
-    """Read up to a newline. Raises: TimeoutError, ValueError when it is too long or cut off."""
-    deadline = monotonic() + timeout_s
-    got = bytearray()
-    while not got.endswith(b"\n"):
-        peer.settimeout(max(deadline - monotonic(), 0.001))
-        piece = peer.recv(65536)
-        got += piece
-        if not piece or len(got) > limit:
-            raise ValueError("the line is longer than allowed" if piece else "the line ended early")
-    return bytes(got)

@@ -41,10 +41,11 @@ NOT_SAFE = Event("not-safe", Priority.CRITICAL, "8460b6f254ce407695f0d5ccf4ae394
 CONFIG_WARNING = Event("config-warning", Priority.WARNING, "ce087f12a8894610ad3a5be23867dccc")
 UNREACHABLE = Event("unreachable", Priority.WARNING, "3cb4e9b9cf604013b3faa35c3f4d1358")
 LAST_END = Event("last-end", Priority.WARNING, "e73e26908bb8421e94fbf908fb6f6e6a")
+PAUSED = Event("paused", Priority.WARNING, "5f0c8d1e3d7b4c55a3f4b9f6f2a7c1de")
 RELOADED = Event("reloaded", Priority.NOTICE, "9b6eddc5ca674bfba7f8086000770fe8")
 NOT_RELOADED = Event("not-reloaded", Priority.ERROR, "d9ada20492a6478687243b4982178d15")
 STATE = Event("state", Priority.NOTICE, "5632faf7eab04da3b7da2f97ea1adb3f")
 DROPPED = Event("lines-dropped", Priority.WARNING, "aa0f2c035a51468287e0bf9a4fde1a2c")
 
 ALL = (BEGIN, END, FATAL, REFUSED, SOURCE_RUNS, SOURCE_DEGRADED, OUTPUT, ALL_SAFE, PERMITTED, NOT_SAFE,
-       CONFIG_WARNING, UNREACHABLE, LAST_END, RELOADED, NOT_RELOADED, STATE, DROPPED)
+       CONFIG_WARNING, UNREACHABLE, LAST_END, PAUSED, RELOADED, NOT_RELOADED, STATE, DROPPED)

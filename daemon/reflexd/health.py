@@ -7,7 +7,7 @@ trouble, beyond its last bound it counts as one that never returns: only ending 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -42,8 +42,15 @@ class Watched:
 class Monitor:
     """Finds changes in the state of the workers."""
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
+    def __init__(self, workers: Iterable[Worker]) -> None:
         self._watched = [Watched(worker) for worker in workers]
+        self._leaving: list[Worker] = []
+
+    def take_over(self, workers: Collection[Worker]) -> None:
+        """Watch these from now on. Of the others nothing is told any more, but a call of theirs has to return too."""
+        known = {one.worker: one for one in self._watched}
+        self._leaving += [worker for worker in known if worker not in workers]
+        self._watched = [known.get(worker) or Watched(worker) for worker in workers]
 
     @property
     def settled(self) -> bool:
@@ -64,6 +71,11 @@ class Monitor:
         lines: list[Said] = []
         for one in self._watched:
             self._look(one, now, downs, lines)
+        self._leaving = [worker for worker in self._leaving if not worker.ended]
+        for worker in self._leaving:
+            busy, bound_ns = worker.busy_since, worker.bound_ns
+            if busy and worker.busy_since == busy:
+                _give_up(worker, now, busy, bound_ns)
         return downs, lines
 
     def _look(self, one: Watched, now: int, downs: list[Down], lines: list[Said]) -> None:
@@ -87,8 +99,7 @@ class Monitor:
 
     def _stuck(self, one: Watched, now: int, busy: int, bound_ns: int, downs: list[Down], lines: list[Said]) -> None:
         name = one.worker.job.name
-        if now - busy > bound_ns:
-            raise StuckError(f"{name}: a call has not returned for {(now - busy) / NS:.1f} s and is given up")
+        _give_up(one.worker, now, busy, bound_ns)
         if one.told_busy != busy:
             one.told_busy = busy
             why = f"a call has not returned for {(now - busy) / NS:.2f} s"
@@ -103,6 +114,12 @@ class Monitor:
         state = State.DEGRADED if one.stuck else one.worker.state
         why = "a call does not return" if one.stuck else one.worker.why
         return {"state": state.value, "why": why, "failures": one.worker.failures}
+
+
+def _give_up(worker: Worker, now: int, busy: int, bound_ns: int) -> None:
+    """End the process over a call that will not return. Raises: StuckError."""
+    if now - busy > bound_ns:
+        raise StuckError(f"{worker.job.name}: a call has not returned for {(now - busy) / NS:.1f} s and is given up")
 
 
 class Latency:

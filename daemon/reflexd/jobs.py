@@ -45,19 +45,25 @@ class CameraJob:
     def add_reader(self, wake: Wake) -> Inbox[Frame]:
         """Give an inbox in which the newest frame waits."""
         inbox: Inbox[Frame] = Inbox(1, wake, Frame.release)
-        self._readers.append(inbox)
-        return inbox
-
-    @contextmanager
-    def showing(self, inbox: Inbox[Frame]) -> Iterator[None]:
-        """Put frames into a guest's inbox as long as the guest looks; what is left there is the guest's to release."""
         with self._lock:
             self._readers = [*self._readers, inbox]
+        return inbox
+
+    def remove_reader(self, inbox: Inbox[Frame]) -> None:
+        """Put no more frames into an inbox, and take back what waits there."""
+        with self._lock:           # held while a frame is handed out: afterwards no more arrive
+            self._readers = [reader for reader in self._readers if reader is not inbox]
+        for frame in inbox.drain():
+            frame.release()
+
+    @contextmanager
+    def showing(self, wake: Wake) -> Iterator[Inbox[Frame]]:
+        """Show frames to a guest as long as the guest looks."""
+        inbox = self.add_reader(wake)
         try:
-            yield
+            yield inbox
         finally:
-            with self._lock:       # held while a frame is handed out: afterwards no more arrive
-                self._readers = [reader for reader in self._readers if reader is not inbox]
+            self.remove_reader(inbox)
 
     @property
     def about(self) -> str:
@@ -103,9 +109,11 @@ class CameraJob:
 class ModelJob:
     """Runs a network on the newest frame."""
 
-    def __init__(self, name: str, settings: CameraSettings, load: Callable[[], Model],
-                 frames: Inbox[Frame], wake: Wake, out: Inbox[Predicted | Rested]) -> None:
+    def __init__(self, name: str, settings: CameraSettings, load: Callable[[], Model], watch: frozenset[str],
+                 camera: CameraJob, out: Inbox[Predicted | Rested]) -> None:
+        """`watch` has the labels whose scores the network computes."""
         self.name = f"model.{name}"
+        self.watch = watch
         self.slow_ns = round(WAIT_S * NS) + settings.max_age_ms * MS
         self.bound_ns = max(self.slow_ns, INFERENCE_BOUND_NS) + GIVE_UP_NS
         self.resting = False          # set by the decision loop while only_while does not hold
@@ -114,8 +122,9 @@ class ModelJob:
         self._model_name = name
         self._required = settings.required
         self._load = load
-        self._frames = frames
-        self._wake = wake
+        self._wake = Wake()
+        self._camera = camera
+        self._frames = camera.add_reader(self._wake)
         self._out = out
 
     @property
@@ -154,6 +163,10 @@ class ModelJob:
     def close(self) -> None:
         """Let the network go."""
         self.model = None
+
+    def leave_camera(self) -> None:
+        """Read no more frames: another job takes the place of this one."""
+        self._camera.remove_reader(self._frames)
 
 
 class SensorJob:

@@ -23,6 +23,7 @@ from reflexd.workers import Inbox, Wake, start_thread
 QUEUE = 512
 LONGEST = 32_768             # characters of a text; a datagram has its limit
 FOLD_S = 60.0
+AGAIN_S = 0.05               # until a journald that is gone is looked for again
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 
 
@@ -74,6 +75,7 @@ class Journald:
     def __init__(self, path: str) -> None:
         """Connect. Raises: OSError."""
         self._path = path
+        self._again_at = 0.0
         self._socket: socket.socket | None = self._connect()
 
     def _connect(self) -> socket.socket:
@@ -86,7 +88,12 @@ class Journald:
         return made
 
     def write(self, line: Line) -> None:
-        """Send one entry; after a restart of journald over a new connection."""
+        """Send one entry; after a restart of journald over a new connection.
+
+        To look for it with every line would cost a loop that says a lot a seventh of its rate.
+        """
+        if time.monotonic() < self._again_at:
+            raise ConnectionRefusedError("journald was gone a moment ago")
         fields = {"MESSAGE": line.text, "PRIORITY": str(int(line.event.priority)), "SYSLOG_IDENTIFIER": "reflexd",
                   "MESSAGE_ID": line.event.message_id, "REFLEXD_EVENT": line.event.name,
                   **{f"REFLEXD_{name.upper()}": value for name, value in line.fields.items()}}
@@ -95,7 +102,9 @@ class Journald:
             self._send(entry)
         except (ConnectionError, FileNotFoundError):     # journald went, and may be back
             self.close()
+            self._again_at = time.monotonic() + AGAIN_S
             self._send(entry)
+            self._again_at = 0.0
 
     def _send(self, entry: bytes) -> None:
         if self._socket is None:

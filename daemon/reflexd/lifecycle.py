@@ -9,20 +9,22 @@ from __future__ import annotations
 import gc
 import sys
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic, monotonic_ns
+from typing import TYPE_CHECKING
 
 from reflexd.events import END, FATAL, NOT_SAFE
 from reflexd.health import StuckError
-from reflexd.jobs import ActuatorJob
 from reflexd.journal import Journal
 from reflexd.loop import FatalError, Loop
 from reflexd.notify import Notifier
+from reflexd.parts import Parts
 from reflexd.rules.items import NS
 from reflexd.status import Observer
-from reflexd.workers import Worker
 from reflexd_drivers.base import Actuator
+
+if TYPE_CHECKING:
+    from reflexd.wiring import Wiring  # which builds the daemon
 
 EX_OK = 0
 EX_SOFTWARE = 70
@@ -36,9 +38,8 @@ class Daemon:
     """The parts, wired; the actuators stand at their safe levels."""
 
     loop: Loop
-    workers: Sequence[Worker]
-    actuators: dict[str, Actuator]
-    blocking: Sequence[ActuatorJob]
+    parts: Parts
+    wiring: Wiring
     journal: Journal
     notifier: Notifier
     observer: Observer
@@ -47,7 +48,7 @@ class Daemon:
         """Work until the end and give the exit status. Afterwards every output is safe."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         try:
-            for worker in self.workers:
+            for worker in self.parts.workers.values():
                 worker.start()
             gc.collect()
             gc.freeze()           # a full collection over what never goes would stall the loop for 200 ms
@@ -69,25 +70,22 @@ class Daemon:
         self.loop.tell_changes()
         self.journal.say(FATAL if status else END, f"every output safe, leaving: {reason}")
         deadline = monotonic() + SETTLE_S
-        while monotonic() < deadline and not all(job.settled for job in self.blocking):
+        while monotonic() < deadline and not all(job.settled for job in self.parts.blocking.values()):
             self.loop.wake.wait(0.01)
-        for worker in self.workers:
+        for worker in self.parts.workers.values():
             worker.stop()
         deadline = monotonic() + JOIN_S
-        for worker in self.workers:
+        for worker in self.parts.workers.values():
             worker.join(deadline - monotonic())
         self._tell_doubts()
-        driven_by_workers = {job.name.removeprefix("actuator.") for job in self.blocking}
-        for name, actuator in self.actuators.items():
-            if name not in driven_by_workers:
-                self._close(name, actuator)
+        for name, actuator in self.parts.direct().items():
+            self._close(name, actuator)
 
     def _tell_doubts(self) -> None:
         """Name the actuators that block and that nobody saw taking their safe level."""
         whys = dict(self.loop.reports.failed_writes)
-        for job in self.blocking:
+        for name, job in self.parts.blocking.items():
             if not job.settled:
-                name = job.name.removeprefix("actuator.")
                 why = whys.get(name, "its last command has not been carried out")
                 self.journal.say(NOT_SAFE, f"{name} may not be safe: {why}", output=name)
 

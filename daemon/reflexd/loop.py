@@ -6,18 +6,24 @@ It sleeps until a worker wakes it or the next deadline is due, and waits for not
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
 from time import monotonic_ns
+from typing import TypeVar
 
+from reflexd.config.settings import Settings
 from reflexd.events import Event
 from reflexd.health import LOOK_NS, Latency, Monitor
-from reflexd.jobs import ModelJob
 from reflexd.journal import Journal
 from reflexd.notify import Notifier
 from reflexd.outputs import Outputs, level_text
-from reflexd.rules.items import NS, Command, Item, Predicted, Rested, Sensed
+from reflexd.parts import Parts
+from reflexd.rules.items import NS, Command, Item, Predicted
 from reflexd.rules.stage import Stage
-from reflexd.workers import Inbox, Reports
+from reflexd.workers import Reports
+
+T = TypeVar("T")
+ANSWER_S = 1.5             # the loop comes round in microseconds, unless it is in trouble
 
 
 class FatalError(RuntimeError):
@@ -27,27 +33,31 @@ class FatalError(RuntimeError):
 class Loop:
     """One cycle after another until stop() is called or a limit is reached."""
 
-    def __init__(self, stage: Stage, outputs: Outputs, monitor: Monitor,
-                 inboxes: Sequence[Inbox[Predicted | Rested] | Inbox[Sensed]],
-                 resting: Mapping[str, ModelJob], journal: Journal, notifier: Notifier,
+    def __init__(self, settings: Settings, parts: Parts, outputs: Outputs, journal: Journal, notifier: Notifier,
                  reports: Reports) -> None:
-        """`resting` has the models that only_while may send to rest."""
-        self.stage = stage
         self.outputs = outputs
-        self.monitor = monitor
+        self.monitor = Monitor(())
         self.reports = reports
         self.wake = reports.wake
         self.decided = 0
         self.cycles = 0
         self.to_decision = Latency()
         self.to_pin = Latency()
-        self._inboxes = inboxes
-        self._resting = resting
         self._journal = journal
         self._notifier = notifier
         self._stop_reason = ""
         self._look_at = 0
-        self._asked: deque[Callable[[], None]] = deque(maxlen=16)
+        self._asked: deque[Callable[[], None]] = deque()
+        self.rewire(Stage(settings), parts, 0)
+
+    def rewire(self, stage: Stage, parts: Parts, now: int) -> None:
+        """Decide by that stage, on what these parts say, from the next cycle on."""
+        self.stage = stage
+        self._inboxes = tuple(parts.inboxes.values())
+        self._resting = {name: job for name, job in parts.models.items() if stage.sources[f"model.{name}"].gates}
+        for name, job in self._resting.items():
+            job.resting = stage.gated(name, now)
+        self.monitor.take_over(tuple(parts.workers.values()))
 
     def stop(self, reason: str) -> None:
         """Ask for the end; a signal handler may call it."""
@@ -59,9 +69,22 @@ class Loop:
         self._journal.say(event, text)
 
     def ask(self, question: Callable[[], None]) -> None:
-        """Have something done between two cycles, as answering a client."""
-        self._asked.append(question)
+        """Have something done between two cycles; once only when it is asked for again before."""
+        if question not in self._asked:
+            self._asked.append(question)
         self.wake.set()
+
+    def between_cycles(self, question: Callable[[], T]) -> T:
+        """Have something done between two cycles and give its result; from any other thread.
+
+        Raises: TimeoutError when the loop does not get to it in time.
+        """
+        answers: SimpleQueue[T] = SimpleQueue()
+        self.ask(lambda: answers.put(question()))
+        try:
+            return answers.get(timeout=ANSWER_S)
+        except Empty:
+            raise TimeoutError("the decision loop did not answer in time; see the log") from None
 
     def run(self, until_ns: int | None = None, frames: int | None = None) -> str:
         """Cycle until the end. Returns its reason.

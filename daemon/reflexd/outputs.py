@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, Event
-from reflexd.rules.items import NS, Claim, Command, Permit, Release
+from reflexd.rules.items import NS, Claim, Command, Lift, Permit, Release
 from reflexd_drivers.base import ActuatorSettings, DriverError
 
 RETRY_NS = NS // 2          # between two tries to set a failed actuator safe
@@ -97,13 +97,33 @@ class Outputs:
 
     def __init__(self, channels: Mapping[str, tuple[ActuatorSettings, Channel]], dry_run: bool = False) -> None:
         """Take over actuators that stand at their safe level."""
-        self.outputs = {name: Output(name, settings, channel, settings.safe) for name, (settings, channel) in channels.items()}
+        self.outputs: dict[str, Output] = {}
         self.dry_run = dry_run
         self.inhibited: dict[str, str] = {}
         self.due: int | None = None      # when settle() has to be called next, monotonic ns
         self._permits: dict[str, int] = {}
         self.changes: deque[Change] = deque(maxlen=1000)   # for the log, written once every output stands
         self._groups: dict[str, list[Output]] = {}
+        self._rested: dict[str, int] = {}     # since when those rest that were let go and may come back
+        self.take_over(channels)
+
+    def let_go(self, names: Iterable[str], now: int) -> None:
+        """Set outputs safe, and drive them no more. One that fails makes every output safe for good."""
+        for name in names:
+            self.outputs[name].claims.clear()
+        self.settle(now)
+        for name in names:
+            self._rested[name] = self.outputs.pop(name).rested_since
+        self._regroup()
+
+    def take_over(self, channels: Mapping[str, tuple[ActuatorSettings, Channel]]) -> None:
+        """Drive these from now on; they stand at their safe level. What was let go rests on for its min_off_s."""
+        for name, (settings, channel) in channels.items():
+            self.outputs[name] = Output(name, settings, channel, settings.safe, rested_since=self._rested.pop(name, NEVER))
+        self._regroup()
+
+    def _regroup(self) -> None:
+        self._groups = {}
         for output in self.outputs.values():
             if output.settings.interlock:
                 self._groups.setdefault(output.settings.interlock, []).append(output)
@@ -121,6 +141,9 @@ class Outputs:
             self.outputs[command.actuator].claims.pop(command.rule, None)
         elif isinstance(command, Permit):
             self._permit(command)
+        elif isinstance(command, Lift):
+            self.inhibited.pop(command.by, None)
+            self._permits.pop(command.by, None)
         else:
             self._inhibit(command.by, command.why)
 
@@ -234,7 +257,10 @@ class Outputs:
 
     def failed_later(self, name: str, why: str, now: int) -> None:
         """Hear from the worker of a blocking actuator that a write failed."""
-        self._failed(self.outputs[name], why, now)
+        if name in self.outputs:
+            self._failed(self.outputs[name], why, now)
+        else:     # let go meanwhile
+            self.latch(f"actuator {name} did not take its level: {why}")
         self.settle(now)
 
     def _note(self, output: Output, level: float, now: int) -> None:

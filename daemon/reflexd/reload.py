@@ -1,20 +1,34 @@
-"""Take another configuration over while running: validate, compare by section, and change what can be changed.
+"""Take another configuration over while running: validate, compare part by part, exchange what differs.
 
-Rules are exchanged between two cycles: those that did not change keep their state, the others begin
-with none, and the claims of what went are released. What concerns devices, networks or the daemon
-itself needs a restart, and is refused whole: a configuration is never taken over in part.
+What is the same stays open and goes on: the decision loop does not wait for any of this. For what differs, in this
+order: claims are released and safe levels driven; workers end and devices are closed; reflexd-safe is left with the
+old outputs and the new ones; new devices open, outputs at their safe level; rules of the new configuration begin with
+no state. Where a device or network cannot be opened, the old configuration is put in place again in the same way.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from time import monotonic_ns
+import threading
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from time import monotonic, monotonic_ns, sleep
 
-from reflexd.config.compare import changed_sections
-from reflexd.config.load import ConfigError, load
-from reflexd.config.settings import Settings
-from reflexd.loop import Loop
-from reflexd.rules.stage import labels_of
+from reflexd import aftermath
+from reflexd.config.compare import SECTIONS, Change, changed_sections
+from reflexd.config.load import ConfigError
+from reflexd.config.settings import DaemonSettings, Settings
+from reflexd.lifecycle import Daemon
+from reflexd.parts import Parts, Stays, only, what_stays
+from reflexd.rules.items import NS
+from reflexd.rules.stage import Stage, labels_of
+from reflexd.sandbox import explained
+from reflexd.wiring import channels, missing
+from reflexd.workers import OPEN_BOUND_NS, State, Worker
+from reflexd_drivers.base import DriverError
+from reflexd_models.base import Model, ModelError
+
+OPEN_S = 10.0          # within which what is new has to be opened: a person waits for the answer
+GONE_S = OPEN_BOUND_NS / NS + 5     # a call that lasts longer has ended the process by then
 
 
 class ReloadError(ValueError):
@@ -22,34 +36,173 @@ class ReloadError(ValueError):
 
 
 class Reloader:
-    """Knows the file and the configuration that runs."""
+    """Knows the configuration that runs, and what of it stands open."""
 
-    def __init__(self, path: Path, settings: Settings, loop: Loop) -> None:
+    def __init__(self, read: Callable[[], Settings], settings: Settings, daemon: Daemon, dry_run: bool = False) -> None:
+        """`read` raises ConfigError. `dry_run` was asked for on the command line, and holds whatever the files say."""
         self.settings = settings
-        self._path = path
-        self._loop = loop
+        self._standing = settings        # less than that only while parts are exchanged
+        self._read_files = read
+        self._daemon = daemon
+        self._dry_run = dry_run
+        self._one = threading.Lock()
 
-    def read(self) -> Settings:
-        """Read and judge the file; this takes its time, so not on the main thread. Raises: ReloadError."""
+    def reload(self) -> str:
+        """Read the files anew and say what changed; takes its time, so not on the main thread. Raises: ReloadError."""
+        if not self._one.acquire(blocking=False):
+            raise ReloadError("another reload is under way; ask again when it has ended")
         try:
-            return load(self._path).settings
+            return self._reload()
+        finally:
+            self._one.release()
+
+    def _reload(self) -> str:
+        old, new = self.settings, self._read()
+        changes = changed_sections(old, new)
+        self._refuse(old, new)
+        networks = self._load_networks(new)
+        try:
+            self._wait_until_open(self._exchange(new, networks))
+        except DriverError as error:
+            self._restore(old)
+            raise ReloadError(f"{explained(error)}; the old configuration runs again") from None
+        except TimeoutError as error:
+            self._daemon.wiring.reports.tell_fatal(f"a reload was cut off: {error}")
+            raise ReloadError(str(error)) from None
+        self.settings = new
+        if latched := latched_by(self._daemon):
+            raise ReloadError(f"the new configuration was taken over, but every output is kept safe until a restart: {latched}")
+        return described(changes)
+
+    def _read(self) -> Settings:
+        try:
+            return self._read_files()
         except ConfigError as error:
             raise ReloadError(f"the configuration is wrong, the old one runs on\n{error}") from None
 
-    def apply(self, settings: Settings) -> str:
-        """Take it over, on the main thread between two cycles; say what changed. Raises: ReloadError."""
-        changes = changed_sections(self.settings, settings)
-        others = sorted(section for section in changes if section != "rule")
-        if others or not self._watched(settings):
-            what = ", ".join(others) or "labels that no network watches yet"
+    def _refuse(self, old: Settings, new: Settings) -> None:
+        """Refuse what only a start can change. Raises: ReloadError."""
+        fixed = [key for key in DaemonSettings.model_fields if key != "dry_run"
+                 and getattr(old.daemon, key) != getattr(new.daemon, key)]
+        if fixed:
+            what = ", ".join(f"[daemon] {key}" for key in fixed)
             raise ReloadError(f"changed: {what}; that needs a restart (systemctl restart reflexd), the old configuration runs on")
-        self._loop.outputs.apply(self._loop.stage.replace_rules(settings.rule), monotonic_ns())
-        self.settings = settings
-        change = changes.get("rule")
-        if change is None:
-            return "nothing changed"
-        return f"rules: {len(change.added)} added, {len(change.removed)} removed, {len(change.changed)} changed"
+        if latched := latched_by(self._daemon):
+            raise ReloadError(f"every output is kept safe until a restart: {latched}; systemctl restart reflexd")
 
-    def _watched(self, settings: Settings) -> bool:
-        """Say whether the networks that run compute the score of every label that a rule now asks for."""
-        return all(labels_of(settings, model) <= labels_of(self._loop.stage.settings, model) for model in settings.model)
+    def _load_networks(self, new: Settings) -> dict[str, Model]:
+        """Load the networks that are new while the old ones still work. Raises: ReloadError."""
+        stays = what_stays(self._standing, new, self._daemon.parts.models)
+        networks = {}
+        for name in new.model.keys() - stays.model:
+            try:
+                networks[name] = self._daemon.wiring.open_network(new.model[name], new, labels_of(new, name))
+            except ModelError as error:
+                raise ReloadError(f"model.{name}: {error}; the old configuration runs on") from None
+        return networks
+
+    def _exchange(self, new: Settings, networks: Mapping[str, Model]) -> Collection[Worker]:
+        """Close what does not stay and open what is not there yet; give the workers of what is new.
+
+        Raises: DriverError, when what stays stands alone; TimeoutError, when the loop does not turn.
+        """
+        daemon = self._daemon
+        stays = what_stays(self._standing, new, daemon.parts.models)
+        guarded = aftermath.actions(daemon.parts.actuators)
+        leaving = daemon.loop.between_cycles(lambda: self._let_go(stays))
+        self._close(leaving)
+        coming = daemon.wiring.connect(new, missing(new.actuator, daemon.parts.actuators))
+        wanted = aftermath.actions({**daemon.parts.actuators, **coming.actuators})
+        try:
+            aftermath.leave(aftermath.union(guarded, wanted))
+        except DriverError:
+            _close_all(coming)
+            raise
+        coming.join(daemon.wiring.make(new, daemon.parts, networks))
+        daemon.loop.between_cycles(lambda: self._take_over(new, coming))
+        with suppress(DriverError):     # what was left guards more than it has to
+            aftermath.leave(wanted)
+        return coming.workers.values()
+
+    def _let_go(self, stays: Stays) -> Parts:
+        """Release claims, drive safe levels and take out what leaves; on the main thread."""
+        daemon, now = self._daemon, monotonic_ns()
+        leaving = daemon.parts.split(stays)
+        sources = [*(f"camera.{name}" for name in leaving.cameras), *leaving.inboxes]
+        outputs = daemon.loop.outputs
+        outputs.apply(daemon.loop.stage.let_go(stays.rule, sources, now), now)
+        outputs.let_go(leaving.actuators, now)
+        self._standing = only(self._standing, stays)
+        daemon.loop.rewire(daemon.loop.stage, daemon.parts, now)
+        for worker in leaving.workers.values():
+            worker.stop()
+        return leaving
+
+    def _close(self, leaving: Parts) -> None:
+        """Wait until nothing of it is open. A call that never returns ends the process."""
+        for worker in leaving.workers.values():
+            worker.join(GONE_S)
+        for model in leaving.models.values():
+            model.leave_camera()
+        for name, actuator in leaving.direct().items():
+            try:
+                actuator.close()
+            except DriverError as error:
+                outputs, why = self._daemon.loop.outputs, str(error)
+                self._daemon.loop.between_cycles(lambda: outputs.failed_later(name, why, monotonic_ns()))   # noqa: B023
+
+    def _take_over(self, new: Settings, coming: Parts) -> None:
+        """Decide by the new configuration from now on; on the main thread."""
+        daemon, now = self._daemon, monotonic_ns()
+        daemon.parts.join(coming)
+        stage = Stage(new, daemon.loop.stage)
+        outputs = daemon.loop.outputs
+        outputs.dry_run = self._dry_run or new.daemon.dry_run
+        outputs.take_over(channels(new, coming))
+        daemon.loop.rewire(stage, daemon.parts, now)
+        outputs.apply(stage.begin(), now)
+        self._standing = new
+        for worker in coming.workers.values():
+            worker.start()
+
+    @staticmethod
+    def _wait_until_open(workers: Collection[Worker]) -> None:
+        """Wait until everything new has been opened. Raises: DriverError that names what was not."""
+        deadline = monotonic() + OPEN_S
+        while waiting := [worker for worker in workers if not worker.opened]:
+            for worker in waiting:
+                late = monotonic() > deadline
+                if late or worker.state in (State.DEGRADED, State.ENDED):
+                    why = f"is not open after {OPEN_S:g} s" if late else worker.why
+                    raise DriverError(f"{worker.job.name}: {why}")
+            sleep(0.01)
+
+    def _restore(self, old: Settings) -> None:
+        """Put the old configuration in place again, with its networks loaded and its devices opened anew."""
+        try:
+            self._exchange(old, {})
+        except (DriverError, TimeoutError) as error:
+            self._daemon.wiring.reports.tell_fatal(f"neither the new configuration nor the old one could be opened: {error}")
+            raise ReloadError(f"neither the new configuration nor the old one could be opened: {error}") from None
+
+
+def latched_by(daemon: Daemon) -> str | None:
+    """Say why every output is kept safe until a restart; None while it is not."""
+    return daemon.loop.outputs.inhibited.get("latched")
+
+
+def _close_all(parts: Parts) -> None:
+    for actuator in parts.actuators.values():
+        with suppress(DriverError):     # it stands safe since it was connected
+            actuator.close()
+
+
+def described(changes: Mapping[str, Change]) -> str:
+    """Say in a line what a reload changed."""
+    told = [f"{section}s: {_counted(changes[section])}" for section in (*SECTIONS, "rule") if section in changes]
+    told += [f"[{section}] changed" for section in changes if section not in (*SECTIONS, "rule")]
+    return "; ".join(told) or "nothing changed"
+
+
+def _counted(change: Change) -> str:
+    return f"{len(change.added)} added, {len(change.removed)} removed, {len(change.changed)} changed"

@@ -133,7 +133,7 @@ def make_safe(outputs: list[Action]) -> int:
     return failed
 
 
-def record(folder: str, started_at_s: float | None, safe_in_ms: float, failed: int) -> None:
+def record(folder: str, started_at_s: float | None, safe_in_ms: float | None, failed: int) -> None:
     """Leave for the next start how the service ended. Source: SERVICE_RESULT and its kin, systemd.exec(5)."""
     now = time.clock_gettime(time.CLOCK_MONOTONIC)
     told = {
@@ -151,6 +151,17 @@ def record(folder: str, started_at_s: float | None, safe_in_ms: float, failed: i
     os.replace(path + ".new", path)
 
 
+def remember(started_at_s: float | None, safe_in_ms: float | None, failed: int) -> None:
+    """Record the end where systemd keeps state, if it does."""
+    state = (os.environ.get("STATE_DIRECTORY") or "").split(":")[0]
+    if not state:
+        return
+    try:
+        record(state, started_at_s, safe_in_ms, failed)
+    except OSError as error:
+        say(4, "the end could not be recorded in %s: %s" % (state, error))
+
+
 def main() -> int:
     """Set safe what the daemon left, and record the end."""
     began = time.monotonic()
@@ -159,18 +170,13 @@ def main() -> int:
         outputs, started_at_s = read(runtime)
     except FileNotFoundError:
         say(6, "nothing to do: %s is not there, so no output was driven" % os.path.join(runtime, FILE))
+        remember(None, None, 0)
         return 0
     except (OSError, ValueError) as error:
         say(2, "OUTPUTS MAY NOT BE SAFE: %s: %s; switch them off by hand" % (os.path.join(runtime, FILE), error))
         return 1
     failed = make_safe(outputs)
-    safe_in_ms = round((time.monotonic() - began) * 1000, 1)
-    state = (os.environ.get("STATE_DIRECTORY") or "").split(":")[0]
-    if state:
-        try:
-            record(state, started_at_s, safe_in_ms, failed)
-        except OSError as error:
-            say(4, "the end could not be recorded in %s: %s" % (state, error))
+    remember(started_at_s, round((time.monotonic() - began) * 1000, 1), failed)
     return 1 if failed else 0
 
 

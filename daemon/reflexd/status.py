@@ -12,6 +12,7 @@ from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.loop import Loop
 from reflexd.outputs import Output, level_text
+from reflexd.parts import Parts
 from reflexd.rules.rule import Rule
 from reflexd.rules.sources import Source
 from reflexd_models.runtime import runtime
@@ -22,15 +23,18 @@ Report = dict[str, object]
 class Observer:
     """Looks at every part; called by the main thread between two cycles, so nothing moves meanwhile."""
 
-    def __init__(self, settings: Settings, loop: Loop, cameras: Mapping[str, CameraJob], models: Mapping[str, ModelJob],
-                 sensors: Mapping[str, SensorJob], journal: Journal) -> None:
-        self.settings = settings
+    def __init__(self, loop: Loop, parts: Parts, journal: Journal) -> None:
         self.loop = loop
-        self.cameras = cameras
-        self.models = models
-        self._sensors = sensors
+        self.cameras = parts.cameras
+        self.models = parts.models
+        self._sensors = parts.sensors
         self._journal = journal
         self._started = monotonic_ns()
+
+    @property
+    def settings(self) -> Settings:
+        """What the daemon works by now."""
+        return self.loop.stage.settings
 
     def __call__(self) -> Report:
         """Describe everything; times of the far past are ages in milliseconds."""

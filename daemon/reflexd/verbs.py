@@ -3,56 +3,48 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Mapping
-from queue import Empty, SimpleQueue
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from reflexd.control import ControlError, Verb
+from reflexd.access import Access
+from reflexd.control import Verb
 from reflexd.events import NOT_RELOADED, RELOADED
+from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.status import Observer
-from reflexd.workers import Inbox, Wake
-from reflexd_drivers.base import Frame
+from reflexd.workers import Wake
 
-T = TypeVar("T")
-ANSWER_S = 1.5
+FRAME_S = 1.5
 
 
-def verbs(observer: Observer, reloader: Reloader) -> dict[str, Verb]:
+def verbs(observer: Observer, reloader: Reloader, dump: Callable[[], None]) -> dict[str, Verb]:
     """List the verbs of the control socket."""
+    one_picture = threading.Lock()     # each holds a frame of the camera's pool, which the networks need
+
+    def picture(request: Mapping[str, Any]) -> dict[str, str]:
+        with one_picture:
+            return snapshot(observer, request)
+
     return {
-        "reload": lambda _request: reload(observer, reloader),
-        "status": lambda _request: between_cycles(observer, observer),
-        "snapshot": lambda request: snapshot(observer, request),
+        "status": Verb(Access.READ, lambda _request: observer.loop.between_cycles(observer)),
+        "snapshot": Verb(Access.OPERATE, picture),
+        "dump": Verb(Access.OPERATE, lambda _request: told(observer, dump)),
+        "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
     }
 
 
-def between_cycles(observer: Observer, question: Callable[[], T]) -> T:
-    """Have the main thread answer, between two cycles. Raises: ControlError when it does not in time."""
-    answers: SimpleQueue[tuple[T | None, ReloadError | None]] = SimpleQueue()
-
-    def put() -> None:
-        try:
-            answers.put((question(), None))
-        except ReloadError as error:
-            answers.put((None, error))
-
-    observer.loop.ask(put)
-    try:
-        answer, refused = answers.get(timeout=ANSWER_S)
-    except Empty:
-        raise ControlError("the decision loop did not answer in time; see the log") from None
-    if refused is not None:
-        raise refused
-    return cast("T", answer)
+def told(observer: Observer, dump: Callable[[], None]) -> str:
+    """Put the state into the log."""
+    observer.loop.between_cycles(dump)
+    return "the state is in the log"
 
 
 def reload(observer: Observer, reloader: Reloader) -> str:
-    """Take the configuration over anew, and log how that went. Raises: ReloadError, ControlError."""
+    """Take the configuration over anew, and log how that went. Raises: ReloadError."""
     loop = observer.loop
     try:
-        settings = reloader.read()
-        told = between_cycles(observer, lambda: reloader.apply(settings))
+        told = reloader.reload()
     except ReloadError as error:
         failure = str(error)
         loop.ask(lambda: loop.log(NOT_RELOADED, failure))
@@ -67,13 +59,12 @@ def snapshot(observer: Observer, request: Mapping[str, Any]) -> dict[str, str]:
 
     name = _camera_name(observer, request.get("camera"))
     wake = Wake()
-    inbox: Inbox[Frame] = Inbox(1, wake, Frame.release)
-    with observer.cameras[name].showing(inbox):
-        wake.wait(ANSWER_S)
-    frame = inbox.take()
+    with observer.cameras[name].showing(wake) as inbox:
+        wake.wait(FRAME_S)
+        frame = inbox.take()
     if frame is None:
         why = observer.loop.monitor.states()[f"camera.{name}"]["why"]
-        raise ControlError(f"camera.{name} gave no frame within {ANSWER_S:g} s{f': {why}' if why else ''}")
+        raise ControlError(f"camera.{name} gave no frame within {FRAME_S:g} s{f': {why}' if why else ''}")
     try:
         jobs = {model: job for model, job in observer.models.items() if observer.settings.model[model].camera == name}
         regions = {model: getattr(observer.settings.model[model].options, "regions", ()) for model in jobs}

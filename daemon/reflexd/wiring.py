@@ -1,29 +1,30 @@
 """Settings → open actuators, workers, rules, gate: the only place that builds things.
 
-Actuators are connected here, in the main thread, each at its safe level; cameras, sensors and
-networks are opened by their workers, so that one that hangs keeps nobody waiting.
+Actuators are connected here, each at its safe level; cameras, sensors and networks are opened by
+their workers, so that one that hangs keeps nobody waiting. A reload builds what is new in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 from reflexd.config.settings import ModelSettings, Settings
-from reflexd.health import Monitor
 from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.lifecycle import Daemon
 from reflexd.loop import Loop
 from reflexd.notify import Notifier
 from reflexd.outputs import Channel, Outputs
+from reflexd.parts import Parts
 from reflexd.rules.items import Predicted, Rested, Sensed
-from reflexd.rules.stage import Stage, labels_of
+from reflexd.rules.stage import labels_of
 from reflexd.status import Observer
 from reflexd.workers import Inbox, Job, Reports, Wake, Worker
 from reflexd_drivers import registry
-from reflexd_drivers.base import Actuator, Camera, Frame, Sensor
+from reflexd_drivers.base import Actuator, ActuatorSettings, Camera, DriverError, Sensor
 from reflexd_models.base import Model
 from reflexd_models.bundle import find_bundle, open_model
 from reflexd_models.noise import CHATTER, held_back
@@ -45,56 +46,69 @@ class DirectChannel:
 
 
 class Wiring:
-    """Collects the parts while they are built."""
+    """Builds parts that report to one loop."""
 
-    def __init__(self, settings: Settings, journal: Journal, open_network: Open) -> None:
-        self.settings = settings
-        self.journal = journal
+    def __init__(self, open_network: Open) -> None:
         self.reports = Reports(Wake())
-        self.wake = self.reports.wake
         self.open_network = open_network
-        self.inboxes: list[Inbox[Predicted | Rested] | Inbox[Sensed]] = []
-        self.cameras: dict[str, CameraJob] = {}
-        self.models: dict[str, ModelJob] = {}
-        self.sensors: dict[str, SensorJob] = {}
-        self.actuators: dict[str, Actuator] = {}
-        self.blocking: list[ActuatorJob] = []
 
-    def connect_actuators(self) -> dict[str, Channel]:
-        """Claim every output at its safe level. Raises: DriverError."""
-        channels: dict[str, Channel] = {}
-        for name, settings in self.settings.actuator.items():
-            actuator = cast("Actuator", registry.load("actuator", settings.driver).connect(settings))
-            self.actuators[name] = actuator
-            if actuator.blocking:
-                job = ActuatorJob(name, actuator, self.reports)
-                self.blocking.append(job)
-                channels[name] = job
-            else:
-                channels[name] = DirectChannel(actuator)
-        return channels
+    def connect(self, settings: Settings, names: Iterable[str]) -> Parts:
+        """Claim these outputs, each at its safe level, or none. Raises: DriverError."""
+        parts = Parts()
+        try:
+            for name in names:
+                one = settings.actuator[name]
+                actuator = cast("Actuator", registry.load("actuator", one.driver).connect(one))
+                parts.actuators[name] = actuator
+                if actuator.blocking:
+                    parts.blocking[name] = ActuatorJob(name, actuator, self.reports)
+                    self._employ(parts, parts.blocking[name])
+        except DriverError:
+            for actuator in parts.actuators.values():
+                with suppress(DriverError):     # it stands safe since it was connected; why the first failed says more
+                    actuator.close()
+            raise
+        return parts
 
-    def make_jobs(self) -> list[Job]:
-        """Describe what the workers do: cameras first, then what reads them."""
-        for name, camera in self.settings.camera.items():
-            self.cameras[name] = CameraJob(name, camera, lambda s=camera: _camera(s))   # type: ignore[misc]
-        for name in self.settings.model:
-            self.models[name] = self._model(name)
-        for name, sensor in self.settings.sensor.items():
-            out: Inbox[Sensed] = Inbox(READINGS, self.wake)
-            self.inboxes.append(out)
-            self.sensors[name] = SensorJob(name, sensor, lambda s=sensor: _sensor(s), out)   # type: ignore[misc]
-        return [*self.blocking, *self.models.values(), *self.sensors.values(), *self.cameras.values()]
+    def make(self, settings: Settings, standing: Parts, networks: Mapping[str, Model]) -> Parts:
+        """Describe what workers do for every source that does not stand yet; `networks` are loaded already."""
+        parts = Parts()
+        for name in missing(settings.camera, standing.cameras):
+            parts.cameras[name] = CameraJob(name, settings.camera[name], lambda s=settings.camera[name]: _camera(s))   # type: ignore[misc]
+        cameras = {**standing.cameras, **parts.cameras}
+        for name in missing(settings.model, standing.models):
+            parts.inboxes[f"model.{name}"] = out = Inbox[Predicted | Rested](PREDICTIONS, self.reports.wake)
+            parts.models[name] = self._model(name, settings, cameras, networks.get(name), out)
+        for name in missing(settings.sensor, standing.sensors):
+            parts.inboxes[f"sensor.{name}"] = said = Inbox[Sensed](READINGS, self.reports.wake)
+            parts.sensors[name] = SensorJob(name, settings.sensor[name], lambda s=settings.sensor[name]: _sensor(s), said)   # type: ignore[misc]
+        jobs: list[Job] = [*parts.models.values(), *parts.sensors.values(), *parts.cameras.values()]
+        for job in jobs:
+            self._employ(parts, job)
+        return parts
 
-    def _model(self, name: str) -> ModelJob:
-        settings = self.settings.model[name]
-        out: Inbox[Predicted | Rested] = Inbox(PREDICTIONS, self.wake)
-        self.inboxes.append(out)
-        wake = Wake()
-        frames: Inbox[Frame] = self.cameras[settings.camera].add_reader(wake)
-        watch = labels_of(self.settings, name)
-        camera = self.settings.camera[settings.camera]
-        return ModelJob(name, camera, lambda: self.open_network(settings, self.settings, watch), frames, wake, out)
+    def _employ(self, parts: Parts, job: Job) -> None:
+        parts.workers[job.name] = Worker(job, self.reports)
+
+    def _model(self, name: str, settings: Settings, cameras: Mapping[str, CameraJob], loaded: Model | None,
+               out: Inbox[Predicted | Rested]) -> ModelJob:
+        model, watch, waiting = settings.model[name], labels_of(settings, name), [loaded]
+
+        def load() -> Model:
+            return waiting.pop() if waiting and waiting[0] else self.open_network(model, settings, watch)   # type: ignore[return-value]
+
+        return ModelJob(name, settings.camera[model.camera], load, watch, cameras[model.camera], out)
+
+
+def missing(wanted: Iterable[str], there: Container[str]) -> list[str]:
+    """Name what is wanted and not there, in its order."""
+    return [name for name in wanted if name not in there]
+
+
+def channels(settings: Settings, parts: Parts) -> dict[str, tuple[ActuatorSettings, Channel]]:
+    """Give the gate what it drives."""
+    return {name: (settings.actuator[name], parts.blocking.get(name) or DirectChannel(actuator))
+            for name, actuator in parts.actuators.items()}
 
 
 def open_network(model: ModelSettings, settings: Settings, watch: frozenset[str]) -> Model:
@@ -107,19 +121,13 @@ def open_network(model: ModelSettings, settings: Settings, watch: frozenset[str]
 def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with: Open = open_network,
           notifier: Notifier | None = None) -> Daemon:
     """Wire a daemon. Raises: DriverError when an actuator cannot be claimed."""
-    wiring = Wiring(settings, journal, open_with)
+    wiring = Wiring(open_with)
     notifier = notifier or Notifier(None)
-    stage = Stage(settings)
-    channels = wiring.connect_actuators()
-    pairs = {name: (settings.actuator[name], channel) for name, channel in channels.items()}
-    outputs = Outputs(pairs, dry_run or settings.daemon.dry_run)
-    workers = [Worker(job, wiring.reports) for job in wiring.make_jobs()]
-    resting = {name: job for name, job in wiring.models.items() if settings.model[name].only_while}
-    loop = Loop(stage, outputs, Monitor(workers), wiring.inboxes, resting, journal, notifier, wiring.reports)
-    for name, job in resting.items():
-        job.resting = stage.gated(name, 0)
-    observer = Observer(settings, loop, wiring.cameras, wiring.models, wiring.sensors, journal)
-    return Daemon(loop, workers, wiring.actuators, wiring.blocking, journal, notifier, observer)
+    parts = wiring.connect(settings, settings.actuator)
+    parts.join(wiring.make(settings, parts, {}))
+    outputs = Outputs(channels(settings, parts), dry_run or settings.daemon.dry_run)
+    loop = Loop(settings, parts, outputs, journal, notifier, wiring.reports)
+    return Daemon(loop, parts, wiring, journal, notifier, Observer(loop, parts, journal))
 
 
 def _camera(settings: object) -> Camera:

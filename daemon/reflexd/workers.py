@@ -184,6 +184,7 @@ class Worker:
         self.state = State.OPENING
         self.why = "is being opened"
         self.failures = 0            # times it left RUN
+        self.opened = False          # at least once
         self.busy_since = 0          # monotonic ns; 0 while in no call
         self.slow_ns = OPEN_BOUND_NS
         self.bound_ns = OPEN_BOUND_NS
@@ -203,6 +204,11 @@ class Worker:
         """Ask it to end; does not wait."""
         self._stopping = True
         self._stop.set()
+
+    @property
+    def ended(self) -> bool:
+        """Say whether its thread is gone."""
+        return self._thread.ident is not None and not self._thread.is_alive()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end. Returns whether it came."""
@@ -226,6 +232,7 @@ class Worker:
         again = True
         try:
             self._call(self.job.open, OPEN_BOUND_NS, OPEN_BOUND_NS)
+            self.opened = True
             self.slow_ns, self.bound_ns = self.job.slow_ns, self.job.bound_ns
             while not self._stopping:
                 self._step()

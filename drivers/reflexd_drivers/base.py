@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 Plane: TypeAlias = NDArray[np.uint8]
 Value: TypeAlias = float | bool | str
+ValueKind: TypeAlias = Literal["number", "boolean", "text"]
 
 LEVELS = {"on": 1.0, "off": 0.0}
 
@@ -88,10 +89,13 @@ class CameraSettings(DriverSettings):
 class SensorSettings(DriverSettings):
     """What the configuration says of every sensor."""
 
-    boolean: ClassVar[bool] = False   # True: every reading is true or false
-
     max_age_ms: int = Field(default=1000, gt=0, le=86_400_000, description="an older reading counts as unknown")
     required: bool = Field(default=False, description="keep every output safe while this sensor is absent")
+
+    @property
+    def gives(self) -> ValueKind | None:
+        """Say what every reading is; None where only the device knows."""
+        return None
 
 
 class ActuatorSettings(DriverSettings):

@@ -12,6 +12,7 @@ import pytest
 from reflexd.config.settings import Settings
 from reflexd.journal import Journal
 from reflexd.lifecycle import Daemon
+from reflexd.reload import Reloader
 from reflexd.wiring import build
 from reflexd_drivers import registry
 from tests.daemon.devices import DEVICES, Device, opener
@@ -34,14 +35,22 @@ class Running:
         self._file = log.open("wb")
         self._log = log
         self.journal = Journal(self._file.fileno())
-        settings = Settings.model_validate({"schema": 1, **_with_driver_settings(config)})
-        self.daemon: Daemon = build(settings, self.journal, open_with=opener("model"))
+        self.written = config
+        self.daemon: Daemon = build(self.read(), self.journal, open_with=opener("model"))
+        self._reloader = Reloader(self.read, self.read(), self.daemon)
         self.exit_status: int | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         self.exit_status = self.daemon.run()
+
+    def read(self) -> Settings:
+        return Settings.model_validate({"schema": 1, **_with_driver_settings(self.written)})
+
+    def reload(self, config: dict[str, Any]) -> str:
+        self.written = config
+        return self._reloader.reload()
 
     def status(self) -> Any:
         return self.daemon.observer()

@@ -5,20 +5,29 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reflexd.control import MAX_REQUEST, ControlError, Server, ask
+from reflexd.access import Access
+from reflexd.control import CLIENTS, Server, Verb
+from reflexd.protocol import MAX_REQUEST, ControlError, ask
+from tests.daemon.test_faults import within
+
+
+def reads(do: Callable[[Mapping[str, Any]], object]) -> Verb:
+    return Verb(Access.READ, do)
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Path]:
     server = Server(tmp_path / "control.sock")
-    server.serve({"status": lambda _request: {"pid": 1}, "echo": lambda request: request.get("text")})
+    server.serve({"status": reads(lambda _request: {"pid": 1}), "echo": reads(lambda request: request.get("text"))})
     yield tmp_path / "control.sock"
     server.close()
 
@@ -61,13 +70,32 @@ def test_no_bytes_stop_the_server(served: Path, data: bytes) -> None:
     assert ask(served, "status") == {"pid": 1}
 
 
-def test_a_slow_client_holds_the_others_up_for_a_bounded_time(served: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as slow:
-        slow.connect(str(served))
-        slow.sendall(b'{"v": 1,')
+def test_slow_clients_hold_nobody_up_until_there_are_too_many_and_then_for_a_bounded_time(served: Path) -> None:
+    with ExitStack() as open_now:
+        for _ in range(CLIENTS - 1):
+            open_now.enter_context(half_asked(served))
         began = time.monotonic()
-        assert ask(served, "status", timeout_s=5) == {"pid": 1}
-        assert time.monotonic() - began < 4
+        assert ask(served, "status") == {"pid": 1}
+        assert time.monotonic() - began < 1
+        open_now.enter_context(half_asked(served))
+        with pytest.raises(ControlError, match=f"{CLIENTS} clients are being answered; ask again"):
+            ask(served, "status")
+        within(5, lambda: asked(served))
+
+
+@contextmanager
+def half_asked(path: Path) -> Iterator[None]:
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(path))
+        slow.sendall(b'{"v": 1,')
+        yield
+
+
+def asked(path: Path) -> bool:
+    try:
+        return bool(ask(path, "status") == {"pid": 1})
+    except ControlError:
+        return False
 
 
 def test_a_second_daemon_is_refused(served: Path) -> None:
@@ -81,7 +109,7 @@ def test_what_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
     server = Server(path)
-    server.serve({"status": lambda _request: 2})
+    server.serve({"status": reads(lambda _request: 2)})
     assert ask(path, "status") == 2
     server.close()
     assert not path.exists()
@@ -106,7 +134,7 @@ def test_a_verb_that_fails_in_a_way_nobody_foresaw_costs_its_own_client_only(tmp
         raise AttributeError("'NoneType' object has no attribute 'given'")
 
     server = Server(tmp_path / "control.sock")
-    server.serve({"broken": broken, "fine": lambda _request: 1})
+    server.serve({"broken": reads(broken), "fine": reads(lambda _request: 1)})
     try:
         with pytest.raises(ControlError, match="AttributeError"):
             ask(tmp_path / "control.sock", "broken")

@@ -177,7 +177,10 @@ class Machine(RuleBasedStateMachine):
     @rule(names=st.lists(st.sampled_from(list(RULES)), unique=True))
     def reload(self, names: list[str]) -> None:
         self.settings = configured(names)
-        self._carry_out(self.stage.replace_rules(self.settings.rule))
+        same = [one.name for one in self.settings.rule if one in self.stage.settings.rule]
+        self._carry_out(self.stage.let_go(same, [], self.now))
+        self.stage = Stage(self.settings, self.stage)
+        self._carry_out(self.stage.begin())
 
     @rule(name=st.sampled_from(["up", "down"]), settled=st.booleans())
     def worker_is_slow(self, name: str, settled: bool) -> None:

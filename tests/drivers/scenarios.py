@@ -13,6 +13,7 @@ from reflexd_drivers import gpio, registry
 from reflexd_drivers.cameras import usb as usb_driver
 
 from .fake_v4l2 import FakeCamera
+from .terminals import Terminal
 
 
 class Scenario:
@@ -32,6 +33,9 @@ class Scenario:
 
     def go_quiet(self) -> None:
         """Let nothing arrive any more, so that a read has to wait."""
+
+    def end(self) -> None:
+        """Take the device away."""
 
 
 def replay(folder: Path) -> Scenario:
@@ -87,11 +91,31 @@ def recorder(folder: Path) -> Scenario:
                     lambda: json.loads(path.read_text().splitlines()[-1])["level"])
 
 
+class Serial(Scenario):
+    """A driver on a serial port whose device says the same every few milliseconds."""
+
+    def __init__(self, table: dict[str, Any], folder: Path, says: bytes) -> None:
+        super().__init__({**table, "port": str(folder / "tty")}, {"port": str(folder / "nothing")})
+        self._terminal = Terminal(folder / "tty")
+        self._terminal.keep_saying(says, every_s=0.005)
+
+    def go_quiet(self) -> None:
+        self._terminal.go_quiet()
+
+    def end(self) -> None:
+        self._terminal.close()
+
+
+def serial_lines(folder: Path) -> Scenario:
+    return Serial({"driver": "serial-lines"}, folder, b"21.5\r\n")
+
+
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "gpio-input": gpio_input,
     "gpio-output": gpio_output,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
+    "serial-lines": serial_lines,
     "usb": usb,
 }

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, monotonic_ns, sleep
@@ -30,9 +31,21 @@ BASES = {"camera": CameraSettings, "sensor": SensorSettings, "actuator": Actuato
 VENDORS = ("cv2", "gpiozero", "lgpio", "serial")
 
 
+MADE: list[Scenario] = []
+
+
 def scenario(name: str, folder: Path) -> Scenario:
     assert name in SCENARIOS, f'driver "{name}" has no scenario in tests/drivers/scenarios.py; the contract has to be tested'
-    return SCENARIOS[name](folder)
+    MADE.append(SCENARIOS[name](folder))
+    return MADE[-1]
+
+
+@pytest.fixture(autouse=True)
+def end_scenarios() -> Iterator[None]:
+    """Take away the devices that a test had made."""
+    yield
+    while MADE:
+        MADE.pop().end()
 
 
 def files_open() -> set[str]:

@@ -185,18 +185,6 @@ def test_a_busy_camera_is_refused_and_closed() -> None:
     assert fake.open == 0
 
 
-def test_the_holder_of_a_device_is_named(tmp_path: Path) -> None:
-    device = tmp_path / "video0"
-    device.touch()
-    (tmp_path / "by-id").symlink_to(device)
-    process = tmp_path / "proc" / "4711"
-    (process / "fd").mkdir(parents=True)
-    (process / "comm").write_text("motion\n")
-    (process / "fd" / "5").symlink_to(device)
-    assert usb.holder(str(tmp_path / "by-id"), tmp_path / "proc") == "motion (process 4711)"
-    assert usb.holder(str(device), tmp_path / "nothing") == "another program"
-
-
 def test_names_that_stay_the_same_are_offered_first(tmp_path: Path) -> None:
     (tmp_path / "video0").touch()
     assert usb.cameras(tmp_path) == [str(tmp_path / "video0")]

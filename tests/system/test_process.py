@@ -232,12 +232,25 @@ def test_f59_a_reload_with_errors_tells_their_place_and_the_old_one_runs_on(
     assert "Traceback" not in log
 
 
-def test_a_reload_that_would_change_a_device_is_refused_whole(running: subprocess.Popen[str], config: Path) -> None:
-    config.write_text(config.read_text().replace("GPIO17", "GPIO18").replace("rising_for_s = 2", "rising_for_s = 3"))
+def test_a_reload_exchanges_a_pin_while_the_camera_and_its_network_work_on(running: subprocess.Popen[str], config: Path) -> None:
+    before = status(config)
+    config.write_text(config.read_text().replace("GPIO17", "GPIO18"))
+    done = reload(config)
+    assert (done.returncode, done.stdout) == (0, "actuators: 0 added, 0 removed, 1 changed\n")
+    after = status(config)
+    assert after["pid"] == before["pid"]
+    assert next(iter(after["models"].values()))["predictions"] > next(iter(before["models"].values()))["predictions"]
+
+
+def test_a_reload_whose_device_does_not_open_says_why_and_the_old_one_runs_again(
+        running: subprocess.Popen[str], config: Path) -> None:
+    text = config.read_text()
+    config.write_text(text + '\n[camera.other]\ndriver = "usb"\ndevice = "/dev/video99"\n')
     done = reload(config)
     assert done.returncode == 1
-    assert "changed: actuator; that needs a restart" in done.stderr
-    assert "rising for 2 s" in "".join(status(config)["rules"]["water flows while away"]["reasons"])
+    assert "camera.other: /dev/video99" in done.stderr
+    assert "the old configuration runs again" in done.stderr
+    assert list(status(config)["cameras"]) == ["meter"]
 
 
 def test_sighup_reloads_and_sigusr1_puts_the_state_into_the_log(running: subprocess.Popen[str], config: Path) -> None:
@@ -245,7 +258,8 @@ def test_sighup_reloads_and_sigusr1_puts_the_state_into_the_log(running: subproc
     time.sleep(1.5)
     running.send_signal(signal.SIGUSR1)
     time.sleep(0.5)
+    assert reflexctl("dump", "--socket", str(config.parent / "control.sock")).stdout == "the state is in the log\n"
     running.send_signal(signal.SIGTERM)
     log = running.communicate(timeout=10)[1]
     assert "the configuration was taken over: nothing changed" in log
-    assert "output valve: off, safe" in log
+    assert log.count("output valve: off, safe") == 2

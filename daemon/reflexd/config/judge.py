@@ -14,8 +14,14 @@ from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
-from reflexd_drivers.base import ActuatorSettings, SensorSettings
+from reflexd_drivers.base import ActuatorSettings, SensorSettings, ValueKind
 from reflexd_models import tasks
+
+KINDS: dict[ValueKind, tuple[str, str, tuple[str, ...], str]] = {      # what it is, an example, what has no sense, instead
+    "boolean": ("true or false", "is = true or is = false", ("above", "below", "rising_for_s"), "use is, edge or changed = true"),
+    "number": ("a number", "is = 1", ("edge",), "use above, below, changed or rising_for_s"),
+    "text": ("a text", 'is = "a word"', ("above", "below", "rising_for_s", "edge"), "use is or changed = true"),
+}
 
 
 def judge(draft: Draft) -> None:
@@ -105,20 +111,23 @@ def _judge_value(draft: Draft, location: Location, condition: ValueCondition) ->
                                 found=show(condition.model), remedy="use label and at_least")
         return
     sensor = draft.devices["sensor"].get(condition.sensor or "")
-    if not isinstance(sensor, SensorSettings) or not sensor.boolean:
+    if not isinstance(sensor, SensorSettings) or sensor.gives is None:
         return
-    for key in ("above", "below", "rising_for_s"):
+    what, _, senseless, remedy = KINDS[sensor.gives]
+    for key in senseless:
         if getattr(condition, key) is not None:
-            draft.merged.report((*location, key), f"a {sensor.driver} is true or false and has no size", found=key,
-                                remedy="use is, edge or changed = true")
+            draft.merged.report((*location, key), f"this {sensor.driver} is {what}", found=key, remedy=remedy)
     if condition.is_ is not None:
         _judge_is(draft, (*location, "is"), sensor, condition.is_)
 
 
 def _judge_is(draft: Draft, location: Location, sensor: SensorSettings, value: bool | float | str) -> None:
-    if sensor.boolean and not isinstance(value, bool):
-        draft.merged.report(location, f"a {sensor.driver} is true or false", found=show(value),
-                            remedy="write is = true or is = false")
+    if sensor.gives is None:
+        return
+    what, example, _, _ = KINDS[sensor.gives]
+    kind = "boolean" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+    if kind != sensor.gives:
+        draft.merged.report(location, f"this {sensor.driver} is {what}", found=show(value), remedy=f"write {example}")
 
 
 def _judge_expectations(draft: Draft) -> None:

@@ -34,6 +34,10 @@ class DaemonSettings(Table):
     """[daemon]: the process itself."""
 
     socket: PathText = Field(default="/run/reflexd/control.sock", description="where reflexctl finds the daemon")
+    socket_mode: str = Field(default="0660", pattern="^0?[0-7]{3}$", description="its permissions: who connects may read")
+    socket_group: str | None = Field(default=None, min_length=1, description="group of the socket; default: the daemon's own")
+    operate_group: str | None = Field(default=None, min_length=1, description="group that may operate; default: the socket's own")
+    admin_group: str | None = Field(default=None, min_length=1, description="group that may administer, besides root")
     state_dir: PathText = Field(default="/var/lib/reflexd", description="where bundles that were added are kept")
     dry_run: bool = Field(default=False, description="decide and log, but keep every output safe")
 

@@ -21,7 +21,7 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
 def ask_or_explain(args: argparse.Namespace, verb: str, request: Mapping[str, str] | None = None,
                    timeout_s: float = 2.0) -> Any:   # noqa: ANN401  what JSON gives
     """Ask the daemon; None after one line on stderr when that failed."""
-    from reflexd.control import ControlError, ask
+    from reflexd.protocol import ControlError, ask
 
     try:
         return ask(args.socket, verb, request, timeout_s)

@@ -7,7 +7,7 @@ import argparse
 from reflexd.ctl.reach import add_socket, ask_or_explain
 
 HELP = "have the running daemon take its configuration over anew"
-TIMEOUT_S = 30.0       # reading and judging many files takes its time
+TIMEOUT_S = 55.0       # devices that close and open take their time; systemd waits for 60 s
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -94,4 +94,11 @@ class Inhibit:
     why: str
 
 
-Command: TypeAlias = Claim | Release | Permit | Inhibit
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """Something no longer stands above the rules: neither its permission nor its ban counts any more."""
+
+    by: str
+
+
+Command: TypeAlias = Claim | Release | Permit | Inhibit | Lift

@@ -6,10 +6,10 @@ consume() is a function of the settings and of the items so far, and of nothing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 
-from reflexd.config.settings import RuleSettings, ScoreCondition, SensorIs, Settings
-from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Permit, Predicted, Rested, Sensed
+from reflexd.config.settings import ScoreCondition, SensorIs, Settings
+from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Lift, Permit, Predicted, Rested, Sensed
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
 from reflexd.rules.sources import Source, equals
@@ -20,12 +20,13 @@ MS = 1_000_000
 class Stage:
     """All rules and what they know."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, before: Stage | None = None) -> None:
+        """`before` has what a reload left standing: its sources and rules are taken over with all they remember."""
         self.settings = settings
-        self.sources = _sources(settings)
-        self.rules: list[Rule] = []
-        self._depend: dict[str, list[Rule]] = {}
-        self.replace_rules(settings.rule)
+        self.sources: dict[str, Source] = _sources(settings, before.sources if before else {})
+        kept = {rule.name: rule for rule in before.rules} if before else {}
+        self.rules: list[Rule] = [kept.get(rule.name) or Rule(rule, self.sources) for rule in settings.rule]
+        self._depend = self._dependents()
         self._plausible = {
             name: Plausible(model.plausible) for name, model in settings.model.items() if model.plausible is not None
         }
@@ -37,21 +38,41 @@ class Stage:
         # until when each permits outputs, as the gate has it
         self._permits = dict.fromkeys([*self._guards, *self._required], 0)
         self._counts: dict[str, int] = {}     # how often each guard has forbidden, by the sensor's own count
+        self._lifted: list[str] = []          # what stood above the rules until now, and does no more
+        if before:
+            self._remember(before)
 
     def begin(self) -> list[Command]:
         """Keep every output safe until each thing that stands above the rules has permitted it."""
         guards: list[Command] = [
             Inhibit(by, f"{by}: sensor {guard.sensor} is not known yet") for by, guard in self._guards.items()
         ]
-        return guards + [Inhibit(source, f"{source} is required and not there yet") for source in sorted(self._required)]
+        guards += [Inhibit(source, f"{source} is required and not there yet") for source in sorted(self._required)]
+        unknown = [one for one in guards if isinstance(one, Inhibit) and not self._permits[one.by]]
+        return [*(Lift(by) for by in self._lifted), *unknown]
 
-    def replace_rules(self, rules: Sequence[RuleSettings]) -> list[Command]:
-        """Take other rules over. Those that did not change keep their state, the claims of the others end."""
-        kept = {rule.name: rule for rule in self.rules if rule.settings in rules}
-        ended = [command for rule in self.rules if rule.name not in kept for command in rule.end()]
-        self.rules = [kept.get(rule.name) or Rule(rule, self.sources) for rule in rules]
-        self._depend = {name: [rule for rule in self.rules if name in rule.sources] for name in self.sources}
-        return ended
+    def let_go(self, rules: Collection[str], leaving: Collection[str], now: int) -> list[Command]:
+        """Keep only these rules, and let sources go: claims of the others end, and what a leaving source permitted does."""
+        commands = [command for rule in self.rules if rule.name not in rules for command in rule.end()]
+        self.rules = [rule for rule in self.rules if rule.name in rules]
+        self._depend = self._dependents()
+        for source in sorted(leaving):
+            commands += self._down(Down(source, f"{source} is exchanged by a reload"), now)
+        for source in leaving:
+            self.sources.pop(source, None)
+        return commands
+
+    def _dependents(self) -> dict[str, list[Rule]]:
+        return {name: [rule for rule in self.rules if name in rule.sources] for name in self.sources}
+
+    def _remember(self, before: Stage) -> None:
+        """Take over what was believed of a meter's number, and what guards that are still the same permitted."""
+        self._plausible |= {name: one for name, one in before._plausible.items()
+                            if f"model.{name}" in before.sources}
+        self._lifted = [by for by in before._permits if by not in self._permits]
+        same = [by for by in self._permits if by in before._permits and self._guards.get(by) == before._guards.get(by)]
+        self._permits.update({by: before._permits[by] for by in same})
+        self._counts = {by: count for by, count in before._counts.items() if by in same}
 
     def gated(self, model: str, now: int) -> bool:
         """Say whether a network has to rest because one of its only_while sensors does not say that it may run."""
@@ -183,18 +204,19 @@ class Stage:
                 if source in (f"camera.{model.camera}", *(f"sensor.{one.sensor}" for one in model.only_while))]
 
 
-def _sources(settings: Settings) -> dict[str, Source]:
-    """Make a source for each sensor and each model."""
+def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, Source]:
+    """Make a source for each sensor and each model that does not have one yet."""
     found: dict[str, Source] = {}
     for name, sensor in settings.sensor.items():
         age = sensor.max_age_ms * MS
-        found[f"sensor.{name}"] = Source(f"sensor.{name}", age, age // 2, expected_ns=age // 2)
+        found[f"sensor.{name}"] = standing.get(f"sensor.{name}") or Source(f"sensor.{name}", age, age // 2, expected_ns=age // 2)
     for name, model in settings.model.items():
         camera = settings.camera[model.camera]
         age = camera.max_age_ms * MS
         period = age if camera.rate_hz is None else round(NS / camera.rate_hz)
         gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
-        found[f"model.{name}"] = Source(f"model.{name}", age, period, camera.rate_hz is None, period, gates=gates)
+        found[f"model.{name}"] = standing.get(f"model.{name}") or Source(
+            f"model.{name}", age, period, camera.rate_hz is None, period, gates=gates)
     return found
 
 

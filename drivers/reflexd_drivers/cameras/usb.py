@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic, monotonic_ns, sleep
 from typing import Annotated, Literal, Protocol
@@ -21,6 +20,7 @@ from pydantic import Field
 from reflexd_drivers.base import CameraSettings, DriverError, Frame, FramePool, SilentError, View
 from reflexd_drivers.cameras import pixels
 from reflexd_drivers.cameras.v4l2 import Filled, Format, V4l2Device
+from reflexd_drivers.holders import holder
 
 BUFFERS = 4                     # one is being filled, one is ready, one is read, one to spare
 TRUSTED_NS = 5_000_000_000      # a kernel time is believed if it is that young
@@ -218,17 +218,6 @@ def cameras(folder: Path = Path("/dev")) -> list[str]:
     """List the names of cameras, those that stay the same first."""
     named = sorted(folder.glob("v4l/by-id/*-index0")) or sorted(folder.glob("v4l/by-path/*-index0"))
     return [str(path) for path in named or sorted(folder.glob("video*"))]
-
-
-def holder(device: str, processes: Path = Path("/proc")) -> str:
-    """Name the program that has a device open, as far as this process may see it."""
-    target = Path(device).resolve()
-    for link in processes.glob("[0-9]*/fd/*"):
-        with suppress(OSError):
-            if link.readlink() == target:
-                process = link.parent.parent
-                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
-    return "another program"
 
 
 def connect(settings: Settings, open_device: Callable[[str], Device] = V4l2Device) -> UsbCamera:

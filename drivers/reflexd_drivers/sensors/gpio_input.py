@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from time import monotonic, monotonic_ns
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from reflexd_drivers.base import DriverError, Reading, SensorSettings
+from reflexd_drivers.base import DriverError, Reading, SensorSettings, ValueKind
 from reflexd_drivers.gpio import GpioKeys, Header, faults, open_header
 
 PULLS = {"up": "up", "down": "down", "none": "floating"}   # gpiozero's words
@@ -23,11 +23,14 @@ TRUSTED_NS = 5_000_000_000
 class Settings(GpioKeys, SensorSettings):
     """What the configuration says of a gpio-input."""
 
-    boolean: ClassVar[bool] = True
-
     pull: Literal["up", "down", "none"] = Field(description='resistor inside the Pi; "none" where the device drives the line')
     active: Literal["high", "low"] = Field(default="high", description="level at which the value is true")
     debounce_ms: float = Field(default=0, ge=0, le=5000, description="a level counts once it has been there that long")
+
+    @property
+    def gives(self) -> ValueKind:
+        """Say what every reading is."""
+        return "boolean"
 
 
 class GpioInput:

@@ -95,6 +95,10 @@ def dropin(name: str, files: dict[str, str], *expected: tuple[str, str]) -> Case
 RULE = '\n[[rule]]\nname = "new"\n'
 THEN = 'then = [ { actuator = "lamp", set = "on", follow = true } ]\n'
 WHEN = 'when = [ { sensor = "pir", is = true } ]\n'
+SCALE = (
+    '\n[sensor.scale]\ndriver = "serial-lines"\nport = "/dev/ttyUSB0"\n'
+    '\n[sensor.word]\ndriver = "serial-lines"\nport = "/dev/ttyUSB1"\nvalue = "text"\n'
+)
 
 CASES = [
     # F52: syntax, one error per file
@@ -235,6 +239,17 @@ CASES = [
         'sensor = "pir", is = false',
         'sensor = "pir", is = @@0',
         ('rule."light the path".unless[0].is', "true or false"),
+    ),
+    more(
+        "conditions that the kind of a serial sensor cannot fulfil",
+        SCALE + RULE + 'when = [ { sensor = "scale", edge = @@"rise" }, { sensor = "word", above = @@2 } ]\n' + THEN
+        + "\n[safety]\narm = { sensor = 'scale', is = @@true }\n",
+        ("rule.new.when[0].edge", "a number"), ("rule.new.when[1].above", "a text"), ("safety.arm.is", "a number"),
+    ),
+    more(
+        "two ways to read one line",
+        '\n@@[sensor.x]\ndriver = "serial-lines"\nport = "/dev/ttyUSB0"\ncolumn = 1\njson = "a"\n',
+        ("sensor.x", "column and json"),
     ),
     more(
         "an unknown stop switch",

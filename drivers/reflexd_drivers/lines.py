@@ -1,0 +1,173 @@
+"""Lines of text and the value that one says: cut in bounded memory, understood without mercy.
+
+What is no text (noise, another baud rate) is told apart from text that says no value, since the two need
+different remedies. Nothing that is not finite, or not in range, is ever a number.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from math import isfinite
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from reflexd_drivers.base import Value, ValueKind
+
+LONGEST = 4096          # bytes without an end of line, until they count as noise
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")      # tabs and colours of a terminal are text
+WORDS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class NoTextError(ValueError):
+    """Bytes that no device meant as text."""
+
+
+class LineKeys(BaseModel):
+    """How the value is found in a line, and what it is."""
+
+    value: ValueKind = Field(default="number", description="what a line says")
+    pattern: str | None = Field(default=None, description="regular expression; the value is its one group")
+    column: int | None = Field(default=None, ge=1, le=1000, description="number of the column with the value, from 1")
+    separator: str | None = Field(default=None, min_length=1, description='between columns, default ","; " " is any space')
+    json_: str | None = Field(default=None, alias="json", min_length=1, description='way to the value in JSON, as "sensor.temp"')
+    scale: Finite = Field(default=1, description="a number is multiplied by it, to come to SI units")
+    offset: Finite = Field(default=0, description="added to a number after scale")
+    range: tuple[Finite, Finite] | None = Field(default=None, description="least and greatest number that can be true")
+
+    @field_validator("pattern")
+    @classmethod
+    def _one_group(cls, pattern: str | None) -> str | None:
+        try:
+            groups = 1 if pattern is None else re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"this is no regular expression ({error}); write one as in Python") from error
+        if groups != 1:
+            raise ValueError(f"a pattern has one group, that of the value; found {groups}; put ( ) around the value only")
+        return pattern
+
+    @model_validator(mode="after")
+    def _fits(self) -> LineKeys:
+        ways = [key.rstrip("_") for key in ("pattern", "column", "json_") if getattr(self, key) is not None]
+        if len(ways) > 1:
+            raise ValueError(f"a line is read in one way; found {' and '.join(ways)}; keep one of them")
+        if self.separator is not None and self.column is None:
+            raise ValueError("separator goes with column; add column, or remove it")
+        if self.value != "number" and (self.scale, self.offset, self.range) != (1, 0, None):
+            raise ValueError('scale, offset and range go with value = "number"; remove them')
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError("range is the least, then the greatest; exchange the two")
+        return self
+
+
+class Lines:
+    """Cuts what arrives into lines; holds LONGEST bytes at most."""
+
+    def __init__(self) -> None:
+        self.overlong = 0       # runs of bytes without an end of line
+        self.restart()
+
+    def restart(self) -> None:
+        """Take the next line for cut: its beginning may be missing."""
+        self._rest = b""
+        self._cut = True
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Give the whole lines that a chunk completes, without those that are empty."""
+        *lines, rest = (self._rest + chunk).replace(b"\r", b"\n").split(b"\n")
+        if lines and self._cut:
+            lines, self._cut = lines[1:], False
+        fits = [line for line in lines if len(line) <= LONGEST]
+        self.overlong += len(lines) - len(fits)
+        if len(rest) > LONGEST:
+            self.overlong += 1
+            self._cut = True
+        self._rest = b"" if self._cut else rest
+        return [line for line in fits if line.strip()]
+
+
+def reader(keys: LineKeys) -> Callable[[bytes], Value]:
+    """Give what turns a line into its value; it raises NoTextError for noise, ValueError for another text."""
+    pick, convert = picker(keys), converter(keys)
+
+    def read(line: bytes) -> Value:
+        text = as_text(line)
+        try:
+            return convert(pick(text))
+        except (LookupError, TypeError, OverflowError, RecursionError) as error:     # 4 KiB of "[", a number of 4,000 digits
+            raise ValueError(str(error)) from error
+
+    return read
+
+
+def as_text(line: bytes) -> str:
+    """Decode a line. Raises: NoTextError."""
+    try:
+        text = line.decode().strip()
+    except UnicodeDecodeError as error:
+        raise NoTextError("not UTF-8") from error
+    if CONTROL.search(text):
+        raise NoTextError("control characters")
+    return text
+
+
+def picker(keys: LineKeys) -> Callable[[str], Any]:
+    """Give what finds the value in a line, which raises ValueError or LookupError where there is none."""
+    if keys.pattern is not None:
+        search = re.compile(keys.pattern).search
+        return lambda text: found.group(1) if (found := search(text)) else no_value()
+    if keys.column is not None:
+        at, separator = keys.column - 1, "," if keys.separator is None else keys.separator
+        return lambda text: text.split(separator if separator.strip() else None)[at]
+    if keys.json_ is not None:
+        path = keys.json_.split(".")
+        return lambda text: follow(json.loads(text), path)
+    return lambda text: text
+
+
+def no_value() -> str:
+    """Raise ValueError, where an expression is needed."""
+    raise ValueError("the line does not match")
+
+
+def follow(found: Any, path: list[str]) -> Any:   # noqa: ANN401  whatever JSON holds
+    """Walk into JSON by keys, and by numbers where there is a list. Raises: LookupError, ValueError, TypeError."""
+    for key in path:
+        found = found[int(key) if isinstance(found, list) else key]
+    return found
+
+
+def converter(keys: LineKeys) -> Callable[[Any], Value]:
+    """Give what makes the value of what was found; it raises ValueError for anything else."""
+    if keys.value == "number":
+        return lambda found: number(found, keys)
+    return boolean if keys.value == "boolean" else words
+
+
+def number(found: object, keys: LineKeys) -> float:
+    """Read a finite number in range. Raises: ValueError, OverflowError."""
+    if isinstance(found, bool) or not isinstance(found, int | float | str):
+        raise ValueError("no number")
+    value = float(found) * keys.scale + keys.offset
+    least, greatest = keys.range or (-float("inf"), float("inf"))
+    if not isfinite(value) or not least <= value <= greatest:
+        raise ValueError("out of range")
+    return value
+
+
+def boolean(found: object) -> bool:
+    """Read true or false, also as on, off, yes, no, 1 and 0. Raises: ValueError."""
+    value = WORDS.get(str(found).strip().lower())
+    if value is None:
+        raise ValueError("neither true nor false")
+    return value
+
+
+def words(found: object) -> str:
+    """Read a text that is not empty. Raises: ValueError."""
+    if not isinstance(found, str) or not found.strip():
+        raise ValueError("no text")
+    return found.strip()
