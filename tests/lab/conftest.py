@@ -82,14 +82,25 @@ def service(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Servic
     """Give the service, stopped and as it was installed."""
     one = Service(machine)
     one.forget()
-    began = time.monotonic()
-    yield one
-    report = request.node.stash.get(REPORT, None)
-    if report is None or report.failed:
-        kept = keep(machine, request.node.name, one.since)
-        print(f"\nconsole and journal of the failure: {kept}")
-    print(f"\n{request.node.name}: {time.monotonic() - began:.0f} s")
+    with watched(one, request):
+        yield one
     one.forget()
+
+
+@contextmanager
+def watched(service: Service, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Take the time of a test, and keep what tells why it failed."""
+    service.begin()
+    began = time.monotonic()
+    failed = True
+    try:
+        yield
+        report = request.node.stash.get(REPORT, None)
+        failed = report is not None and report.failed
+    finally:
+        if failed:
+            print(f"\nconsole and journal of the failure: {keep(service.machine, request.node.name, service.since)}")
+        print(f"\n{request.node.name}: {time.monotonic() - began:.0f} s")
 
 
 def keep(machine: Machine, name: str, since: str) -> Path:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from tests.lab.machine import Machine, Said
 
 CONFIG = "/etc/reflexd/reflexd.toml"
 DROP_INS = "/run/systemd/system/reflexd.service.d"
+LEVELS = Path(__file__).parent / "guest" / "levels.py"
+PACE = "/run/systemd/system.control/reflexd.service.d/pace.conf"     # stays for all tests: a daemon-reload takes seconds
+PACKAGES = "/opt/reflexd/lib/python3*/site-packages"
+LAB_DRIVERS = f"{PACKAGES}/lab_*"
 FOLDERS = "/run/reflexd /var/lib/reflexd /etc/reflexd"
 
 
@@ -34,11 +41,20 @@ class Service:
 
     def forget(self) -> None:
         """Stop the service and undo what a test did to it."""
-        self.must(f"systemctl stop reflexd; systemctl reset-failed reflexd 2>/dev/null; rm -rf {DROP_INS} /etc/reflexd/*; "
-                  "rm -f /var/lib/reflexd/*; mkdir -p /etc/reflexd; systemctl daemon-reload")
-        # the unit's own bounds, stretched like ours: Python starts ten times slower without KVM, reflexd-safe's too
-        self.drop_in("pace", f"TimeoutStartSec={60 * self.machine.pace}", f"TimeoutStopSec={3 * self.machine.pace}")
+        self.must("systemctl stop reflexd; systemctl reset-failed reflexd 2>/dev/null; "
+                  f"rm -rf {LAB_DRIVERS} /etc/reflexd/* /var/lib/reflexd/*; mkdir -p /etc/reflexd; "
+                  f"if rm {DROP_INS}/*.conf 2>/dev/null || [ ! -e {PACE} ]; then {self._keep_pace()}; "
+                  "systemctl daemon-reload; fi")
+        self.begin()
+
+    def begin(self) -> None:
+        """Count what the journal says from now on."""
         self.since = json.loads(self.must("journalctl -n 1 -o json --output-fields=MESSAGE"))["__CURSOR"]
+
+    def _keep_pace(self) -> str:
+        """Give the command that stretches the bound of a start like ours: Python starts ten times slower without KVM."""
+        return (f"mkdir -p {DROP_INS} {PACE.rpartition('/')[0]}; "
+                f"printf '[Service]\\nTimeoutStartSec={60 * self.machine.pace}\\n' > {PACE}")
 
     def put(self, path: str, data: str | bytes) -> None:
         """Write a file, for everybody to read."""
@@ -54,6 +70,13 @@ class Service:
         """Make the GPIO chip anew: kind "pull" or "keep", and a pull for each line, as line17="up"."""
         self.must("lab-devices " + " ".join([kind, *(f"{line.removeprefix('line')}={pull}" for line, pull in pulls.items())]))
 
+    def install_driver(self, module: str, source: str, group: str, name: str) -> None:
+        """Install a driver as a third party would: a package with an entry point. It is gone after the test."""
+        folder = self.must(f"echo {PACKAGES}").strip()
+        self.put(f"{folder}/{module}.py", source)
+        self.put(f"{folder}/{module}-1.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {module}\nVersion: 1\n")
+        self.put(f"{folder}/{module}-1.dist-info/entry_points.txt", f"[{group}]\n{name} = {module}\n")
+
     def pull(self, line: int, direction: str) -> None:
         """Drive an input."""
         self.must(f"echo pull-{direction} > /run/lab-chip/sim_gpio{line}/pull")
@@ -67,6 +90,13 @@ class Service:
         self.put(CONFIG, config)
         self.must("systemctl start reflexd", 60)
         assert self.show("ActiveState") == "active", self.log()
+
+    def send_serial(self, data: bytes) -> None:
+        """Let bytes arrive at the guest's second serial line, /dev/ttyS1."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(10)
+            line.connect(str(self.machine.run_folder / "sensor.sock"))
+            line.sendall(data)
 
     def show(self, name: str) -> str:
         """Give one of the unit's properties."""
@@ -90,8 +120,24 @@ class Service:
             time.sleep(0.05)
         return time.monotonic() - began
 
-    def script(self, source: str, *arguments: object, limit_s: float = 30) -> list[dict]:
+    def script(self, source: str, *arguments: object, stdin: str = "", python: str = "python3",
+               limit_s: float = 30) -> list[dict]:
         """Run Python in the guest; give the lines of JSON that it prints."""
         self.put("/run/lab-script.py", source)
-        out = self.must("python3 /run/lab-script.py " + " ".join(map(str, arguments)), limit_s)
+        self.put("/run/lab-stdin", stdin)
+        out = self.must(f"{python} /run/lab-script.py {' '.join(map(str, arguments))} < /run/lab-stdin", limit_s)
         return [json.loads(line) for line in out.splitlines()]
+
+    @contextmanager
+    def recording(self, *lines: int) -> Iterator[list[dict]]:
+        """Give a list that has each change of these lines' levels afterwards, and as its last how well was looked."""
+        changes: list[dict] = []
+        self.put("/run/lab-levels.py", LEVELS.read_text())
+        self.must("systemd-run --quiet --collect --unit=lab-levels -p StandardOutput=file:/run/lab-levels "
+                  f"python3 /run/lab-levels.py {' '.join(map(str, lines))}")
+        self.until("somebody looks at the levels", lambda: self.run("test -s /run/lab-levels").status == 0)
+        try:
+            yield changes
+        finally:
+            out = self.must("systemctl stop lab-levels; cat /run/lab-levels; rm /run/lab-levels")
+            changes += [json.loads(line) for line in out.splitlines()]

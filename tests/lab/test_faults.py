@@ -1,23 +1,27 @@
 """Whichever way the service dies, its outputs become safe: read from a chip that keeps levels, as a Raspberry Pi does.
 
 The lamp is active at high and the valve at low. For each the safe level differs from the line's pull and from what was
-driven, so that neither the pull nor the old level can be taken for it.
+driven, so that neither the pull nor the old level can be taken for it. One service dies again and again, at another
+moment each time, and has to come back by itself.
 """
 
 from __future__ import annotations
 
-import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from tests.lab.conftest import watched
+from tests.lab.machine import Machine
 from tests.lab.service import Service
 
 LAMP, VALVE, BUTTON = 17, 27, 4
-ACTIVE = {LAMP: 1, VALVE: 0}
-SAFE = {LAMP: 0, VALVE: 1}
+ACTIVE, SAFE = [1, 0], [0, 1]
 PULLS = {"line17": "up", "line27": "down"}
-BOUND_S = 1.0               # from the death to the safe level; the watchdog's time comes before it
-WATCHDOG_S = 2.5            # WatchdogSec= and TimeoutAbortSec=
+GUEST = Path(__file__).parent / "guest"
+BACK_S = 12                  # until it runs again; a second of it is RestartSec=
 
 TWO_OUTPUTS = """
 schema = 1
@@ -45,71 +49,82 @@ name = "both on a button"
 when = [{ sensor = "button", is = true }]
 then = [{ actuator = "lamp", set = "on", follow = true }, { actuator = "valve", set = "on", follow = true }]
 """
-
-KILL = """
-import json, os, signal, subprocess, sys, time
-number, limit_s = int(sys.argv[1]), float(sys.argv[2])
-lines = [17, 27]
-files = [os.open(f"/run/lab-chip/sim_gpio{line}/value", os.O_RDONLY) for line in lines]
-pid = int(subprocess.check_output(["systemctl", "show", "--value", "-p", "MainPID", "reflexd"]))
-levels = lambda: [int(os.pread(file, 8, 0)) for file in files]
-before = levels()
-os.kill(pid, number)
-# the button is let go: what starts anew finds no reason to drive anything
-open("/run/lab-chip/sim_gpio4/pull", "w").write("pull-down")
-killed = time.monotonic()
-while levels() != [0, 1] and time.monotonic() - killed < limit_s:
-    time.sleep(0.002)
-took = time.monotonic() - killed
-state = subprocess.check_output(["systemctl", "show", "--value", "-p", "ActiveState", "reflexd"], text=True).strip()
-print(json.dumps({"before": before, "after": levels(), "took_s": took, "state": state, "pid": pid}))
+WITH_CULPRIT = TWO_OUTPUTS + """
+[sensor.culprit]
+driver = "lab-culprit"
 """
 
-WAYS = {"KILL": "was killed by SIGKILL", "STOP": "was killed by the watchdog", "SEGV": "SIGSEGV"}
-NUMBERS = {"KILL": 9, "STOP": 19, "SEGV": 11}
+
+@dataclass(frozen=True)
+class Way:
+    """How it dies, within what time the outputs are safe, and what the next start has to say of it."""
+
+    bound_s: float
+    told: str
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each fault as often as was asked for."""
-    if "attempt" in metafunc.fixturenames:
-        metafunc.parametrize("attempt", range(50 if metafunc.config.getoption("--long") else 1))
+WAYS = {
+    "KILL": Way(1.0, "was killed by SIGKILL"),
+    "SEGV": Way(1.0, "SIGSEGV"),
+    "STOP": Way(3.5, "was killed by the watchdog"),          # WatchdogSec=, TimeoutAbortSec= and a second
+    "GIL": Way(3.5, "was killed by the watchdog"),
+    "MEMORY": Way(3.5, "was killed for want of memory"),     # it takes its time to fill
+}
 
 
-def start_and_drive(service: Service) -> None:
-    service.devices("keep", **PULLS)
-    service.start(TWO_OUTPUTS)
-    assert {line: service.level(line) for line in SAFE} == SAFE
-    service.pull(BUTTON, "up")
-    service.until("both outputs are on", lambda: {line: service.level(line) for line in ACTIVE} == ACTIVE)
-
-
-def kill(service: Service, way: str) -> dict:
-    bound_s = (BOUND_S + (WATCHDOG_S if way == "STOP" else 0)) * service.machine.pace
-    seen, = service.script(KILL, NUMBERS[way], bound_s, limit_s=10)
-    assert seen["before"] == list(ACTIVE.values())
-    print(f"SIG{way}: safe after {seen['took_s']:.2f} s, the service {seen['state']}")
-    return seen
+@pytest.fixture(scope="module")
+def doomed(machine: Machine) -> Iterator[Service]:
+    """Give a service with both outputs, and with a driver that obeys orders to do harm."""
+    one = Service(machine)
+    one.forget()
+    one.devices("keep", **PULLS)
+    one.install_driver("lab_faults", (GUEST / "lab_faults.py").read_text(), "reflexd.sensors", "lab-culprit")
+    one.drop_in("little-memory", "MemoryMax=300M")
+    one.start(WITH_CULPRIT)
+    yield one
+    one.forget()
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_outputs_become_safe_and_the_service_comes_back_and_tells_why(service: Service, way: str, attempt: int) -> None:
-    start_and_drive(service)
-    service.run(f"sleep {random.Random(attempt).uniform(0, 0.5):.2f}")    # at another moment each time
-    seen = kill(service, way)
-    assert seen["after"] == list(SAFE.values()), service.log()
-    assert seen["state"] != "active", "it was the program that runs after a death, not the next start"
-    back_s = service.until("the service is back", lambda: service.show("ActiveState") == "active", 30)
-    print(f"back after {back_s:.0f} s")
-    assert int(service.show("MainPID")) != seen["pid"]
-    service.until("the start tells of the end", lambda: bool(service.entries("REFLEXD_EVENT=last-end")))
-    told = service.entries("REFLEXD_EVENT=last-end")[-1]["MESSAGE"]
-    print(told)
-    assert WAYS[way] in told
-    assert "outputs were set safe in" in told
+def test_outputs_become_safe_and_the_service_comes_back_and_tells_why(
+        doomed: Service, way: str, request: pytest.FixtureRequest) -> None:
+    times = 50 if request.config.getoption("--long") else 5
+    with watched(doomed, request):
+        deaths = die(doomed, way, times)
+        for death in deaths:
+            print(f"{way}: {death}")
+            assert death["before"] == ACTIVE
+            assert death["after"] == SAFE, doomed.log()
+            assert not death["successor"], "it was the program that runs after a death, not the next start"
+            assert len(death["path"]) <= 3, "from active to safe, one line after the other, and never back"
+            assert death["now"] == "active", doomed.log()
+        ends = [entry["MESSAGE"] for entry in doomed.entries("REFLEXD_EVENT=last-end")]
+        print(f"{way}: {ends[-1:]}")
+        assert len(ends) == times
+        assert all(WAYS[way].told in end and "outputs were set safe in" in end for end in ends), ends
+        if way == "GIL":
+            assert_the_log_names_the_call(doomed, times)
+
+
+def assert_the_log_names_the_call(service: Service, times: int) -> None:
+    """What hangs can still say where, when the watchdog aborts it; what is stopped cannot."""
+    log = service.log()
+    assert log.count("Fatal Python error: Aborted") == times, log
+    assert log.count("in obey") == times, log
 
 
 def test_without_the_program_that_runs_after_a_death_outputs_stay_as_they_were(service: Service) -> None:
+    service.devices("keep", **PULLS)
     service.drop_in("control", "ExecStopPost=", "Restart=no")
-    start_and_drive(service)
-    seen = kill(service, "KILL")
-    assert seen["after"] == list(ACTIVE.values()), "nothing else may make them safe, or the tests above prove nothing"
+    service.start(TWO_OUTPUTS)
+    seen, = die(service, "KILL", 1, back_s=0)
+    assert seen["before"] == ACTIVE
+    assert seen["after"] == ACTIVE, "nothing else may make them safe, or the tests above prove nothing"
+    assert seen["state"] == "failed"
+
+
+def die(service: Service, way: str, times: int, back_s: float = BACK_S) -> list[dict]:
+    pace = service.machine.pace
+    bound_s = WAYS[way].bound_s
+    return service.script((GUEST / "deaths.py").read_text(), way, times, len(way), bound_s * pace, back_s * pace,
+                          limit_s=times * (bound_s + 2 * BACK_S))

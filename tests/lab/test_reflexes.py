@@ -1,4 +1,4 @@
-"""From an edge or a picture to a level, read from the chip, with the journal telling why."""
+"""From an edge to a level, read from the chip, with the journal telling why."""
 
 from __future__ import annotations
 
@@ -47,13 +47,3 @@ def test_the_journal_has_fields_and_explains(service: Service) -> None:
     explained = service.must("journalctl --no-pager -x REFLEXD_OUTPUT=lamp")
     assert "Subject: An output changed" in explained
     assert "was driven to another level" in explained
-
-
-def test_a_picture_leads_to_a_level_by_the_shipped_network(service: Service) -> None:
-    service.devices("pull")
-    service.must("cp /opt/examples/meter/* /etc/reflexd/")
-    service.must("sed -i 's/^factory = .*/factory = \"lgpio\"/' /etc/reflexd/reflexd.toml")
-    service.must("systemctl start reflexd", 60)
-    service.until("the valve closes", lambda: service.level(17) == 1, 30)
-    entries = service.entries("REFLEXD_OUTPUT=valve")
-    assert entries[0]["REFLEXD_RULE"] == "water flows while away"
