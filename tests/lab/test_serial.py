@@ -41,7 +41,7 @@ def test_lines_on_a_serial_port_lead_to_a_level(service: Service) -> None:
     service.send_serial(b"T=64.9\n")
     service.until("the pump stops", lambda: service.level(17) == 0)
     entries = service.entries("REFLEXD_OUTPUT=pump")
-    assert [(entry["REFLEXD_RULE"] if "REFLEXD_RULE" in entry else "") for entry in entries] == ["circulate", ""]
+    assert [entry.get("REFLEXD_RULE", "") for entry in entries] == ["circulate", ""]
     assert "sensor.boiler above 70: 71.5" in entries[0]["MESSAGE"]
 
 
