@@ -78,6 +78,7 @@ class Output:
     tripped: bool = False        # ran into max_on_s; cleared when every claim has ended
     failed: bool = False         # the last write failed: it is tried again until it is safe
     retry_at: int = 0
+    leaving: str = ""            # why it is let go
     changes: int = 0
     cause: Claim | str = "no rule claims it"     # why it is where it is
 
@@ -107,10 +108,11 @@ class Outputs:
         self._rested: dict[str, int] = {}     # since when those rest that were let go and may come back
         self.take_over(channels)
 
-    def let_go(self, names: Iterable[str], now: int) -> None:
+    def let_go(self, names: Iterable[str], why: str, now: int) -> None:
         """Set outputs safe, and drive them no more. One that fails makes every output safe for good."""
         for name in names:
             self.outputs[name].claims.clear()
+            self.outputs[name].leaving = why
         self.settle(now)
         for name in names:
             self._rested[name] = self.outputs.pop(name).rested_since
@@ -138,7 +140,8 @@ class Outputs:
         if isinstance(command, Claim):
             self.outputs[command.actuator].claims[command.rule] = command
         elif isinstance(command, Release):
-            self.outputs[command.actuator].claims.pop(command.rule, None)
+            if command.actuator in self.outputs:      # it may have been let go
+                self.outputs[command.actuator].claims.pop(command.rule, None)
         elif isinstance(command, Permit):
             self._permit(command)
         elif isinstance(command, Lift):
@@ -281,6 +284,8 @@ class Outputs:
     def _reason_safe(self, output: Output) -> str:
         if self.inhibited:
             return next(iter(self.inhibited.values()))
+        if output.leaving:
+            return output.leaving
         if output.tripped:
             return f"it was active for max_on_s = {output.settings.max_on_s:g}"
         return "no rule claims it" if not output.claims else "it has to wait for min_off_s or an interlock"

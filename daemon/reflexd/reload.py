@@ -130,8 +130,8 @@ class Reloader:
         leaving = daemon.parts.split(stays)
         sources = [*(f"camera.{name}" for name in leaving.cameras), *leaving.inboxes]
         outputs = daemon.loop.outputs
+        outputs.let_go(leaving.actuators, "a reload closes it", now)
         outputs.apply(daemon.loop.stage.let_go(stays.rule, sources, now), now)
-        outputs.let_go(leaving.actuators, now)
         self._standing = only(self._standing, stays)
         daemon.loop.rewire(daemon.loop.stage, daemon.parts, now)
         for worker in leaving.workers.values():

@@ -71,6 +71,8 @@ def test_a_changed_output_is_safe_then_closed_then_opened(acting: Any, devices: 
     devices["sensor"].value = False
     time.sleep(0.1)
     assert devices["fan"].closed == 1
+    assert acting.stop() == 0
+    assert "fan off, safe: a reload closes it" in acting.log()
 
 
 def test_a_rule_begins_anew_when_its_sensor_changes_and_its_claim_ends(acting: Any, devices: Devices) -> None:
