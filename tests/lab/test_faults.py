@@ -107,7 +107,7 @@ def test_outputs_become_safe_and_the_service_comes_back_and_tells_why(
 
 
 def assert_the_log_names_the_call(service: Service, times: int) -> None:
-    """What hangs can still say where, when the watchdog aborts it; what is stopped cannot."""
+    """What hangs can still say where when the watchdog aborts it: faulthandler needs no lock of the interpreter's."""
     log = service.log()
     assert log.count("Fatal Python error: Aborted") == times, log
     assert log.count("in obey") == times, log
