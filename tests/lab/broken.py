@@ -81,7 +81,7 @@ BROKEN = [
     edit("syntax", "[actuator.valve]", "[actuator.valve"),
     edit("syntax", 'name = "both', "name = both"),
     edit("syntax", "[actuator.valve]", "[actuator.lamp]"),
-    add("both on a button", '[[rule]]\nname = "both on a button"\nwhen = []\nthen = []\n', at="name"),
+    add("a rule with this name", GOOD[GOOD.index("[[rule]]"):], at="name"),
     add("nothing", '[model.one]\nbundle = "nothing"\ncamera = "none"\n', at="nothing"),
     Broken("UTF-8", GOOD.encode() + b"# \xff\xfe\n", 1 + GOOD.count("\n")),
     Broken("says nothing", b""),
