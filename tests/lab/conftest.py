@@ -112,5 +112,9 @@ def keep(machine: Machine, name: str, since: str) -> Path:
         "journal.txt": f"journalctl --no-pager -o short-monotonic --after-cursor={shlex.quote(since)}",
         "status.txt": "systemctl status --no-pager -l reflexd; systemctl cat reflexd; cat /etc/reflexd/reflexd.toml",
     }.items():
-        (folder / file).write_text(machine.ask(command, 60 * machine.pace).out)
+        try:
+            text = machine.ask(command, 60 * machine.pace).out
+        except (OSError, TimeoutError) as error:      # the guest itself may be what died; its console is kept then
+            text = f"the guest did not tell: {error}\n"
+        (folder / file).write_text(text)
     return folder

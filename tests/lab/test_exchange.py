@@ -48,7 +48,8 @@ class Config:
 
 
 def button(pin: str) -> dict[str, Any]:
-    return {"driver": "gpio-input", "pin": pin, "pull": "down"}
+    """Write an input. With a pull of its own it would let the simulated button go whenever it is opened anew."""
+    return {"driver": "gpio-input", "pin": pin, "pull": "none"}
 
 
 BASE = Config(
