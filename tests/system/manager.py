@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from reflexd import aftermath
 from tests.system.meter import ROOT
 
 COMMANDS = Path(sys.executable).parent       # where pip put reflexd and reflexd-safe
@@ -29,6 +30,7 @@ class Manager:
         for name in ("run", "state"):
             (folder / name).mkdir()
         self._config = config
+        self._state = folder / "state"
         self._log = folder / "log"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(folder / "notify"))
@@ -39,7 +41,8 @@ class Manager:
         }
 
     def start(self) -> None:
-        """Start the service; its log begins anew."""
+        """Start the service; its log begins anew, and that it ended badly before is no reason to wait."""
+        (self._state / aftermath.BAD_ENDS).unlink(missing_ok=True)
         told = {"NOTIFY_SOCKET": self._socket.getsockname(), "WATCHDOG_USEC": str(round(WATCHDOG_S * 1e6))}
         command = [str(COMMANDS / "reflexd"), "--config", str(self._config)]
         with self._log.open("wb") as log:

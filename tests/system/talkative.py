@@ -120,13 +120,13 @@ class Talkative:
         """Stop it as systemd would, and give its last counts."""
         last = self.ask()
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=20)
+        self._process.wait(20)
         return {**last, "status": self._process.returncode}
 
     def close(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
-            self._process.communicate()
+        self._process.communicate()
         self.journal.close()
         self.manager.close()
 
@@ -170,11 +170,12 @@ def main(folder: Path) -> int:
     from reflexd.journal import Journal, Journald
     from reflexd.notify import Notifier
     from reflexd.wiring import build
+    from reflexd_drivers import gpio
 
     journal = Journal(Journald(str(folder / "journal")))
     notifier = Notifier.from_environment()
     daemon = build(configured(folder), journal, notifier=notifier, open_with=lambda *_: Flipping())
-    pin = daemon.actuators["lamp"]._pin       # the mock pin keeps each state that it was given
+    pin = gpio.open_header("mock", None).factory.pin("GPIO17")     # keeps each state that it was given
     signal.signal(signal.SIGTERM, lambda *_: daemon.loop.stop("SIGTERM"))
 
     def answer() -> None:
