@@ -254,3 +254,25 @@ def test_until_the_new_stands_both_are_left_for_the_time_after_a_death(
     within(2, lambda: left() == [("fan", 23, True)])
     devices["stop"].hangs.set()
     thread.join(5)
+
+
+def test_a_partner_waits_until_what_a_reload_lets_go_is_safe(start: Start, devices: Devices) -> None:
+    def motor(driver: str, key: str) -> dict[str, Any]:
+        return {"driver": driver, "key": key, "safe": "off", "interlock": "motor"}
+
+    def rule(name: str, priority: int) -> dict[str, Any]:
+        return {"name": name, "when": [{"sensor": "button", "is": True}], "priority": priority,
+                "then": [{"actuator": name, "set": "on", "follow": True}]}
+
+    fan, rules = motor("bad-actuator", "fan"), [rule("fan", 0), rule("lamp", 1)]
+    devices["sensor"].value = True
+    daemon = start({"sensor": CONFIG["sensor"], "actuator": {"fan": fan, "lamp": motor("slow-actuator", "lamp")}, "rule": rules})
+    within(5, lambda: devices["lamp"].level == 1.0)
+    devices["lamp"].hangs = threading.Event()
+    reloading(daemon, {"sensor": CONFIG["sensor"], "actuator": {"fan": fan}, "rule": rules[:1]})
+    within(2, lambda: "lamp" not in daemon.daemon.loop.outputs.outputs)
+    time.sleep(0.1)
+    assert (devices["lamp"].level, devices["fan"].level) == (1.0, 0.0), "never both"
+    devices["lamp"].hangs.set()
+    within(1, lambda: devices["fan"].level == 1.0)
+    assert devices["lamp"].level == 0.0
