@@ -127,7 +127,7 @@ class Reloader:
     def _let_go(self, stays: Stays) -> Parts:
         """Release claims, drive safe levels and take out what leaves; on the main thread."""
         daemon, now = self._daemon, monotonic_ns()
-        leaving = daemon.parts.split(stays)
+        leaving = daemon.leaving = daemon.parts.split(stays)
         sources = [*(f"camera.{name}" for name in leaving.cameras), *leaving.inboxes]
         outputs = daemon.loop.outputs
         outputs.let_go(leaving.actuators, "a reload closes it", now)
@@ -155,6 +155,7 @@ class Reloader:
         """Decide by the new configuration from now on; on the main thread."""
         daemon, now = self._daemon, monotonic_ns()
         daemon.parts.join(coming)
+        daemon.leaving = Parts()
         stage = Stage(new, daemon.loop.stage)
         outputs = daemon.loop.outputs
         outputs.dry_run = self._dry_run or new.daemon.dry_run

@@ -276,3 +276,16 @@ def test_a_partner_waits_until_what_a_reload_lets_go_is_safe(start: Start, devic
     devices["lamp"].hangs.set()
     within(1, lambda: devices["fan"].level == 1.0)
     assert devices["lamp"].level == 0.0
+
+
+def test_a_stop_waits_for_what_a_reload_is_letting_go(start: Start, devices: Devices) -> None:
+    lamp = {"driver": "slow-actuator", "key": "lamp", "safe": "off"}
+    devices["model"].value = 0.9
+    daemon = start({**CONFIG, "actuator": {**CONFIG["actuator"], "lamp": lamp}})
+    within(5, lambda: devices["lamp"].level == 1.0)
+    devices["lamp"].hangs = threading.Event()
+    reloading(daemon, CONFIG)
+    within(2, lambda: "lamp" not in daemon.daemon.loop.outputs.outputs)
+    threading.Timer(0.15, devices["lamp"].hangs.set).start()
+    assert daemon.stop() == 0
+    assert devices["lamp"].level == 0.0
