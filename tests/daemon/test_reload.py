@@ -289,3 +289,12 @@ def test_a_stop_waits_for_what_a_reload_is_letting_go(start: Start, devices: Dev
     threading.Timer(0.15, devices["lamp"].hangs.set).start()
     assert daemon.stop() == 0
     assert devices["lamp"].level == 0.0
+
+
+def test_what_no_driver_may_raise_ends_the_process(acting: Any, devices: Devices) -> None:
+    devices["horn"].bug = True
+    with pytest.raises(ReloadError, match="programming error"):
+        acting.reload(changed("actuator", "fan", key="horn"))
+    assert acting.wait() == 70
+    assert devices["lamp"].level == 0.0
+    assert "a reload: programming error: AttributeError" in acting.log()
