@@ -131,8 +131,9 @@ class Reloader:
             raise
         coming.join(daemon.wiring.make(new, daemon.parts, networks))
         daemon.loop.between_cycles(lambda: self._take_over(new, coming))
-        with suppress(DriverError):     # what was left guards more than it has to
-            aftermath.leave(wanted)
+        if not latched_by(daemon):          # else what was let go may not be safe
+            with suppress(DriverError):     # what was left guards more than it has to
+                aftermath.leave(wanted)
         return coming.workers.values()
 
     def _let_go(self, stays: Stays) -> Parts:

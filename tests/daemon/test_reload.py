@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from reflexd.reload import ReloadError
+from reflexd_drivers.base import SysfsWrite
 from tests.daemon.devices import DEVICES, Device
 from tests.daemon.test_faults import CONFIG, Devices, Start, both_on, within
 
@@ -298,3 +299,15 @@ def test_what_no_driver_may_raise_ends_the_process(acting: Any, devices: Devices
     assert acting.wait() == 70
     assert devices["lamp"].level == 0.0
     assert "a reload: programming error: AttributeError" in acting.log()
+
+
+def test_an_output_that_did_not_become_safe_stays_guarded_after_its_removal(
+        start: Start, devices: Devices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    devices["sensor"].value, devices["fan"].after_death = True, SysfsWrite("/sys/fan", "0")
+    daemon = start(CONFIG)
+    within(5, lambda: devices["fan"].level == 1.0)
+    devices["fan"].broken = devices["fan"].unclosable = True
+    with pytest.raises(ReloadError, match="kept safe until a restart"):
+        daemon.reload({**CONFIG, "actuator": {"lamp": CONFIG["actuator"]["lamp"]}, "rule": CONFIG["rule"][:1]})
+    assert [one["path"] for one in json.loads((tmp_path / SAFE_FILE).read_text())["outputs"]] == ["/sys/fan"]
