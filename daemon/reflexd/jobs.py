@@ -266,9 +266,13 @@ class ActuatorJob:
             self._actuator.set(level)
 
     def close(self) -> None:
-        """Leave the actuator driven safe."""
+        """Leave the actuator driven safe: no command waits any more."""
         try:
             self._actuator.close()
         except DriverError as error:
             self._failed = True
             self._reports.tell_failed_write(self._output, str(error))
+            return
+        with self._lock:
+            self._waits = NOTHING
+        self._reports.tell_settled()

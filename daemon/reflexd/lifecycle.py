@@ -9,12 +9,13 @@ from __future__ import annotations
 import gc
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING
 
 from reflexd.events import END, FATAL, NOT_SAFE
 from reflexd.health import StuckError
+from reflexd.jobs import ActuatorJob
 from reflexd.journal import Journal
 from reflexd.loop import FatalError, Loop
 from reflexd.notify import Notifier
@@ -43,6 +44,7 @@ class Daemon:
     journal: Journal
     notifier: Notifier
     observer: Observer
+    leaving: Parts = field(default_factory=Parts)     # what a reload took out of the parts and is closing
 
     def run(self, seconds: float | None = None, frames: int | None = None) -> int:
         """Work until the end and give the exit status. Afterwards every output is safe."""
@@ -70,7 +72,7 @@ class Daemon:
         self.loop.tell_changes()
         self.journal.say(FATAL if status else END, f"every output safe, leaving: {reason}")
         deadline = monotonic() + SETTLE_S
-        while monotonic() < deadline and not all(job.settled for job in self.parts.blocking.values()):
+        while monotonic() < deadline and not all(job.settled for job in self._blocking().values()):
             self.loop.wake.wait(0.01)
         for worker in self.parts.workers.values():
             worker.stop()
@@ -81,10 +83,13 @@ class Daemon:
         for name, actuator in self.parts.direct().items():
             self._close(name, actuator)
 
+    def _blocking(self) -> dict[str, ActuatorJob]:
+        return {**self.leaving.blocking, **self.parts.blocking}
+
     def _tell_doubts(self) -> None:
         """Name the actuators that block and that nobody saw taking their safe level."""
         whys = dict(self.loop.reports.failed_writes)
-        for name, job in self.parts.blocking.items():
+        for name, job in self._blocking().items():
             if not job.settled:
                 why = whys.get(name, "its last command has not been carried out")
                 self.journal.say(NOT_SAFE, f"{name} may not be safe: {why}", output=name)

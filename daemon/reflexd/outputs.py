@@ -106,6 +106,7 @@ class Outputs:
         self.changes: deque[Change] = deque(maxlen=1000)   # for the log, written once every output stands
         self._groups: dict[str, list[Output]] = {}
         self._rested: dict[str, int] = {}     # since when those rest that were let go and may come back
+        self._leaving: list[Output] = []      # let go, and not known to be safe yet: a partner waits for them
         self.take_over(channels)
 
     def let_go(self, names: Iterable[str], why: str, now: int) -> None:
@@ -115,7 +116,9 @@ class Outputs:
             self.outputs[name].leaving = why
         self.settle(now)
         for name in names:
-            self._rested[name] = self.outputs.pop(name).rested_since
+            output = self.outputs.pop(name)
+            self._rested[name] = output.rested_since
+            self._leaving.append(output)
         self._regroup()
 
     def take_over(self, channels: Mapping[str, tuple[ActuatorSettings, Channel]]) -> None:
@@ -168,6 +171,7 @@ class Outputs:
     def settle(self, now: int) -> None:
         """Bring every output to the level that claims and bounds allow at this moment: safe ones first."""
         self._lapse_permits(now)
+        self._leaving = [output for output in self._leaving if self._still_leaving(output)]
         while self._pass(now):   # a failed write makes all safe; one that let go makes room for its partner
             pass
         self.due = self._next_deadline(now)
@@ -228,7 +232,8 @@ class Outputs:
         rivals.sort(key=lambda output: (-max(one.priority for one in output.claims.values()), not output.active))
         for output in rivals[1:]:
             wanted[output.name] = output.settings.safe
-        if rivals and any(self._still_leaving(other) for other in group if other is not rivals[0]):
+        gone = [output for output in self._leaving if output.settings.interlock == group[0].settings.interlock]
+        if rivals and any(self._still_leaving(other) for other in (*group, *gone) if other is not rivals[0]):
             wanted[rivals[0].name] = rivals[0].settings.safe
 
     def _still_leaving(self, output: Output) -> bool:

@@ -9,6 +9,7 @@ no state. Where a device or network cannot be opened, the old configuration is p
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from time import monotonic, monotonic_ns, sleep
@@ -62,17 +63,27 @@ class Reloader:
         self._refuse(old, new)
         networks = self._load_networks(new)
         try:
-            self._wait_until_open(self._exchange(new, networks))
-        except DriverError as error:
-            self._restore(old)
-            raise ReloadError(f"{explained(error)}; the old configuration runs again") from None
+            self._replace(old, new, networks)
+        except ReloadError:
+            raise
         except TimeoutError as error:
             self._daemon.wiring.reports.tell_fatal(f"a reload was cut off: {error}")
             raise ReloadError(str(error)) from None
+        except Exception as error:      # of a driver, or ours: nobody knows what stands open now
+            self._daemon.wiring.reports.tell_fatal(f"a reload: programming error: {error!r}\n{traceback.format_exc()}")
+            raise ReloadError(f"programming error: {error!r}; every output goes safe and the process ends, see the log") from None
         self.settings = new
         if latched := latched_by(self._daemon):
             raise ReloadError(f"the new configuration was taken over, but every output is kept safe until a restart: {latched}")
         return described(changes)
+
+    def _replace(self, old: Settings, new: Settings, networks: Mapping[str, Model]) -> None:
+        """Put the new configuration in place of the old one, or the old one in place again. Raises: ReloadError, TimeoutError."""
+        try:
+            self._wait_until_open(self._exchange(new, networks))
+        except DriverError as error:
+            self._restore(old)
+            raise ReloadError(f"{explained(error)}; the old configuration runs again") from None
 
     def _read(self) -> Settings:
         try:
@@ -120,14 +131,15 @@ class Reloader:
             raise
         coming.join(daemon.wiring.make(new, daemon.parts, networks))
         daemon.loop.between_cycles(lambda: self._take_over(new, coming))
-        with suppress(DriverError):     # what was left guards more than it has to
-            aftermath.leave(wanted)
+        if not latched_by(daemon):          # else what was let go may not be safe
+            with suppress(DriverError):     # what was left guards more than it has to
+                aftermath.leave(wanted)
         return coming.workers.values()
 
     def _let_go(self, stays: Stays) -> Parts:
         """Release claims, drive safe levels and take out what leaves; on the main thread."""
         daemon, now = self._daemon, monotonic_ns()
-        leaving = daemon.parts.split(stays)
+        leaving = daemon.leaving = daemon.parts.split(stays)
         sources = [*(f"camera.{name}" for name in leaving.cameras), *leaving.inboxes]
         outputs = daemon.loop.outputs
         outputs.let_go(leaving.actuators, "a reload closes it", now)
@@ -155,6 +167,7 @@ class Reloader:
         """Decide by the new configuration from now on; on the main thread."""
         daemon, now = self._daemon, monotonic_ns()
         daemon.parts.join(coming)
+        daemon.leaving = Parts()
         stage = Stage(new, daemon.loop.stage)
         outputs = daemon.loop.outputs
         outputs.dry_run = self._dry_run or new.daemon.dry_run

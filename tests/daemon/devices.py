@@ -38,6 +38,7 @@ class Device:
     hangs: threading.Event | None = None    # a call waits here until the test sets it
     bug: bool = False               # raises what no driver may raise
     unclosable: bool = False
+    after_death: AfterDeath = None
     silent: bool = False
     value: Any = False
     opened: int = 0
@@ -142,7 +143,7 @@ class Actuator(Base):
         self.device.level = self._safe
 
     def after_death(self) -> AfterDeath:
-        return None
+        return self.device.after_death
 
 
 class SerialRelay:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from reflexd.reload import ReloadError
+from reflexd_drivers.base import SysfsWrite
 from tests.daemon.devices import DEVICES, Device
 from tests.daemon.test_faults import CONFIG, Devices, Start, both_on, within
 
@@ -254,3 +255,59 @@ def test_until_the_new_stands_both_are_left_for_the_time_after_a_death(
     within(2, lambda: left() == [("fan", 23, True)])
     devices["stop"].hangs.set()
     thread.join(5)
+
+
+def test_a_partner_waits_until_what_a_reload_lets_go_is_safe(start: Start, devices: Devices) -> None:
+    def motor(driver: str, key: str) -> dict[str, Any]:
+        return {"driver": driver, "key": key, "safe": "off", "interlock": "motor"}
+
+    def rule(name: str, priority: int) -> dict[str, Any]:
+        return {"name": name, "when": [{"sensor": "button", "is": True}], "priority": priority,
+                "then": [{"actuator": name, "set": "on", "follow": True}]}
+
+    fan, rules = motor("bad-actuator", "fan"), [rule("fan", 0), rule("lamp", 1)]
+    devices["sensor"].value = True
+    daemon = start({"sensor": CONFIG["sensor"], "actuator": {"fan": fan, "lamp": motor("slow-actuator", "lamp")}, "rule": rules})
+    within(5, lambda: devices["lamp"].level == 1.0)
+    devices["lamp"].hangs = threading.Event()
+    reloading(daemon, {"sensor": CONFIG["sensor"], "actuator": {"fan": fan}, "rule": rules[:1]})
+    within(2, lambda: "lamp" not in daemon.daemon.loop.outputs.outputs)
+    time.sleep(0.1)
+    assert (devices["lamp"].level, devices["fan"].level) == (1.0, 0.0), "never both"
+    devices["lamp"].hangs.set()
+    within(1, lambda: devices["fan"].level == 1.0)
+    assert devices["lamp"].level == 0.0
+
+
+def test_a_stop_waits_for_what_a_reload_is_letting_go(start: Start, devices: Devices) -> None:
+    lamp = {"driver": "slow-actuator", "key": "lamp", "safe": "off"}
+    devices["model"].value = 0.9
+    daemon = start({**CONFIG, "actuator": {**CONFIG["actuator"], "lamp": lamp}})
+    within(5, lambda: devices["lamp"].level == 1.0)
+    devices["lamp"].hangs = threading.Event()
+    reloading(daemon, CONFIG)
+    within(2, lambda: "lamp" not in daemon.daemon.loop.outputs.outputs)
+    threading.Timer(0.15, devices["lamp"].hangs.set).start()
+    assert daemon.stop() == 0
+    assert devices["lamp"].level == 0.0
+
+
+def test_what_no_driver_may_raise_ends_the_process(acting: Any, devices: Devices) -> None:
+    devices["horn"].bug = True
+    with pytest.raises(ReloadError, match="programming error"):
+        acting.reload(changed("actuator", "fan", key="horn"))
+    assert acting.wait() == 70
+    assert devices["lamp"].level == 0.0
+    assert "a reload: programming error: AttributeError" in acting.log()
+
+
+def test_an_output_that_did_not_become_safe_stays_guarded_after_its_removal(
+        start: Start, devices: Devices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    devices["sensor"].value, devices["fan"].after_death = True, SysfsWrite("/sys/fan", "0")
+    daemon = start(CONFIG)
+    within(5, lambda: devices["fan"].level == 1.0)
+    devices["fan"].broken = devices["fan"].unclosable = True
+    with pytest.raises(ReloadError, match="kept safe until a restart"):
+        daemon.reload({**CONFIG, "actuator": {"lamp": CONFIG["actuator"]["lamp"]}, "rule": CONFIG["rule"][:1]})
+    assert [one["path"] for one in json.loads((tmp_path / SAFE_FILE).read_text())["outputs"]] == ["/sys/fan"]
