@@ -32,6 +32,8 @@ class Watched:
     why: str = ""
     failures: int = 0
     told_busy: int = 0      # busy_since of the call that was told to be stuck
+    call: int = 0           # busy_since of the call that was looked at last
+    forgiven: int = 0       # of its time, what the main thread itself was not let run; ns
 
     @property
     def stuck(self) -> bool:
@@ -45,6 +47,7 @@ class Monitor:
     def __init__(self, workers: Iterable[Worker]) -> None:
         self._watched = [Watched(worker) for worker in workers]
         self._leaving: list[Worker] = []
+        self._polled_at = 0
 
     def take_over(self, workers: Collection[Worker]) -> None:
         """Watch these from now on. Of the others nothing is told any more, but a call of theirs has to return too."""
@@ -69,7 +72,10 @@ class Monitor:
         """
         downs: list[Down] = []
         lines: list[Said] = []
+        starved = max(now - self._polled_at - 2 * LOOK_NS, 0) if self._polled_at else 0
+        self._polled_at = now
         for one in self._watched:
+            _forgive(one, now, starved)
             self._look(one, now, downs, lines)
         self._leaving = [worker for worker in self._leaving if not worker.ended]
         for worker in self._leaving:
@@ -81,7 +87,7 @@ class Monitor:
     def _look(self, one: Watched, now: int, downs: list[Down], lines: list[Said]) -> None:
         worker, name = one.worker, one.worker.job.name
         busy, slow_ns, bound_ns = worker.busy_since, worker.slow_ns, worker.bound_ns
-        if busy and now - busy > slow_ns and worker.busy_since == busy:   # still that call: the bounds are its own
+        if busy and now - busy - one.forgiven > slow_ns and worker.busy_since == busy:   # still that call: the bounds are its own
             self._stuck(one, now, busy, bound_ns, downs, lines)
         elif one.told_busy and busy != one.told_busy:
             one.told_busy = 0
@@ -99,7 +105,7 @@ class Monitor:
 
     def _stuck(self, one: Watched, now: int, busy: int, bound_ns: int, downs: list[Down], lines: list[Said]) -> None:
         name = one.worker.job.name
-        _give_up(one.worker, now, busy, bound_ns)
+        _give_up(one.worker, now - one.forgiven, busy, bound_ns)
         if one.told_busy != busy:
             one.told_busy = busy
             why = f"a call has not returned for {(now - busy) / NS:.2f} s"
@@ -114,6 +120,16 @@ class Monitor:
         state = State.DEGRADED if one.stuck else one.worker.state
         why = "a call does not return" if one.stuck else one.worker.why
         return {"state": state.value, "why": why, "failures": one.worker.failures}
+
+
+def _forgive(one: Watched, now: int, starved: int) -> None:
+    """While the main thread did not run, workers may not have run either: that time says nothing of their devices.
+
+    A library that is loaded holds the interpreter's lock for a second on a small computer.
+    """
+    busy = one.worker.busy_since
+    one.forgiven = one.forgiven + starved if busy == one.call else min(starved, now - busy)
+    one.call = busy
 
 
 def _give_up(worker: Worker, now: int, busy: int, bound_ns: int) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from reflexd.events import SOURCE_RUNS
-from reflexd.health import Monitor
+from reflexd.health import Monitor, StuckError
 from reflexd.workers import State
 
 S = 1_000_000_000
@@ -39,8 +41,20 @@ def test_a_call_that_lasted_is_told_once_going_in_and_once_coming_out() -> None:
     monitor = Monitor([worker])
     monitor.poll(100 * S)
     worker.busy_since = 100 * S
-    assert [line for _, line, _ in monitor.poll(101 * S)[1]] == ["camera.gate: degraded: a call has not returned for 1.00 s"]
-    assert monitor.poll(101 * S + 1) == ([], [])
-    worker.busy_since = 101 * S + S // 2
-    assert monitor.poll(101 * S + S // 2 + 1) == ([], [(SOURCE_RUNS, "camera.gate: run: the call has returned", "camera.gate")])
-    assert monitor.poll(101 * S + S // 2 + 2) == ([], [])
+    told = [line for at in range(100 * S, 101 * S, S // 20) for _, line, _ in monitor.poll(at)[1]]
+    assert told == ["camera.gate: degraded: a call has not returned for 0.25 s"]
+    worker.busy_since = 101 * S
+    assert monitor.poll(101 * S + 1) == ([], [(SOURCE_RUNS, "camera.gate: run: the call has returned", "camera.gate")])
+    assert monitor.poll(101 * S + 2) == ([], [])
+
+
+def test_time_in_which_the_main_thread_itself_did_not_run_says_nothing_of_a_device() -> None:
+    worker: Any = SimpleNamespace(job=SimpleNamespace(name="sensor.door"), state=State.RUN, why="", failures=0,
+                                  busy_since=100 * S, slow_ns=S // 2, bound_ns=2 * S)
+    monitor = Monitor([worker])
+    monitor.poll(100 * S)
+    assert monitor.poll(105 * S) == ([], []), "past the last bound, but nobody was let run"
+    told = [line for at in range(105 * S, 106 * S, S // 20) for _, line, _ in monitor.poll(at)[1]]
+    assert len(told) == 1, "it goes on for as long again as it may"
+    with pytest.raises(StuckError, match="has not returned"):
+        [monitor.poll(at) for at in range(106 * S, 108 * S, S // 20)]

@@ -80,7 +80,8 @@ swapped = loud.with_output("lamp", pin="GPIO22").with_output("horn", pin="GPIO17
 flipped = swapped.with_output("horn", active="low")
 moved = BASE.with_output("lamp", pin="GPIO23")
 belled = replace(BASE.without("lamp"), sensors={**BASE.sensors, "bell": button("GPIO17")})
-watching = replace(BASE, more=METER)
+aged = replace(BASE, sensors={**BASE.sensors, "door": {**BASE.sensors["door"], "max_age_ms": 9000}})
+watching = replace(aged, more=METER)
 stopped = replace(BASE, sensors={**BASE.sensors, "stop": button("GPIO6")},
                   more='[safety]\nstop = { sensor = "stop", is = true }\n')
 
@@ -97,10 +98,10 @@ STEPS: list[tuple[str, Config, dict[int, int], tuple[int, ...]]] = [
     ("and back again", BASE, {**ON, 23: 0}, (27,)),
     ("a rule gets another name", replace(BASE, rules={"lamp by door": ("door", "lamp"), "flow": ("key", "valve")}), ON, (27,)),
     ("a rule gets a rest", replace(BASE, rule_keys={"light": "cooldown_s = 0.1"}), ON, (27,)),
-    ("a sensor is changed", replace(BASE, sensors={**BASE.sensors, "door": {**button("GPIO4"), "max_age_ms": 9000}}), ON, (27,)),
+    ("a sensor is changed", aged, ON, (27,)),
     ("a camera and its network are added", watching, ON, (17, 27)),
     ("a network is changed", replace(watching, more=METER + "plausible.max_rise_per_min = 60\n"), ON, (17, 27)),
-    ("both are removed", BASE, ON, (17, 27)),
+    ("both are removed", aged, ON, (17, 27)),
     ("an output's bound is changed", BASE.with_output("lamp", max_on_s=300), ON, (27,)),
     ("an output becomes an input", belled, {27: 0}, (27,)),
     ("and an output", BASE, ON, (27,)),
