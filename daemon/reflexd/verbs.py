@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from reflexd.access import Access
 from reflexd.control import Verb
 from reflexd.events import NOT_RELOADED, RELOADED
+from reflexd.jobs import CameraJob
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.status import Observer
 from reflexd.workers import Wake
+from reflexd_drivers.base import Frame
+from reflexd_models.base import Model
 
 FRAME_S = 1.5
+Regions: TypeAlias = Sequence[Sequence[float]]
 
 
 def verbs(observer: Observer, reloader: Reloader, dump: Callable[[], None]) -> dict[str, Verb]:
@@ -57,30 +61,45 @@ def snapshot(observer: Observer, request: Mapping[str, Any]) -> dict[str, str]:
     """Draw the next frame of a camera with what its networks are given. Raises: ControlError."""
     from reflexd.picture import png_of  # OpenCV is loaded when somebody wants to look, not before
 
-    name = _camera_name(observer, request.get("camera"))
-    wake = Wake()
-    with observer.cameras[name].showing(wake) as inbox:
-        wake.wait(FRAME_S)
-        frame = inbox.take()
-    if frame is None:
-        why = observer.loop.monitor.states()[f"camera.{name}"]["why"]
-        raise ControlError(f"camera.{name} gave no frame within {FRAME_S:g} s{f': {why}' if why else ''}")
+    name, camera = _camera(observer, request.get("camera"))
+    frame = _next_frame(observer, name, camera)
     try:
-        jobs = {model: job for model, job in observer.models.items() if observer.settings.model[model].camera == name}
-        regions = {model: getattr(observer.settings.model[model].options, "regions", ()) for model in jobs}
-        open_now = {model: network for model, job in jobs.items() if (network := job.model) is not None}   # a worker may close it
-        given = {model: network.given(frame.views["main"]) for model, network in open_now.items()}
+        regions, networks = observer.loop.between_cycles(lambda: _looking_at(name, observer))
+        given = {model: network.given(frame.views["main"]) for model, network in networks.items()}
         picture = png_of(frame.views["main"], regions, given)
     finally:
         frame.release()
     return {"camera": name, "png": base64.b64encode(picture).decode()}
 
 
-def _camera_name(observer: Observer, wanted: object) -> str:
-    names = list(observer.cameras)
+def _camera(observer: Observer, wanted: object) -> tuple[str, CameraJob]:
+    cameras = dict(observer.cameras)     # a reload may exchange them meanwhile
+    names = list(cameras)
     if wanted is None and len(names) == 1:
-        return names[0]
+        return names[0], cameras[names[0]]
     if wanted in names:
-        return str(wanted)
+        return str(wanted), cameras[str(wanted)]
     found = f"no camera is called {wanted!r}" if wanted is not None else f"there are {len(names)} cameras"
     raise ControlError(f"{found}; say --camera with one of {', '.join(names) or 'none'}")
+
+
+def _next_frame(observer: Observer, name: str, camera: CameraJob) -> Frame:
+    """Wait for a frame, which the caller releases. Raises: ControlError."""
+    wake = Wake()
+    with camera.showing(wake) as inbox:
+        wake.wait(FRAME_S)
+        frame = inbox.take()
+    if frame is None:
+        stays = observer.cameras.get(name) is camera
+        told = observer.loop.monitor.states().get(camera.name, {})
+        why = told.get("why") if stays else "a reload closed it; ask again"
+        raise ControlError(f"{camera.name} gave no frame within {FRAME_S:g} s{f': {why}' if why else ''}")
+    return frame
+
+
+def _looking_at(camera: str, observer: Observer) -> tuple[dict[str, Regions], dict[str, Model]]:
+    """Give the regions of each network on a camera, and those that are open; on the main thread."""
+    tables = observer.settings.model
+    jobs = {name: job for name, job in observer.models.items() if tables[name].camera == camera}
+    regions = {name: getattr(tables[name].options, "regions", ()) for name in jobs}
+    return regions, {name: network for name, job in jobs.items() if (network := job.model) is not None}   # a worker may close it

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from reflexd.protocol import ControlError
 from reflexd.reload import ReloadError
+from reflexd.verbs import snapshot
 from reflexd_drivers.base import SysfsWrite
 from tests.daemon.devices import DEVICES, Device
 from tests.daemon.test_faults import CONFIG, Devices, Start, both_on, within
@@ -311,3 +313,23 @@ def test_an_output_that_did_not_become_safe_stays_guarded_after_its_removal(
     with pytest.raises(ReloadError, match="kept safe until a restart"):
         daemon.reload({**CONFIG, "actuator": {"lamp": CONFIG["actuator"]["lamp"]}, "rule": CONFIG["rule"][:1]})
     assert [one["path"] for one in json.loads((tmp_path / SAFE_FILE).read_text())["outputs"]] == ["/sys/fan"]
+
+
+def test_a_snapshot_whose_camera_a_reload_removes_says_so(acting: Any, devices: Devices) -> None:
+    said: list[str] = []
+
+    def look() -> None:
+        with suppress(TimeoutError):
+            try:
+                snapshot(acting.daemon.observer, {})
+            except ControlError as error:
+                said.append(str(error))
+
+    devices["camera"].silent = True
+    within(2, lambda: devices["lamp"].level == 0.0)
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    time.sleep(0.1)
+    acting.reload({key: CONFIG[key] for key in ("sensor", "actuator")} | {"rule": CONFIG["rule"][1:]})
+    thread.join(5)
+    assert said == ["camera.gate gave no frame within 1.5 s: a reload closed it; ask again"]
