@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -53,6 +54,10 @@ def reload(observer: Observer, reloader: Reloader) -> str:
         failure = str(error)
         loop.ask(lambda: loop.log(NOT_RELOADED, failure))
         raise
+    except Exception as error:       # of a library that loads a network, or ours; nothing has been touched yet
+        failure = f"programming error: {error!r}; the old configuration runs on\n{traceback.format_exc()}"
+        loop.ask(lambda: loop.log(NOT_RELOADED, failure))
+        raise ReloadError(f"programming error: {error!r}; the old configuration runs on, see the log") from None
     loop.ask(lambda: loop.log(RELOADED, f"the configuration was taken over: {told}"))
     return told
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from reflexd.protocol import ControlError
-from reflexd.reload import ReloadError
+from reflexd.config.settings import Settings
+from reflexd.reload import Reloader, ReloadError
+from reflexd.verbs import reload
 from reflexd.verbs import snapshot
 from reflexd_drivers.base import SysfsWrite
 from tests.daemon.devices import DEVICES, Device
@@ -333,3 +335,14 @@ def test_a_snapshot_whose_camera_a_reload_removes_says_so(acting: Any, devices: 
     acting.reload({key: CONFIG[key] for key in ("sensor", "actuator")} | {"rule": CONFIG["rule"][1:]})
     thread.join(5)
     assert said == ["camera.gate gave no frame within 1.5 s: a reload closed it; ask again"]
+
+
+def test_a_mistake_of_ours_while_files_are_read_or_networks_loaded_leaves_the_old_one_alone(acting: Any, devices: Devices) -> None:
+    def broken() -> Settings:
+        raise KeyError("a mistake of ours")
+
+    with pytest.raises(ReloadError, match=r"programming error: KeyError.*the old configuration runs on, see the log"):
+        reload(acting.daemon.observer, Reloader(broken, acting.read(), acting.daemon))
+    assert both_on(devices)
+    acting.stop()
+    assert "programming error: KeyError" in acting.log()
