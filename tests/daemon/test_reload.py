@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from reflexd.protocol import ControlError
 from reflexd.config.settings import Settings
+from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
-from reflexd.verbs import reload
-from reflexd.verbs import snapshot
+from reflexd.verbs import reload, snapshot
 from reflexd_drivers.base import SysfsWrite
 from tests.daemon.devices import DEVICES, Device
 from tests.daemon.test_faults import CONFIG, Devices, Start, both_on, within
@@ -337,7 +336,7 @@ def test_a_snapshot_whose_camera_a_reload_removes_says_so(acting: Any, devices: 
     assert said == ["camera.gate gave no frame within 1.5 s: a reload closed it; ask again"]
 
 
-def test_a_mistake_of_ours_while_files_are_read_or_networks_loaded_leaves_the_old_one_alone(acting: Any, devices: Devices) -> None:
+def test_a_mistake_of_ours_while_files_are_read_leaves_the_old_configuration_alone(acting: Any, devices: Devices) -> None:
     def broken() -> Settings:
         raise KeyError("a mistake of ours")
 
