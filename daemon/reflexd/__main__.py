@@ -20,7 +20,7 @@ from time import monotonic, sleep
 
 from reflexd import __version__, aftermath
 from reflexd.config.load import ConfigError, Loaded, load
-from reflexd.config.settings import DaemonSettings
+from reflexd.config.settings import DaemonSettings, Settings
 from reflexd.control import Server
 from reflexd.events import BEGIN, CONFIG_WARNING, FATAL, LAST_END, PAUSED, REFUSED, STATE, UNREACHABLE
 from reflexd.journal import Journal
@@ -117,6 +117,14 @@ def listen_to_signals(daemon: Daemon, reloader: Reloader) -> None:
     signal.signal(signal.SIGUSR1, lambda *_: daemon.loop.ask(tell))
 
 
+def read_anew(path: Path, daemon: Daemon) -> Settings:
+    """Load the configuration for a reload, and put what is doubtful about it into the log. Raises: ConfigError."""
+    loaded = load(path)
+    for warning in loaded.warnings:
+        daemon.loop.ask(partial(daemon.loop.log, CONFIG_WARNING, str(warning)))
+    return loaded.settings
+
+
 def start_reload(daemon: Daemon, reloader: Reloader) -> None:
     """Read the configuration on a thread of its own: judging it takes longer than a lease may wait."""
     def work() -> None:
@@ -143,7 +151,7 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
         server = listen(args.socket or Path(loaded.settings.daemon.socket), loaded.settings.daemon, journal)
         daemon = build(loaded.settings, journal, args.dry_run, notifier=Notifier.from_environment())
         aftermath.leave(aftermath.actions(daemon.parts.actuators))
-        reloader = Reloader(lambda: load(args.config).settings, loaded.settings, daemon, args.dry_run)
+        reloader = Reloader(partial(read_anew, args.config, daemon), loaded.settings, daemon, args.dry_run)
         if server is not None:
             server.serve(verbs(daemon.observer, reloader, partial(dump, daemon)))
         listen_to_signals(daemon, reloader)

@@ -23,6 +23,7 @@ from reflexd.protocol import CLIENT_S, MAX_REQUEST, VERSION, ControlError, line_
 from reflexd.workers import start_thread
 
 CLIENTS = 8             # at a time
+FORM = f'a request is {{"v": {VERSION}, "verb": "…"}}'
 
 
 class Verb(NamedTuple):
@@ -81,19 +82,22 @@ class Server:
         try:
             access = self._policy.access(peer_of(client))
             answer: dict[str, object] = {"ok": True, "result": self._do(read_line(client, MAX_REQUEST, CLIENT_S), access)}
-        except (ValueError, LookupError, OSError, RecursionError) as error:   # what a client can cause
-            answer = {"ok": False, "error": str(error.args[0] if error.args else error)}
+        except (ValueError, OSError) as error:   # what a client can cause, in words
+            answer = {"ok": False, "error": str(error)}
         except Exception as error:    # a network or a library that failed: the next client is answered all the same
             answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
         _send(client, answer)
 
     def _do(self, line: bytes, access: Access) -> object:
-        request = json.loads(line)
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{FORM}, in one line of JSON and UTF-8: {error}") from None
         if not isinstance(request, dict) or request.get("v") != VERSION:
-            raise ValueError(f'a request is {{"v": {VERSION}, "verb": "…"}}')
+            raise ValueError(FORM)
         verb = self._verbs.get(str(request.get("verb")))
         if verb is None:
-            raise LookupError(f"no verb is called {request.get('verb')!r}; there are {', '.join(sorted(self._verbs))}")
+            raise ValueError(f"no verb is called {request.get('verb')!r}; there are {', '.join(sorted(self._verbs))}")
         if access < verb.access:
             raise PermissionError(f"this user may {access.name.lower()}, and {request['verb']} needs {verb.access.name.lower()}; "
                                   f"use sudo, or see {verb.access.name.lower()}_group in [daemon]")

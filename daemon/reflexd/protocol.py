@@ -44,8 +44,10 @@ def ask(path: Path, verb: str, request: Mapping[str, str] | None = None, timeout
             raise ControlError(f"{path}: reflexd does not run, or listens elsewhere; see --socket") from None
         except PermissionError:
             raise ControlError(f"{path}: this user may not ask reflexd; use sudo, or join the group of the socket") from None
+        except BlockingIOError:
+            raise ControlError(f"{path}: too many clients wait; ask again") from None
         except (OSError, ValueError) as error:
-            raise ControlError(f"{path}: reflexd did not answer: {error}") from None
+            raise ControlError(f"{path}: reflexd did not answer: {error}; see its log") from None
     if not answer.get("ok"):
         raise ControlError(str(answer.get("error")))
     return answer["result"]

@@ -106,5 +106,5 @@ def _looking_at(camera: str, observer: Observer) -> tuple[dict[str, Regions], di
     """Give the regions of each network on a camera, and those that are open; on the main thread."""
     tables = observer.settings.model
     jobs = {name: job for name, job in observer.models.items() if tables[name].camera == camera}
-    regions = {name: getattr(tables[name].options, "regions", ()) for name in jobs}
+    regions: dict[str, Regions] = {name: getattr(tables[name].options, "regions", ()) for name in jobs}
     return regions, {name: network for name, job in jobs.items() if (network := job.model) is not None}   # a worker may close it

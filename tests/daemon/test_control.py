@@ -6,7 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +155,36 @@ def test_an_address_below_a_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("worth keeping")
     with pytest.raises(ControlError, match="cannot listen there"):
         Server(tmp_path / "notes" / "below" / "control.sock")
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe\n", b'{"v": 1, "verb": "\xff"}\n', b"status\n", b"[" * 4000 + b"\n"])
+def test_a_request_that_is_no_json_is_told_how_one_is_written(served: Path, line: bytes) -> None:
+    assert json.loads(raw(served, line))["error"].startswith('a request is {"v": 1, "verb": "…"}')
+
+
+@pytest.mark.parametrize(("error", "said"), [
+    (KeyError("gate"), "KeyError: 'gate'"), (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+])
+def test_an_error_is_told_in_words(tmp_path: Path, error: Exception, said: str) -> None:
+    def fail(_request: Mapping[str, Any]) -> object:
+        raise error
+
+    server = Server(tmp_path / "control.sock")
+    server.serve({"fail": reads(fail)})
+    with pytest.raises(ControlError) as told:
+        ask(tmp_path / "control.sock", "fail")
+    assert str(told.value) == said
+    server.close()
+
+
+def test_where_no_more_clients_can_wait_one_is_told_to_ask_again(tmp_path: Path) -> None:
+    server = Server(tmp_path / "control.sock")       # which does not answer yet
+    with ExitStack() as open_now:
+        for _ in range(CLIENTS + 2):
+            client = open_now.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect(str(tmp_path / "control.sock"))
+        with pytest.raises(ControlError, match="too many clients wait; ask again"):
+            ask(tmp_path / "control.sock", "status")
+    server.close()

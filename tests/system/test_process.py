@@ -218,6 +218,13 @@ def test_a_reload_exchanges_rules_and_says_what_changed(running: subprocess.Pope
     assert "the configuration was taken over: rules: 1 added, 1 removed" in running.communicate(timeout=10)[1]
 
 
+def test_a_reload_logs_what_is_doubtful_about_the_configuration(running: subprocess.Popen[str], config: Path) -> None:
+    config.write_text(config.read_text() + '\n[sensor.idle]\ndriver = "scripted"\npath = "away.csv"\n')
+    assert reload(config).returncode == 0
+    running.send_signal(signal.SIGTERM)
+    assert "sensor.idle: no rule, model or [safety] uses this sensor" in running.communicate(timeout=10)[1]
+
+
 def test_f59_a_reload_with_errors_tells_their_place_and_the_old_one_runs_on(
         running: subprocess.Popen[str], config: Path) -> None:
     text = config.read_text()
