@@ -1,9 +1,10 @@
 """Take another configuration over while running: validate, compare part by part, exchange what differs.
 
 What is the same stays open and goes on: the decision loop does not wait for any of this. For what differs, in this
-order: claims are released and safe levels driven; workers end and devices are closed; reflexd-safe is left with the
-old outputs and the new ones; new devices open, outputs at their safe level; rules of the new configuration begin with
-no state. Where a device or network cannot be opened, the old configuration is put in place again in the same way.
+order: claims are released and safe levels driven; workers end and devices are closed; new outputs open at their safe
+level, and reflexd-safe is left with the old ones and the new ones; other devices open, and rules of the new
+configuration begin with no state. Where a device or network cannot be opened, the old configuration is put in place
+again in the same way.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,17 @@ def test_a_rest_is_kept_over_a_reload(acting: Any, devices: Devices) -> None:
     assert time.monotonic() - began > 0.8
 
 
+def test_a_reload_is_no_way_around_the_bounds_of_a_rule(acting: Any, devices: Devices) -> None:
+    press = {**CONFIG["rule"][1], "max_per_hour": 1}
+    acting.reload({**CONFIG, "rule": [CONFIG["rule"][0], press]})
+    within(2, lambda: both_on(devices))
+    acting.reload({**changed("sensor", "button", max_age_ms=400), "rule": [CONFIG["rule"][0], press]})
+    time.sleep(0.3)
+    assert devices["fan"].level == 0.0, "it has acted once in this hour"
+    acting.reload({**CONFIG, "rule": [CONFIG["rule"][0], {**press, "max_per_hour": 2}]})
+    within(2, lambda: both_on(devices))
+
+
 def test_dry_run_is_taken_over_with_every_output_opened_anew(acting: Any, devices: Devices) -> None:
     acting.reload({**CONFIG, "daemon": {"dry_run": True}})
     assert (devices["lamp"].level, devices["fan"].level) == (0.0, 0.0)
@@ -326,11 +338,12 @@ def test_a_snapshot_whose_camera_a_reload_removes_says_so(acting: Any, devices: 
             except ControlError as error:
                 said.append(str(error))
 
+    import_module("reflexd.picture")       # else it is loaded in the thread, which may take longer than the reload
     devices["camera"].silent = True
     within(2, lambda: devices["lamp"].level == 0.0)
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
-    time.sleep(0.1)
+    time.sleep(0.3)
     acting.reload({key: CONFIG[key] for key in ("sensor", "actuator")} | {"rule": CONFIG["rule"][1:]})
     thread.join(5)
     assert said == ["camera.gate gave no frame within 1.5 s: a reload closed it; ask again"]

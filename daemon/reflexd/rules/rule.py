@@ -30,6 +30,11 @@ class Rule:
         self.truth: bool | None = None
         self.verdicts: tuple[Verdict, ...] = ()
 
+    def rest_like(self, other: Rule) -> None:
+        """Take over when another acted: a reload is no way around cooldown_s and max_per_hour."""
+        self._acted_at = other._acted_at
+        self._starts = other._starts
+
     def decide(self, now: int, moved: Source, may_act: bool = True) -> list[Command]:
         """Evaluate after a new item of one of the rule's sources; act only while something above the rules allows it."""
         for test in self.tests:

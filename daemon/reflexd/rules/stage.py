@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from reflexd.config.settings import ScoreCondition, SensorIs, Settings
+from reflexd.config.settings import RuleSettings, ScoreCondition, SensorIs, Settings
 from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Lift, Permit, Predicted, Rested, Sensed
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
@@ -25,7 +25,8 @@ class Stage:
         self.settings = settings
         self.sources: dict[str, Source] = _sources(settings, before.sources if before else {})
         kept = {rule.name: rule for rule in before.rules} if before else {}
-        self.rules: list[Rule] = [kept.get(rule.name) or Rule(rule, self.sources) for rule in settings.rule]
+        self.rules: list[Rule] = [kept.get(rule.name) or self._begin_rule(rule, before) for rule in settings.rule]
+        self.ended: dict[str, Rule] = {}     # let go, and maybe coming back with other devices
         self._depend = self._dependents()
         self._plausible = {
             name: Plausible(model.plausible) for name, model in settings.model.items() if model.plausible is not None
@@ -51,9 +52,18 @@ class Stage:
         unknown = [one for one in guards if isinstance(one, Inhibit) and not self._permits[one.by]]
         return [*(Lift(by) for by in self._lifted), *unknown]
 
+    def _begin_rule(self, settings: RuleSettings, before: Stage | None) -> Rule:
+        """Make a rule without state. Where only its devices are others, what bounds how often it acts goes on."""
+        rule = Rule(settings, self.sources)
+        same = before.ended.get(settings.name) if before else None
+        if same is not None and same.settings == settings:
+            rule.rest_like(same)
+        return rule
+
     def let_go(self, rules: Collection[str], leaving: Collection[str], now: int) -> list[Command]:
         """Keep only these rules, and let sources go: claims of the others end, and what a leaving source permitted does."""
         commands = [command for rule in self.rules if rule.name not in rules for command in rule.end()]
+        self.ended.update({rule.name: rule for rule in self.rules if rule.name not in rules})
         self.rules = [rule for rule in self.rules if rule.name in rules]
         self._depend = self._dependents()
         for source in sorted(leaving):
