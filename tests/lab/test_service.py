@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.service import Service
+from tests.lab.service import DROP_INS, Service
 from tests.lab.test_faults import BUTTON, TWO_OUTPUTS
 from tests.lab.test_reflexes import BUTTON_AND_LAMP
 
@@ -56,3 +56,16 @@ def test_a_clean_stop_keeps_the_lines_safe_until_the_process_is_gone(service: Se
     assert seen["seen"] in ([[1, 0], [0, 1]], [[1, 0], [0, 0], [0, 1]], [[1, 0], [1, 1], [0, 1]])
     assert seen["took_s"] < service.machine.pace
     assert service.show("Result") == "success"
+
+
+def test_every_drop_in_is_understood_and_the_service_works_with_them(service: Service) -> None:
+    service.devices("pull")
+    service.must(f"mkdir -p {DROP_INS}; cp /usr/share/reflexd/drop-ins/*.conf {DROP_INS}/; systemctl daemon-reload")
+    service.start(BUTTON_AND_LAMP)
+    service.pull(4, "up")
+    service.until("the lamp goes on", lambda: service.level(17) == 1)
+    shown = service.must("systemctl show -p PrivateTmpEx -p ProtectControlGroupsEx -p Nice -p StartLimitAction reflexd")
+    assert sorted(shown.splitlines()) == [
+        "Nice=-10", "PrivateTmpEx=disconnected", "ProtectControlGroupsEx=strict", "StartLimitAction=reboot"]
+    refused = [entry["MESSAGE"] for entry in service.entries("_PID=1") if "ignoring" in entry["MESSAGE"].lower()]
+    assert refused == []

@@ -137,6 +137,26 @@ def test_f28_from_a_kill_to_safe_outputs_takes_a_second_at_most(
     assert max(spans) <= WANTED_S
 
 
+def test_f28_killed_in_the_middle_of_a_reload_neither_the_old_output_nor_the_new_one_stays_on(
+        service: Callable[..., Manager], outputs: Outputs, tmp_path: Path) -> None:
+    manager, lot = service(), random.Random(59)
+    config, other = tmp_path / "reflexd.toml", tmp_path / "elsewhere"
+    first = config.read_text()
+    for _ in range(KILLS):
+        config.write_text(first)
+        active(manager, outputs)
+        config.write_text(first.replace(str(outputs.file), str(other)))
+        manager.send(signal.SIGHUP)
+        time.sleep(lot.uniform(0.05, 0.5))      # before it, in it, or after it
+        killed_at = time.monotonic()
+        manager.send(signal.SIGKILL)
+        assert "MAY NOT BE SAFE" not in manager.bury("signal")
+        outputs.told(relays.AFTER_DEATH, killed_at)
+        assert outputs.file.read_text() == "0"
+        assert not other.exists() or other.read_text() == "0"
+    assert other.exists(), "some came after the new output was opened, or the test proves nothing"
+
+
 def test_without_what_runs_after_a_death_an_output_stays_active(service: Callable[..., Manager], outputs: Outputs) -> None:
     manager = service()
     active(manager, outputs)
