@@ -128,7 +128,7 @@ def _forgive(one: Watched, now: int, starved: int) -> None:
     A library that is loaded holds the interpreter's lock for a second on a small computer.
     """
     busy = one.worker.busy_since
-    one.forgiven = one.forgiven + starved if busy == one.call else min(starved, now - busy)
+    one.forgiven = one.forgiven + starved if busy == one.call else min(starved, max(now - busy, 0))   # it may be newer than now
     one.call = busy
 
 

@@ -40,9 +40,11 @@ def test_what_sets_each_output_safe_is_left_in_the_runtime_directory(tmp_path: P
     assert started_at_s
 
 
-def test_run_by_hand_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_by_hand_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.chdir(tmp_path)
     aftermath.leave(aftermath.actions({"valve": Guarded(GpioLine("pinctrl-bcm2711", 17, high=True))}))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_outputs_that_nothing_would_guard_are_not_driven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,3 +58,13 @@ def test_time_in_which_the_main_thread_itself_did_not_run_says_nothing_of_a_devi
     assert len(told) == 1, "it goes on for as long again as it may"
     with pytest.raises(StuckError, match="has not returned"):
         [monitor.poll(at) for at in range(106 * S, 108 * S, S // 20)]
+
+
+def test_a_call_that_began_after_the_look_did_is_not_held_guilty_of_the_time_before_it() -> None:
+    worker: Any = SimpleNamespace(job=SimpleNamespace(name="sensor.door"), state=State.RUN, why="", failures=0,
+                                  busy_since=0, slow_ns=S // 2, bound_ns=2 * S)
+    monitor = Monitor([worker])
+    monitor.poll(100 * S)
+    worker.busy_since = 110 * S          # the main thread read its clock at 105 and was stopped again before it looked
+    told = [line for at in range(105 * S, 110 * S + S // 4, S // 20) for _, line, _ in monitor.poll(at)[1]]
+    assert told == []
