@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--frames", type=positive(int), metavar="N", help="stop after N predictions were decided")
     one.add_argument("--seconds", type=positive(float), metavar="N", help="stop after that time")
     one.add_argument("--socket", type=Path, metavar="PATH", help="where reflexctl finds this daemon, instead of [daemon] socket")
-    one.add_argument("--version", action="version", version=f"reflexd {__version__}")
+    one.add_argument("--version", action="version", version=f"reflexd {__version__}", help="print the version")
     return one
 
 
