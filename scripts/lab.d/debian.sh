@@ -23,6 +23,7 @@ mirror() {
 # installed, so that apt needs no network for them. Nothing is left of one that failed.
 bootstrap() {
     local more=()
+    [ "$2" != extract ] || more=(--skip=cleanup/apt)      # they are set up later, from what was fetched
     [ -z "${5:-}" ] || more=(--skip=cleanup/apt "--customize-hook=APT_CONFIG=\$MMDEBSTRAP_APT_CONFIG apt-get -q -y --download-only install $5")
     need_root "Building ${1##*/}"
     say "Building ${1##*/} (once, some minutes) ..."
