@@ -83,8 +83,8 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         file = page.parent / target if target else page
         assert file.exists(), f"{page.name} links to {target}"
         if part:
-            heads = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
-            assert part in [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads], f"{page.name}: {target}#{part}"
+            heads = re.findall(r"^#+ (.*)$", file.read_text().lower(), re.MULTILINE)
+            assert part in [re.sub(r"[^\w -]", "", head).replace(" ", "-") for head in heads], f"{page.name}: {target}#{part}"
 
 
 @pytest.mark.parametrize("name", ["meter/reflexd.toml", "meter/usb.toml", "person/reflexd.toml"])
@@ -142,7 +142,8 @@ def state() -> str:
 
 
 def test_what_takes_too_long_for_a_test_is_run_by_ci_or_elsewhere_for_a_reason() -> None:
-    lines = [set(shlex.split(line, comments=True)) for line in (ROOT / ".ci" / "run").read_text().splitlines() if "scripts/" in line]
+    run = (ROOT / ".ci" / "run").read_text().splitlines()
+    lines = [set(shlex.split(line, comments=True)) for line in run if "scripts/" in line]
     told = [command for block in all_blocks() if block.place == "ci" for command in block.commands]
     assert [command for command in told
             if command not in NOT_THERE and not any(set(shlex.split(command)) <= words for words in lines)] == []
@@ -180,7 +181,7 @@ def accepts(parser: argparse.ArgumentParser, words: list[str]) -> bool:
     """Say whether a parser takes these words, where a name in capitals may stand for anything; names of verbs alone will do."""
     for action in parser._actions:
         if isinstance(action.choices, dict):
-            return not words or words[0] in action.choices and accepts(action.choices[words[0]], words[1:])
+            return not words or (words[0] in action.choices and accepts(action.choices[words[0]], words[1:]))
         action.type, action.choices = None, None
     try:
         return not words or bool(parser.parse_args(words))
@@ -189,8 +190,9 @@ def accepts(parser: argparse.ArgumentParser, words: list[str]) -> bool:
 
 
 @pytest.mark.parametrize(("command", "good"), [
-    ("reflexctl status --json", True), ("reflexctl status --jsn", False), ("reflexctl stats", False), ("reflexd --seconds N", True),
-    ("reflexctl model try BUNDLE PICTURE", True), ("reflexctl model", True), ("reflexctl snapshot FILE.png more", False),
+    ("reflexctl status --json", True), ("reflexctl status --jsn", False), ("reflexctl stats", False),
+    ("reflexd --seconds N", True), ("reflexctl model try BUNDLE PICTURE", True), ("reflexctl model", True),
+    ("reflexctl snapshot FILE.png more", False),
     ("./scripts/test --lab", True), ("./scripts/test --labs", False), ("./scripts/nothing", False),
 ])
 def test_a_command_that_does_not_exist_is_found(command: str, good: bool) -> None:

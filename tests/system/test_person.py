@@ -34,7 +34,8 @@ def lamp(folder: Path, shared: Path, photographs: list[str]) -> list[str]:
         text, count = re.subn(pattern, new, text)
         assert count == 1, pattern
     (folder / "reflexd.toml").write_text(text)
-    command = [sys.executable, "-m", "reflexd", "--config", str(folder / "reflexd.toml"), "--frames", str(EACH * len(photographs))]
+    limit = ["--frames", str(EACH * len(photographs))]
+    command = [sys.executable, "-m", "reflexd", "--config", str(folder / "reflexd.toml"), *limit]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return re.findall(r"lamp (on|off)", done.stderr)
