@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-VERBS = ("status", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model")
+VERBS = ("setup", "status", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model")
 
 
 class Verb(Protocol):
