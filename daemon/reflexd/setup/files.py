@@ -28,9 +28,9 @@ def is_precious(config: Path) -> bool:
 def own(state: Path) -> None:
     """Make the folder of the service, should it never have run: systemd makes it at the first start only."""
     who = as_service()
-    if who and not state.exists():
+    if who is not None and not state.exists():
         state.mkdir(mode=0o750, parents=True)
-        os.chown(state, who["user"], who["group"])
+        os.chown(state, who.user, who.group)
 
 
 def put(path: Path, data: bytes, like: Path | None = None) -> None:

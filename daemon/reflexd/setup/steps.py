@@ -26,7 +26,6 @@ from reflexd.setup.writing import TIMELINE, text_of
 from reflexd.setup.writing import summary as told
 from reflexd_drivers.probe import probe
 
-STATE = Path("/var/lib/reflexd")
 PRESS_S = 20.0         # for a person who was asked to press
 WATCH_S = 10.0         # where nobody was asked
 RATE_S = 2.0           # a rate is counted over that long
@@ -40,11 +39,11 @@ def setup(args: argparse.Namespace, unit: Unit) -> None:
     permit(args, interactive)
     config = args.config.absolute()
     ours = config == unit.config and unit.installed
-    state = STATE if config == unit.config else config.parent
+    state = unit.state if config == unit.config else config.parent
     socket = None if config == unit.config else config.parent / "control.sock"
     choices = chosen(args, unit, interactive)
     if ours:
-        refuse_hidden(choices)
+        refuse_hidden(choices, state)
     new = written(config, choices, state, socket)
     loaded = checked(new)
     with unit.stopped():
@@ -76,7 +75,7 @@ def chosen(args: argparse.Namespace, unit: Unit, interactive: bool) -> Choices:
     """Look for devices, tell of them, and choose. Raises: SetupError."""
     found = unit.without_its_own(probe())
     print("Found:", *(list(told(found)) or ["nothing that can be used"]), sep="\n  ", flush=True)
-    choices = choose(args, found, STATE, interactive)
+    choices = choose(args, found, unit.state, interactive)
     if found.header is None:
         print("  no GPIO chip of a Raspberry Pi's header, or none that this user may open")
     if choices.input == SCRIPT:
@@ -86,11 +85,11 @@ def chosen(args: argparse.Namespace, unit: Unit, interactive: bool) -> Choices:
     return choices
 
 
-def refuse_hidden(choices: Choices) -> None:
+def refuse_hidden(choices: Choices, state: Path) -> None:
     """Refuse what this user can read and the service cannot. Raises: SetupError."""
     for path in (choices.camera, choices.network and choices.network.bundle):
         if isinstance(path, (str, Path)) and str(path).startswith(tuple(f"{one}/" for one in HIDDEN)):
-            raise SetupError(f"{path}: the service sees nothing of {', '.join(HIDDEN)}; copy it to {STATE}/bundles or /srv", 2)
+            raise SetupError(f"{path}: the service sees nothing of {', '.join(HIDDEN)}; copy it to {state}/bundles or /srv", 2)
 
 
 def written(config: Path, choices: Choices, state: Path, socket: Path | None) -> Path:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import base64
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 from reflexd.protocol import ControlError, ask
 from reflexd.setup import SetupError
 
 USER = "reflexd"
-LONGEST_S = 600         # then it ends by itself, should nobody be left to stop it
+LONGEST_S = 600         # then it ends by itself
+PR_SET_PDEATHSIG = 1    # linux/prctl.h
 START_S = 120.0         # a small computer loads for long
 TROUBLE_S = 8.0         # the device is opened anew after 0.5, 1, 2 and 4 s
 SETTLE_S = 60.0
@@ -95,14 +98,15 @@ def trying(config: Path) -> Iterator[Trial]:
     trial = None
     try:
         who = as_service()
-        if who:
-            os.chown(folder, who["user"], who["group"])
+        if who is not None:
+            os.chown(folder, who.user, who.group)
         command = [*program(), "--config", str(config.absolute()), "--dry-run", "--seconds", str(LONGEST_S),
                    "--socket", str(folder / "control.sock")]
         with (folder / "log").open("wb") as log:
             # A session of its own: Ctrl-C is for setup, which then stops it. lgpio writes into the working directory.
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
-                                       start_new_session=True, **who)
+                                       start_new_session=True, preexec_fn=end_with_parent,    # noqa: PLW1509  no lock is held
+                                       user=who and who.user, group=who and who.group, extra_groups=who and who.extra_groups)
         trial = Trial(process, folder)
         yield trial
     finally:
@@ -111,15 +115,25 @@ def trying(config: Path) -> Iterator[Trial]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def as_service() -> dict[str, Any]:
-    """Give what makes a child of root run as the service does; nothing where that cannot be."""
-    if os.geteuid() != 0:
-        return {}
-    try:
+class Who(NamedTuple):
+    """Whom a child runs as, in the words of subprocess."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def as_service() -> Who | None:
+    """Give the service's own user; None where there is none, or where a child cannot be run as another."""
+    with suppress(KeyError):
         user = pwd.getpwnam(USER)
-    except KeyError:
-        return {}
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": os.getgrouplist(USER, user.pw_gid)}
+        return Who(user.pw_uid, user.pw_gid, os.getgrouplist(USER, user.pw_gid)) if os.geteuid() == 0 else None
+    return None
+
+
+def end_with_parent() -> None:
+    """Have the kernel end the child when setup is killed, so that no device stays held."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def program() -> list[str]:

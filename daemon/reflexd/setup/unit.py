@@ -19,11 +19,13 @@ CONSUMER = "lg"         # what lgpio tells the kernel; another program with lgpi
 
 
 class Unit:
-    """reflexd.service, which reads one configuration."""
+    """reflexd.service, which reads one configuration and has one folder for what it keeps."""
 
-    def __init__(self, config: Path = Path(DEFAULT_CONFIG), booted: Path = Path("/run/systemd/system")) -> None:
-        self.config = config
-        here = booted.is_dir() and os.geteuid() == 0
+    def __init__(self, config: Path = Path(DEFAULT_CONFIG), state: Path = Path("/var/lib/reflexd"),
+                 here: bool | None = None) -> None:
+        """`here` says whether systemd runs and obeys."""
+        self.config, self.state = config, state
+        here = Path("/run/systemd/system").is_dir() and os.geteuid() == 0 if here is None else here
         self.installed = here and self._show("LoadState") == "loaded"
 
     @property
