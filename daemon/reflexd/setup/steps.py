@@ -28,7 +28,7 @@ from reflexd_drivers.probe import probe
 
 PRESS_S = 20.0         # for a person who was asked to press
 WATCH_S = 10.0         # where nobody was asked
-RATE_S = 2.0           # a rate is counted over that long
+RATE_S = 1.0           # a rate is counted over that long
 HIDDEN = ("/home", "/root", "/tmp", "/var/tmp", "/run/user")    # noqa: S108  the service sees nothing of them
 
 
@@ -111,7 +111,7 @@ def checked(new: Path) -> Loaded:
         print(error, file=sys.stderr)
         raise SetupError(f"{new} is wrong, see above; the old configuration stays in place", EX_CONFIG) from None
     for warning in loaded.warnings:
-        print(warning, file=sys.stderr)
+        print(str(warning).splitlines()[0], file=sys.stderr)
     print(f"Wrote {new}, checked: {summary(loaded.settings)}")
     return loaded
 
