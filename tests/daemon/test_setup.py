@@ -49,7 +49,7 @@ def refusal(tmp_path: Path, found: Found, *words: str) -> str:
 
 def written(tmp_path: Path, choices: Choices) -> Path:
     path = tmp_path / "reflexd.toml"
-    path.write_text(text_of(choices, tmp_path, "2026-11-21", None))
+    path.write_text(text_of(choices, tmp_path, "2026-11-21"))
     return path
 
 

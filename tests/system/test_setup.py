@@ -18,6 +18,7 @@ import pytest
 
 from reflexd.config.load import load
 from reflexd.ctl import setup as verb
+from reflexd.protocol import ask
 from reflexd.setup import SetupError
 from reflexd.setup.steps import setup
 from reflexd.setup.unit import Unit
@@ -95,6 +96,15 @@ def test_a_drop_in_that_does_not_fit_is_told_with_its_place(config: Path) -> Non
     done = run(config, "--yes", *PLAYED)
     assert done.returncode == 78
     assert "10-mine.toml:" in done.stderr
+    assert not config.exists()
+
+
+def test_a_drop_in_that_would_drive_outputs_at_once_is_refused(config: Path) -> None:
+    (config.parent / "conf.d").mkdir(parents=True)
+    (config.parent / "conf.d" / "10-mine.toml").write_text('[daemon]\ninitially = "armed"\n')
+    done = run(config, "--yes", *PLAYED)
+    assert done.returncode == 78
+    assert "take that out" in done.stderr
     assert not config.exists()
 
 
@@ -264,7 +274,8 @@ class Service:
         program.write_text(SYSTEMCTL.format(folder=folder, python=sys.executable))
         program.chmod(0o755)
         (config.parent / "conf.d").mkdir(parents=True)
-        (config.parent / "conf.d" / "socket.toml").write_text(f'[daemon]\nsocket = "{folder / "control.sock"}"\n')
+        (config.parent / "conf.d" / "places.toml").write_text(
+            f'[daemon]\nsocket = "{folder / "control.sock"}"\nstate_dir = "{folder / "state"}"\n')
         (folder / "state").mkdir()
 
     @property
@@ -291,7 +302,9 @@ def service(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def test_the_service_is_enabled_started_and_watched(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    (service.folder / "state" / "arming").write_text("armed\n")
     service.setup()
+    assert ask(service.folder / "control.sock", "status")["dry_run"] == "disarmed, until reflexctl arm"
     said = capsys.readouterr().out
     assert re.search(r"active and READY after \d+\.\d s", said)
     assert len(re.findall(r"first decision \d+\.\d s after the start", said)) == 2
@@ -314,9 +327,11 @@ def test_a_service_that_does_not_start_gets_its_old_configuration_back(service: 
     service.config.write_text(OLD)
     subprocess.run(["systemctl", "start", "reflexd.service"], check=True)
     (service.folder / "refuses").touch()
+    (service.folder / "state" / "arming").write_text("armed\n")
     with pytest.raises(SetupError, match=r"failed.* is the one before again"):
         service.setup("--force")
     assert service.calls == ["start", "stop", "enable", "restart", "start"]
     assert service.runs()
     assert service.config.read_text() == OLD
+    assert (service.folder / "state" / "arming").read_text() == "armed\n"
     assert service.config.with_name("reflexd.toml.new").read_text().startswith(OURS)

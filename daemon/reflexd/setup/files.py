@@ -7,6 +7,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from reflexd.arming import FILE as ARMING
 from reflexd.setup import SetupError
 from reflexd.setup.trial import as_service
 
@@ -31,6 +32,22 @@ def own(state: Path) -> None:
     if who is not None and not state.exists():
         state.mkdir(mode=0o750, parents=True)
         os.chown(state, who.user, who.group)
+
+
+def forget_arming(state: Path) -> bytes | None:
+    """Have what the new configuration says initially count; give what `reflexctl arm` or `disarm` had left.
+
+    Raises: SetupError.
+    """
+    path = state / ARMING
+    try:
+        said = path.read_bytes()
+        path.unlink()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SetupError(f"{path}: cannot be removed: {error.strerror}; say reflexctl disarm, then setup again") from None
+    return said
 
 
 def put(path: Path, data: bytes, like: Path | None = None) -> None:

@@ -15,21 +15,22 @@ from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
+from reflexd.arming import FILE as ARMING
 from reflexd.config.load import ConfigError, Loaded, load
 from reflexd.ctl.check import EX_CONFIG, summary
+from reflexd.ctl.install_service import HIDDEN
 from reflexd.protocol import ControlError
 from reflexd.setup import SetupError, files
 from reflexd.setup.choices import RECORD, SCRIPT, Choices, asked, choose
 from reflexd.setup.trial import LOOK_S, Report, Trial, decided, status, trying, working
 from reflexd.setup.unit import Unit
-from reflexd.setup.writing import TIMELINE, text_of
+from reflexd.setup.writing import SOCKET, TIMELINE, text_of
 from reflexd.setup.writing import summary as told
 from reflexd_drivers.probe import probe
 
 PRESS_S = 20.0         # for a person who was asked to press
 WATCH_S = 10.0         # where nobody was asked
 RATE_S = 1.0           # a rate is counted over that long
-HIDDEN = ("/home", "/root", "/tmp", "/var/tmp", "/run/user")    # noqa: S108  the service sees nothing of them
 
 
 
@@ -38,22 +39,23 @@ def setup(args: argparse.Namespace, unit: Unit) -> None:
     interactive = not args.yes and sys.stdin.isatty()
     permit(args, interactive)
     config = args.config.absolute()
-    ours = config == unit.config and unit.installed
-    state = unit.state if config == unit.config else config.parent
-    socket = None if config == unit.config else config.parent / "control.sock"
-    choices = chosen(args, unit, interactive)
+    standard = config == unit.config
+    ours = standard and unit.installed
+    state = unit.state if standard else config.parent
+    choices = chosen(args, unit, state, interactive)
     if ours:
         refuse_hidden(choices, state)
-    new = written(config, choices, state, socket)
+    new = written(config, choices, state, own_state=not standard)
     loaded = checked(new)
     with unit.stopped():
         with trying(new) as trial:
             watched(trial, state, PRESS_S if interactive else WATCH_S)
             trial.stop()
+        armed = files.forget_arming(state)
         kept = replaced(new, config)
         if ours and not args.no_start:
-            started(unit, config, kept, Path(loaded.settings.daemon.socket))
-    print(following(config, ours, args.no_start, socket))
+            started(unit, kept, armed, Path(loaded.settings.daemon.socket))
+    print(following(config, ours, args.no_start, None if standard else state / SOCKET))
 
 
 def permit(args: argparse.Namespace, interactive: bool) -> None:
@@ -71,11 +73,11 @@ def permit(args: argparse.Namespace, interactive: bool) -> None:
                              "--force replaces it and keeps it beside, --config FILE writes another")
 
 
-def chosen(args: argparse.Namespace, unit: Unit, interactive: bool) -> Choices:
+def chosen(args: argparse.Namespace, unit: Unit, state: Path, interactive: bool) -> Choices:
     """Look for devices, tell of them, and choose. Raises: SetupError."""
     found = unit.without_its_own(probe())
     print("Found:", *(list(told(found)) or ["nothing that can be used"]), sep="\n  ", flush=True)
-    choices = choose(args, found, unit.state, interactive)
+    choices = choose(args, found, state, interactive)
     if found.header is None:
         print("  no GPIO chip of a Raspberry Pi's header, or none that this user may open")
     if choices.input == SCRIPT:
@@ -92,13 +94,13 @@ def refuse_hidden(choices: Choices, state: Path) -> None:
             raise SetupError(f"{path}: the service sees nothing of {', '.join(HIDDEN)}; copy it to {state}/bundles or /srv", 2)
 
 
-def written(config: Path, choices: Choices, state: Path, socket: Path | None) -> Path:
+def written(config: Path, choices: Choices, state: Path, own_state: bool) -> Path:
     """Write the new configuration beside the old one. Raises: SetupError."""
     files.own(state)
     if choices.input == SCRIPT:
         files.put(state / "button.csv", TIMELINE.encode())
     new = config.with_name(f"{config.name}.new")
-    text = text_of(choices, state, f"{datetime.now(UTC).astimezone():%Y-%m-%d}", socket)
+    text = text_of(choices, state, f"{datetime.now(UTC).astimezone():%Y-%m-%d}", own_state)
     files.put(new, text.encode(errors="replace"), like=config)
     return new
 
@@ -112,6 +114,9 @@ def checked(new: Path) -> Loaded:
         raise SetupError(f"{new} is wrong, see above; the old configuration stays in place", EX_CONFIG) from None
     for warning in loaded.warnings:
         print(str(warning).splitlines()[0], file=sys.stderr)
+    if loaded.settings.daemon.initially != "disarmed":
+        raise SetupError(f"a file in {new.parent / 'conf.d'} says initially = \"armed\", so outputs would be driven at once; "
+                         "take that out", EX_CONFIG)
     print(f"Wrote {new}, checked: {summary(loaded.settings)}")
     return loaded
 
@@ -158,7 +163,7 @@ def replaced(new: Path, config: Path) -> Path | None:
     return kept
 
 
-def started(unit: Unit, config: Path, kept: Path | None, socket: Path) -> None:
+def started(unit: Unit, kept: Path | None, armed: bytes | None, socket: Path) -> None:
     """Start the service, wait until it is ready and has decided. Raises: SetupError, after the old one was put back."""
     began = monotonic()
     try:
@@ -166,9 +171,12 @@ def started(unit: Unit, config: Path, kept: Path | None, socket: Path) -> None:
     except SetupError as error:
         if kept is None:
             raise
-        files.put(config.with_name(f"{config.name}.new"), config.read_bytes(), like=config)
-        files.move(kept, config)
-        raise SetupError(f"{error}; {config} is the one before again") from None
+        new = unit.config.with_name(f"{unit.config.name}.new")
+        files.put(new, unit.config.read_bytes(), like=kept)
+        files.move(kept, unit.config)
+        if armed is not None:
+            files.put(unit.state / ARMING, armed)
+        raise SetupError(f"{error}; {unit.config} is the one before again, the new one is {new}") from None
     print(f"reflexd.service: active and READY after {took:.1f} s, and started at every boot", flush=True)
     wait_for_decision(partial(status, socket), began, WATCH_S)
 
@@ -176,6 +184,6 @@ def started(unit: Unit, config: Path, kept: Path | None, socket: Path) -> None:
 def following(config: Path, ours: bool, no_start: bool, socket: Path | None) -> str:
     """Give the next command."""
     begin = "sudo systemctl enable --now reflexd" if ours else f"reflexd --config {config}"
-    first = "" if ours and not no_start else f"run it:\n  {begin}\nThen "
-    where = "" if socket is None else f" --socket {socket}"
-    return f"\nEvery output stays safe until you arm it. Next, {first}when it decides as you want:\n  reflexctl arm{where}"
+    first = f"run it:\n  {begin}\nThen" if no_start or not ours else "look at it (reflexctl status, reflexctl log -f), then"
+    arm = "sudo reflexctl arm" if socket is None else f"reflexctl arm --socket {socket}"
+    return f"\nEvery output stays safe until you arm it. Next, {first}, when it decides as you want:\n  {arm}"

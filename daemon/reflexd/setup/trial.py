@@ -27,7 +27,7 @@ START_S = 120.0         # a small computer loads for long
 TROUBLE_S = 5.0         # a device is opened anew after 0.5, 1 and 2 s
 SETTLE_S = 60.0
 LOOK_S = 0.1
-PICTURE_S = 10.0
+PICTURE_S = 20.0
 STOP_S = 10.0
 
 Report = dict[str, Any]

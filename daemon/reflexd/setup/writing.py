@@ -9,7 +9,8 @@ from pathlib import Path
 from reflexd.setup.choices import NONE, RECORD, SCRIPT, Choices
 from reflexd_drivers.probe import Found, FoundCamera
 
-DISARMED = ('dry_run = true', "decide and log, but keep every output safe; take this out once the log is right")
+SOCKET = "control.sock"
+DISARMED = ('initially = "disarmed"', "decide and log, but drive nothing, until `reflexctl arm`; that is remembered")
 HEADER_PIN = (0, 0, 3, 5, 7, 29, 31, 26, 24, 21, 19, 23, 32, 33, 8, 10, 36, 11, 12, 35, 38, 40, 15, 16, 18, 22, 37, 13)
 """GPIO number → number on the 40-pin header. Source: Raspberry Pi documentation, GPIO and the 40-pin header."""
 TIMELINE = "# at_s,value: what stands in for a button: pressed for a second in every three\n0,false\n1,true\n2,false\n3,false\n"
@@ -23,13 +24,17 @@ WHEELS = """regions = [                            # each wheel: left, top, widt
 """
 
 
-def text_of(choices: Choices, state: Path, date: str, socket: Path | None) -> str:
-    """Write a configuration; what is played or recorded instead of a pin is in the folder `state`."""
-    listens = [] if socket is None else [_line(f"socket = {_text(socket)}", "where reflexctl finds this daemon, with --socket")]
+def text_of(choices: Choices, state: Path, date: str, own_state: bool = False) -> str:
+    """Write a configuration; what is played or recorded instead of a pin is in the folder `state`.
+
+    With `own_state` the daemon that it is for keeps everything there, away from the service.
+    """
+    apart = [_line(f"socket = {_text(state / SOCKET)}", "where reflexctl finds this daemon, with --socket"),
+             _line(f"state_dir = {_text(state)}", "what it remembers, and bundles that were added")] if own_state else []
     return "\n".join([
-        f"# Written by reflexctl setup on {date}. Every key: docs/configuration.md; rules: docs/rules.md",
+        f"# Written by reflexctl setup on {date}. Every key: man reflexd.toml, docs/configuration.md; rules: docs/rules.md",
         "# After a change: `reflexctl check` tells what is wrong with it, `reflexctl reload` takes it over.",
-        "schema = 1\n\n[daemon]", _line(*DISARMED), *listens, *_camera(choices.camera), *_model(choices),
+        "schema = 1\n\n[daemon]", _line(*DISARMED), *apart, *_camera(choices.camera), *_model(choices),
         *_button(choices.input, state), *_lamp(choices.output, state), *_rules(choices), *_unused(choices), "",
     ])
 
