@@ -148,6 +148,8 @@ def in_time(look: Callable[[], T | None]) -> T | None:
 def find_chips(root: Path = Path("/"), read_chip: Callable[[str], FoundChip] | None = None) -> Iterator[FoundChip]:
     """Find the GPIO chips that this process may open."""
     for node in sorted((root / "dev").glob("gpiochip[0-9]*"), key=_number):
+        if node.is_symlink():       # a Pi 5 has its header's chip under an older name as well
+            continue
         chip = in_time(lambda node=node: (read_chip or _chip)(str(node)))    # type: ignore[misc]
         if chip is not None:
             yield chip

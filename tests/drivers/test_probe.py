@@ -129,6 +129,7 @@ def test_chips_are_found_in_the_order_of_their_numbers_and_the_header_by_its_lab
     (tmp_path / "dev").mkdir()
     for number in (10, 2):
         (tmp_path / "dev" / f"gpiochip{number}").touch()
+    (tmp_path / "dev" / "gpiochip4").symlink_to("gpiochip10")
     labels = {"gpiochip2": "raspberrypi-exp-gpio", "gpiochip10": "pinctrl-rp1"}
     chips = tuple(find_chips(tmp_path, lambda path: FoundChip(path, labels[Path(path).name], 54, {17: "fan"})))
     assert [chip.header for chip in chips] == [False, True]

@@ -22,6 +22,7 @@ from reflexd.protocol import ask
 from reflexd.setup import SetupError
 from reflexd.setup.steps import setup
 from reflexd.setup.unit import Unit
+from reflexd_drivers.probe import Found, FoundCamera, FoundChip, FoundPort
 from tests.system.meter import EXAMPLE
 
 COMMAND = [sys.executable, "-m", "reflexd.ctl", "setup"]
@@ -213,7 +214,7 @@ class Person:
         return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
 
 
-def test_a_person_is_asked_corrected_and_told_to_press(config: Path) -> None:
+def test_a_person_is_asked_and_corrected(config: Path) -> None:
     config.parent.mkdir()
     config.write_text(OLD)
     person = Person(config)
@@ -224,7 +225,6 @@ def test_a_person_is_asked_corrected_and_told_to_press(config: Path) -> None:
     person.answers("pin of a button", "script")
     person.answers("pin of a relay or lamp", "record")
     person.answers("network: ", "meter")
-    person.sees("press the button now")
     assert person.leaves() == 0, person.seen
     assert "first decision" in person.seen
     assert load(config).settings.model
@@ -321,6 +321,20 @@ def test_a_service_that_runs_is_stopped_for_the_self_test_and_started_after_it(s
     assert service.calls == ["start", "stop", "start"]
     assert service.runs()
     assert service.config.read_text() == OLD
+
+
+def test_what_the_running_service_holds_counts_as_free(service: Service) -> None:
+    service.config.write_text(OLD)
+    unit = Unit(service.config, service.folder / "state", here=True)
+    subprocess.run(["systemctl", "start", "reflexd.service"], check=True)
+    pid = (service.folder / "pid").read_text().strip()
+    found = Found((FoundCamera("/dev/video0", "Webcam", {}, f"reflexd (process {pid})"),),
+                  (FoundChip("/dev/gpiochip0", "pinctrl-rp1", 54, {4: "lg", 9: "spi0"}),),
+                  (FoundPort("/dev/ttyUSB0", "minicom (process 1)"),))
+    free = unit.without_its_own(found)
+    assert (free.cameras[0].holder, free.chips[0].used, free.ports[0].holder) == (None, {9: "spi0"}, "minicom (process 1)")
+    subprocess.run(["systemctl", "stop", "reflexd.service"], check=True)
+    assert unit.without_its_own(found) == found
 
 
 def test_a_service_that_does_not_start_gets_its_old_configuration_back(service: Service) -> None:

@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     from reflexd.setup.unit import Unit
 
     for number in (signal.SIGTERM, signal.SIGHUP):     # a connection that is lost puts things back as Ctrl-C does
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) != signal.SIG_IGN:     # nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         setup(args, Unit())
     except SetupError as error:

@@ -33,7 +33,6 @@ WATCH_S = 10.0         # where nobody was asked
 RATE_S = 1.0           # a rate is counted over that long
 
 
-
 def setup(args: argparse.Namespace, unit: Unit) -> None:
     """Go through all steps. Raises: SetupError."""
     interactive = not args.yes and sys.stdin.isatty()
@@ -49,7 +48,7 @@ def setup(args: argparse.Namespace, unit: Unit) -> None:
     loaded = checked(new)
     with unit.stopped():
         with trying(new) as trial:
-            watched(trial, state, PRESS_S if interactive else WATCH_S)
+            watched(trial, state, choices.input if interactive else "")
             trial.stop()
         armed = files.forget_arming(state)
         kept = replaced(new, config)
@@ -121,11 +120,15 @@ def checked(new: Path) -> Loaded:
     return loaded
 
 
-def watched(trial: Trial, state: Path, press_s: float) -> None:
-    """Say how each source works, save what cameras see, and wait for a first decision. Raises: SetupError."""
+def watched(trial: Trial, state: Path, button: str) -> None:
+    """Say how each source works, save what cameras see, and wait for a first decision. Raises: SetupError.
+
+    `button` is the pin of one that a person can be asked to press.
+    """
     print("Self-test in dry run, which drives nothing:", flush=True)
     before = trial.settle()
-    sleep(RATE_S)
+    if before["cameras"]:
+        sleep(RATE_S)
     report = trial.settle()
     print(*(f"  {line}" for line in working(report, before)), sep="\n", flush=True)
     for name in report["cameras"]:
@@ -135,14 +138,15 @@ def watched(trial: Trial, state: Path, press_s: float) -> None:
             print(f"  what camera {name} sees: {picture}", flush=True)
         except ControlError as error:
             print(f"  no picture: {error}", flush=True)
-    wait_for_decision(trial.status, trial.began, press_s)
+    asks = button.startswith("GPIO")
+    if asks:
+        print(f"  press the button at {button} now, within {PRESS_S:g} s", flush=True)
+    wait_for_decision(trial.status, trial.began, PRESS_S if asks else WATCH_S)
 
 
 def wait_for_decision(status: Callable[[], Report | None], began: float, longest_s: float) -> None:
     """Say how long after a start the first decision came, that would move an output."""
     ends = monotonic() + longest_s
-    if longest_s == PRESS_S:
-        print(f"  press the button now, within {PRESS_S:g} s", flush=True)
     while monotonic() < ends:
         report = status()
         if report is not None and (first := decided(report)):

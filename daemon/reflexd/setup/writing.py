@@ -13,7 +13,7 @@ SOCKET = "control.sock"
 DISARMED = ('initially = "disarmed"', "decide and log, but drive nothing, until `reflexctl arm`; that is remembered")
 HEADER_PIN = (0, 0, 3, 5, 7, 29, 31, 26, 24, 21, 19, 23, 32, 33, 8, 10, 36, 11, 12, 35, 38, 40, 15, 16, 18, 22, 37, 13)
 """GPIO number → number on the 40-pin header. Source: Raspberry Pi documentation, GPIO and the 40-pin header."""
-TIMELINE = "# at_s,value: what stands in for a button: pressed for a second in every three\n0,false\n1,true\n2,false\n3,false\n"
+TIMELINE = "# at_s,value of a button that is played: a second down, two up\n0,false\n0.5,true\n1.5,false\n3,false\n"
 WHEELS = """regions = [                            # each wheel: left, top, width, height as shares of the picture;
   [0.1133, 0.25, 0.1328, 0.4219],      # aim them with: reflexctl snapshot seen.png
   [0.2734, 0.25, 0.1328, 0.4219],
@@ -124,7 +124,7 @@ def summary(found: Found) -> Iterator[str]:
         size = camera.nearest()
         yield (f"camera   {camera.device}: {camera.card}, {'/'.join(camera.formats)}"
                f"{f', {size[0]}x{size[1]}' if size else ''}{_held(camera.holder)}")
-    for chip in found.chips:
+    for chip in [found.header] if found.header else found.chips:      # a Pi 5 has half a dozen besides
         used = ", ".join(f"{line} by {who}" for line, who in chip.used.items() if line < 28) or "none"
         of_header = f", the header's; in use: {used}" if chip.header else ""
         yield f"GPIO     {chip.device}: {chip.label}, {chip.lines} lines{of_header}"
