@@ -7,8 +7,6 @@ boards. A device that does not answer is left out after a bounded time; what can
 from __future__ import annotations
 
 import fcntl
-import os
-import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
@@ -19,7 +17,7 @@ from typing import Protocol, TypeVar
 from reflexd_drivers.cameras.usb import READS
 from reflexd_drivers.cameras.v4l2 import CAP_CAPTURE, CAP_MEDIA, CAP_STREAMING, Card, SizeRange, V4l2Device
 from reflexd_drivers.gpio import CHIP_INFO, GPIO_GET_CHIPINFO, HEADER_LABELS
-from reflexd_drivers.holders import find_holder
+from reflexd_drivers.holders import holders, line_user
 
 ANSWER_S = 2.0
 NO_CAMERAS = ("bcm2835-isp", "bcm2835-codec", "pispbe", "rpivid", "rpi-hevc-dec")
@@ -27,9 +25,6 @@ NO_CAMERAS = ("bcm2835-isp", "bcm2835-codec", "pispbe", "rpivid", "rpi-hevc-dec"
 
 Source: raspberrypi/linux, drivers/staging/vc04_services and drivers/media/platform/raspberrypi.
 """
-LINE_INFO = struct.Struct("=32s32sIIQ176x")     # struct gpio_v2_line_info, linux/gpio.h
-GPIO_GET_LINEINFO = 0xC100_B405                 # _IOWR(0xB4, 0x05, struct gpio_v2_line_info)
-LINE_USED = 1
 
 T = TypeVar("T")
 
@@ -107,7 +102,7 @@ def find_cameras(root: Path = Path("/"), open_device: Callable[[str], Device] = 
     for node in sorted((root / "dev").glob("video[0-9]*"), key=_number):
         def look(node: Path = node) -> FoundCamera | None:
             with closing(open_device(str(node))) as device:
-                return _camera(device, stable(node, root / "dev" / "v4l"), find_holder(str(node), root / "proc"))
+                return _camera(device, stable(node, root / "dev" / "v4l"), _holder(node, root))
 
         camera = in_time(look)
         if camera is not None:
@@ -156,15 +151,11 @@ def find_chips(root: Path = Path("/"), read_chip: Callable[[str], FoundChip] | N
 
 
 def _chip(device: str) -> FoundChip:
-    file = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
+    path = Path(device)
+    with path.open("rb", buffering=0) as file:
         _, label, lines = CHIP_INFO.unpack(fcntl.ioctl(file, GPIO_GET_CHIPINFO, bytes(CHIP_INFO.size)))
-        infos = [LINE_INFO.unpack(fcntl.ioctl(file, GPIO_GET_LINEINFO, LINE_INFO.pack(b"", b"", line, 0, 0)))
-                 for line in range(min(lines, 1024))]
-    finally:
-        os.close(file)
-    used = {line: _text(consumer) or "the kernel" for _, consumer, line, _, flags in infos if flags & LINE_USED}
-    return FoundChip(device, _text(label), lines, used)
+    used = {line: user or "the kernel" for line in range(min(lines, 1024)) if (user := line_user(path, line)) is not None}
+    return FoundChip(device, label.rstrip(b"\0").decode(errors="replace"), lines, used)
 
 
 def find_ports(root: Path = Path("/")) -> Iterator[FoundPort]:
@@ -174,8 +165,13 @@ def find_ports(root: Path = Path("/")) -> Iterator[FoundPort]:
     consoles = _read(classes / "console" / "active").split()
     for node in nodes:
         if not node.name.startswith("ttyS") or _read(classes / node.name / "type") not in ("", "0"):   # 0: no chip answered there
-            holder = "the kernel's console" if node.name in consoles else find_holder(str(node), root / "proc")
+            holder = "the kernel's console" if node.name in consoles else _holder(node, root)
             yield FoundPort(stable(node, dev / "serial"), holder)
+
+
+def _holder(node: Path, root: Path) -> str | None:
+    holder = next(holders(str(node), root / "proc"), None)
+    return None if holder is None else str(holder)
 
 
 def _read(path: Path) -> str:
@@ -191,7 +187,3 @@ def _number(node: Path) -> tuple[str, int]:
 
 def _between(value: int, least: int, most: int) -> int:
     return min(max(value, least), most)
-
-
-def _text(raw: bytes) -> str:
-    return raw.rstrip(b"\0").decode(errors="replace")
