@@ -164,7 +164,7 @@ def decided(report: Report) -> str | None:
     """Say what the first decision on an output was; None when there was none."""
     for name, one in report["outputs"].items():
         if one["changes"]:
-            return f"{name} {one['level']}: {one['why']}" if one["active"] else f"{name} went on and off again"
+            return f"{name} {one['why']}" if one["active"] else f"{name} went on and off again"
     return None
 
 
