@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-VERBS = ("status", "arm", "disarm", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model", "install-service")
+VERBS = ("setup", "status", "arm", "disarm", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model",
+         "install-service")
 
 
 class Verb(Protocol):
