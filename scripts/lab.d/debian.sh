@@ -31,7 +31,7 @@ bootstrap() {
     mmdebstrap --quiet --variant="$2" --mode=root --architectures="$3" --include="$4" \
         --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --dpkgopt='path-exclude=/usr/share/man/*' "${more[@]}" "${suite:-$SUITE}" "$1.new" $(mirror) > "$1.log" 2>&1 \
+        --dpkgopt='path-exclude=/usr/share/man/*' "${more[@]}" $SUITE "$1.new" $(mirror) > "$1.log" 2>&1 \
         || { tail -n 5 "$1.log" >&2; die "Building ${1##*/} failed; see $1.log"; }
     mv "$1.new" "$1"
 }
