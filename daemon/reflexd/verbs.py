@@ -14,6 +14,7 @@ from reflexd.events import NOT_RELOADED, RELOADED
 from reflexd.jobs import CameraJob
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
+from reflexd.sandbox import probe
 from reflexd.status import Observer
 from reflexd.workers import Wake
 from reflexd_drivers.base import Frame
@@ -36,6 +37,7 @@ def verbs(observer: Observer, reloader: Reloader, dump: Callable[[], None]) -> d
         "snapshot": Verb(Access.OPERATE, picture),
         "dump": Verb(Access.OPERATE, lambda _request: told(observer, dump)),
         "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
+        "sandbox": Verb(Access.ADMIN, lambda _request: probe()),
     }
 
 

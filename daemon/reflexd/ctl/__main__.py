@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-VERBS = ("status", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model")
+VERBS = ("status", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model", "doctor")
 
 
 class Verb(Protocol):
@@ -21,7 +21,7 @@ class Verb(Protocol):
         ...
 
     def run(self, args: argparse.Namespace) -> int:
-        """Do it and give the exit status: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration."""
+        """Do it and give the exit status: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration; doctor has its own."""
         ...
 
 
