@@ -141,7 +141,7 @@ FAULTS: dict[str, tuple[Callable[[Patient], object], dict[str, tuple[str, str]]]
                       {"daemon-safe": ("the stop switch is on", "reflexctl status")}),
     "dry run": (lambda p: own(p, status={**p.status, "dry_run": True}), {"dry-run": ("no output", "dry_run")}),
     "a network for the service": (lambda p: p.drop_in("PrivateNetwork", "no"),
-                                  {"sandbox-weakened": ("PrivateNetwork=no in /etc", "take PrivateNetwork= out of /etc/systemd")}),
+                                  {"sandbox-weakened": ("PrivateNetwork=no in /etc", "PrivateNetwork= out of /etc/systemd")}),
     "/etc for the service": (lambda p: p.drop_in("ReadWritePaths", "-/srv /etc"),
         {"sandbox-weakened": ("ReadWritePaths=/etc", "override")}),
     "a socket opens": (lambda p: p.attempt("network", held=False, why=""),

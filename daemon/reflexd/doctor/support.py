@@ -84,13 +84,19 @@ def _configuration(context: Context) -> dict[str, str]:
 
     found = {}
     for number, path in enumerate(find_files(context.config)[0]):
-        name = f"configuration/{number:02}-{path.name}"
-        try:
-            with path.open("rb") as file:
-                found[name] = file.read(LARGEST).decode(errors="replace") if path.is_file() else "not a regular file"
-        except OSError as error:
-            found[name] = f"{path}: {error.strerror}"
+        found[f"configuration/{number:02}-{path.name}"] = _content(path)
     return found
+
+
+def _content(path: Path) -> str:
+    """Read a file; a pipe would be waited for."""
+    if path.exists() and not path.is_file():
+        return "not a regular file"
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST).decode(errors="replace")
+    except OSError as error:
+        return f"{path}: {error.strerror}"
 
 
 def _effective(context: Context) -> str:
