@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--frames", type=positive(int), metavar="N", help="stop after N predictions were decided")
     one.add_argument("--seconds", type=positive(float), metavar="N", help="stop after that time")
     one.add_argument("--socket", type=Path, metavar="PATH", help="where reflexctl finds this daemon, instead of [daemon] socket")
-    one.add_argument("--version", action="version", version=f"reflexd {__version__}")
+    one.add_argument("--version", action="version", version=f"reflexd {__version__}", help="print the version")
     return one
 
 
@@ -151,11 +151,12 @@ def operate(loaded: Loaded, args: argparse.Namespace) -> int:
         server = listen(args.socket or Path(loaded.settings.daemon.socket), loaded.settings.daemon, journal)
         daemon = build(loaded.settings, journal, args.dry_run, notifier=Notifier.from_environment())
         aftermath.leave(aftermath.actions(daemon.parts.actuators))
-        reloader = Reloader(partial(read_anew, args.config, daemon), loaded.settings, daemon, args.dry_run)
+        reloader = Reloader(partial(read_anew, args.config, daemon), loaded.settings, daemon)
         if server is not None:
-            server.serve(verbs(daemon.observer, reloader, partial(dump, daemon)))
+            server.serve(verbs(daemon.observer, reloader, daemon.arming, partial(dump, daemon)))
         listen_to_signals(daemon, reloader)
-        journal.say(BEGIN, f"reflexd {__version__} begins with {args.config}" + (", dry run" if args.dry_run else ""))
+        dry = f"; no output is driven: {daemon.arming.dry_run}" if daemon.arming.dry_run else ""
+        journal.say(BEGIN, f"reflexd {__version__} begins with {args.config}{dry}")
         return daemon.run(args.seconds, args.frames)
     except (DriverError, FileExistsError) as error:
         journal.say(REFUSED, explained(error))

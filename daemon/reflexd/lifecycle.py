@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING
 
+from reflexd.arming import Arming
 from reflexd.events import END, FATAL, NOT_SAFE
 from reflexd.health import StuckError
 from reflexd.jobs import ActuatorJob
@@ -44,6 +45,7 @@ class Daemon:
     journal: Journal
     notifier: Notifier
     observer: Observer
+    arming: Arming
     leaving: Parts = field(default_factory=Parts)     # what a reload took out of the parts and is closing
 
     def run(self, seconds: float | None = None, frames: int | None = None) -> int:

@@ -78,7 +78,7 @@ class Output:
     tripped: bool = False        # ran into max_on_s; cleared when every claim has ended
     failed: bool = False         # the last write failed: it is tried again until it is safe
     retry_at: int = 0
-    leaving: str = ""            # why it is let go
+    leaving: str = ""            # why it is set safe while it is let go
     changes: int = 0
     cause: Claim | str = "no rule claims it"     # why it is where it is
 
@@ -96,8 +96,8 @@ class Output:
 class Outputs:
     """Every actuator behind one gate."""
 
-    def __init__(self, channels: Mapping[str, tuple[ActuatorSettings, Channel]], dry_run: bool = False) -> None:
-        """Take over actuators that stand at their safe level."""
+    def __init__(self, channels: Mapping[str, tuple[ActuatorSettings, Channel]], dry_run: str = "") -> None:
+        """Take over actuators that stand at their safe level. `dry_run` says why none is driven."""
         self.outputs: dict[str, Output] = {}
         self.dry_run = dry_run
         self.inhibited: dict[str, str] = {}
@@ -126,6 +126,17 @@ class Outputs:
         for name, (settings, channel) in channels.items():
             self.outputs[name] = Output(name, settings, channel, settings.safe, rested_since=self._rested.pop(name, NEVER))
         self._regroup()
+
+    def drive(self, dry_run: str, why: str, now: int) -> None:
+        """Drive outputs from now on, or not. What was decided before does not act after it: every output goes safe first."""
+        if bool(dry_run) != bool(self.dry_run):
+            for output in self.outputs.values():
+                output.claims.clear()
+                output.leaving = why
+            self.settle(now)
+            for output in self.outputs.values():
+                output.leaving = ""
+        self.dry_run = dry_run
 
     def _regroup(self) -> None:
         self._groups = {}

@@ -81,7 +81,7 @@ def what_stays(old: Settings, new: Settings, models: Mapping[str, ModelJob]) -> 
         and all(one.sensor in sensor for one in new.model[name].only_while)
         and labels_of(new, name) <= models[name].watch       # of other labels no score is computed
     }
-    actuator = _same(old.actuator, new.actuator) if old.daemon.dry_run == new.daemon.dry_run else set()
+    actuator = _same(old.actuator, new.actuator)
     sections = {"sensor": sensor, "model": model, "actuator": actuator}
     there = {f"{section}.{name}" for section, names in sections.items() for name in names}
     rule = {name for name in _same(_rules(old), _rules(new)) if _needs(_rules(new)[name]) <= there}

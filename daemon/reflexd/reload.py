@@ -40,13 +40,12 @@ class ReloadError(ValueError):
 class Reloader:
     """Knows the configuration that runs, and what of it stands open."""
 
-    def __init__(self, read: Callable[[], Settings], settings: Settings, daemon: Daemon, dry_run: bool = False) -> None:
-        """`read` raises ConfigError. `dry_run` was asked for on the command line, and holds whatever the files say."""
+    def __init__(self, read: Callable[[], Settings], settings: Settings, daemon: Daemon) -> None:
+        """`read` raises ConfigError."""
         self.settings = settings
         self._standing = settings        # less than that only while parts are exchanged
         self._read_files = read
         self._daemon = daemon
-        self._dry_run = dry_run
         self._one = threading.Lock()
 
     def reload(self) -> str:
@@ -94,7 +93,7 @@ class Reloader:
 
     def _refuse(self, old: Settings, new: Settings) -> None:
         """Refuse what only a start can change. Raises: ReloadError."""
-        fixed = [key for key in DaemonSettings.model_fields if key != "dry_run"
+        fixed = [key for key in DaemonSettings.model_fields if key not in ("dry_run", "initially")
                  and getattr(old.daemon, key) != getattr(new.daemon, key)]
         if fixed:
             what = ", ".join(f"[daemon] {key}" for key in fixed)
@@ -171,7 +170,8 @@ class Reloader:
         daemon.leaving = Parts()
         stage = Stage(new, daemon.loop.stage)
         outputs = daemon.loop.outputs
-        outputs.dry_run = self._dry_run or new.daemon.dry_run
+        daemon.arming.take_over(new.daemon)
+        outputs.drive(daemon.arming.dry_run, "a reload changed dry_run", now)
         outputs.take_over(channels(new, coming))
         daemon.loop.rewire(stage, daemon.parts, now)
         outputs.apply(stage.begin(), now)

@@ -10,7 +10,7 @@ Report = dict[str, Any]
 
 def lines(report: Report) -> Iterator[str]:
     """Write a report for a person."""
-    dry = ", dry run: no output is driven" if report["dry_run"] else ""
+    dry = f"; no output is driven: {report['dry_run']}" if report["dry_run"] else ""
     yield f"reflexd {report['version']}: {report['state']} for {report['uptime_s']:.0f} s, {report['runtime']}{dry}"
     yield from (f"  ! {why}" for why in report["inhibited"].values())
     for name, one in report["cameras"].items():

@@ -1,11 +1,13 @@
 """reflexd-safe: set every output safe after the daemon died, whichever way. Standard library only.
 
-The daemon writes what sets each output safe into its runtime directory before it drives anything
-(`write`). After any end of the service, systemd runs this file by itself: it tries every action, says what it did,
+The daemon writes what sets each output safe into its runtime directory before it drives anything.
+After any end of the service, systemd runs this file by itself: it tries every action, says what it did,
 keeps a record of the end for the next start, and does the same again when it is run again.
 
 It imports nothing of the project and nothing that is slow, so that it is ready in some ten
 milliseconds and works when the rest of the installation does not.
+
+exit status: 0 every output is safe; 1 one may not be, and the line says which.
 """
 
 from __future__ import annotations

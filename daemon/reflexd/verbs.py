@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from reflexd.access import Access
+from reflexd.arming import Arming
 from reflexd.control import Verb
 from reflexd.events import NOT_RELOADED, RELOADED
 from reflexd.jobs import CameraJob
@@ -24,7 +25,7 @@ FRAME_S = 1.5
 Regions: TypeAlias = Sequence[Sequence[float]]
 
 
-def verbs(observer: Observer, reloader: Reloader, dump: Callable[[], None]) -> dict[str, Verb]:
+def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable[[], None]) -> dict[str, Verb]:
     """List the verbs of the control socket."""
     one_picture = threading.Lock()     # each holds a frame of the camera's pool, which the networks need
 
@@ -36,6 +37,8 @@ def verbs(observer: Observer, reloader: Reloader, dump: Callable[[], None]) -> d
         "status": Verb(Access.READ, lambda _request: observer.loop.between_cycles(observer)),
         "snapshot": Verb(Access.OPERATE, picture),
         "dump": Verb(Access.OPERATE, lambda _request: told(observer, dump)),
+        "arm": Verb(Access.OPERATE, lambda _request: arming.say(True, observer.loop)),
+        "disarm": Verb(Access.OPERATE, lambda _request: arming.say(False, observer.loop)),
         "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
         "sandbox": Verb(Access.ADMIN, lambda _request: probe()),
     }

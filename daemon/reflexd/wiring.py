@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from reflexd.arming import Arming
 from reflexd.config.settings import ModelSettings, Settings
 from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
@@ -125,9 +126,10 @@ def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with
     notifier = notifier or Notifier(None)
     parts = wiring.connect(settings, settings.actuator)
     parts.join(wiring.make(settings, parts, {}))
-    outputs = Outputs(channels(settings, parts), dry_run or settings.daemon.dry_run)
+    arming = Arming(settings.daemon, dry_run)
+    outputs = Outputs(channels(settings, parts), arming.dry_run)
     loop = Loop(settings, parts, outputs, journal, notifier, wiring.reports)
-    return Daemon(loop, parts, wiring, journal, notifier, Observer(loop, parts, journal))
+    return Daemon(loop, parts, wiring, journal, notifier, Observer(loop, parts, journal), arming)
 
 
 def _camera(settings: object) -> Camera:

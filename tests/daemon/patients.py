@@ -72,7 +72,7 @@ UNIT = {
     "DropInPaths": "", "FragmentPath": "/usr/lib/systemd/system/reflexd.service",
 }
 STATUS: dict[str, Any] = {
-    "pid": 500, "state": "RUN", "dry_run": False, "inhibited": {},
+    "pid": 500, "state": "RUN", "dry_run": "", "inhibited": {},
     "cameras": {"gate": {"state": "run", "why": ""}},
     "models": {"meter": {"state": "run", "why": ""}},
     "sensors": {"button": {"state": "run", "why": ""}, "scale": {"state": "run", "why": ""}},

@@ -15,7 +15,7 @@ START = 50 * S
 class Bench:
     """A gate with relays, on a clock of its own."""
 
-    def __init__(self, dry_run: bool = False, **actuators: dict[str, Any]) -> None:
+    def __init__(self, dry_run: str = "", **actuators: dict[str, Any]) -> None:
         given = {name: settings(**more) for name, more in (actuators or {"lamp": {}}).items()}
         self.relays = {name: Relay(one.safe) for name, one in given.items()}
         self.gate = Outputs({name: (one, self.relays[name]) for name, one in given.items()}, dry_run)
@@ -163,7 +163,7 @@ def test_an_actuator_that_failed_is_tried_again_until_it_is_safe() -> None:
 
 
 def test_a_dry_run_decides_and_tells_but_drives_nothing() -> None:
-    bench = Bench(dry_run=True).claim()
+    bench = Bench(dry_run="dry run").claim()
     assert bench.levels() == [0.0]
     assert bench.gate.outputs["lamp"].active
     assert str(bench.gate.changes[-1]) == 'lamp on: rule "r": '

@@ -202,8 +202,9 @@ def test_a_reload_is_no_way_around_the_bounds_of_a_rule(acting: Any, devices: De
     within(2, lambda: both_on(devices))
 
 
-def test_dry_run_is_taken_over_with_every_output_opened_anew(acting: Any, devices: Devices) -> None:
+def test_dry_run_is_taken_over_with_every_output_safe_first(acting: Any, devices: Devices) -> None:
     acting.reload({**CONFIG, "daemon": {"dry_run": True}})
+    assert devices["lamp"].opened == 1
     assert (devices["lamp"].level, devices["fan"].level) == (0.0, 0.0)
     time.sleep(0.2)
     assert (devices["lamp"].level, devices["fan"].level) == (0.0, 0.0)

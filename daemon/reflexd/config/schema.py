@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -94,9 +94,18 @@ def _model(shapes: dict[str, Schema], ref: dict[type[BaseModel], Schema]) -> Sch
     ]}
 
 
-def keys() -> str:
-    """Give a Markdown table of the keys of each section."""
-    sections: list[tuple[str, type[BaseModel], frozenset[str]]] = [
+class Key(NamedTuple):
+    """A key as the documents tell it, in Markdown."""
+
+    name: str
+    takes: str
+    default: str
+    meaning: str
+
+
+def sections() -> list[tuple[str, list[Key]]]:
+    """Give the title of each section that has keys, and its keys."""
+    tables: list[tuple[str, type[BaseModel], frozenset[str]]] = [
         *((f"[{key}]", one, frozenset()) for key, one in _TABLES.items()),
         ('{ sensor = "…", is = … } in [safety] and only_while', SensorIs, frozenset()),
         *((f"[{kind}.NAME] of every driver", one, frozenset()) for kind, one in ENVELOPES.items()),
@@ -110,17 +119,23 @@ def keys() -> str:
         ("when, unless: a value", ValueCondition, frozenset()),
         ("then", Action, frozenset()),
     ]
-    return "\n\n".join(text for title, one, without in sections if (text := _section(title, one, without)))
+    return [(title, found) for title, one, without in tables if (found := _keys(one, without))]
 
 
-def _section(title: str, settings: type[BaseModel], without: frozenset[str]) -> str:
+def _keys(settings: type[BaseModel], without: frozenset[str]) -> list[Key]:
     whole = settings.model_json_schema(by_alias=True)
-    rows = [
-        f"| `{key}` | {_kind(shape, whole.get('$defs', {}))} | {_default(key, shape, whole)} | {shape.get('description', '')} |"
-        for key, shape in whole.get("properties", {}).items() if key not in without
-    ]
-    head = f"### {title}\n\n| key | takes | default | meaning |\n| --- | --- | --- | --- |\n"
-    return head + "\n".join(rows) if rows else ""
+    return [Key(name, _kind(shape, whole.get("$defs", {})), _default(name, shape, whole), shape.get("description", ""))
+            for name, shape in whole.get("properties", {}).items() if name not in without]
+
+
+def keys() -> str:
+    """Give a Markdown table of the keys of each section."""
+    return "\n\n".join(_table(title, found) for title, found in sections())
+
+
+def _table(title: str, found: list[Key]) -> str:
+    rows = [f"| `{key.name}` | {key.takes} | {key.default} | {key.meaning} |" for key in found]
+    return f"### {title}\n\n| key | takes | default | meaning |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
 
 
 def _default(key: str, shape: Schema, whole: Schema) -> str:

@@ -38,8 +38,11 @@ class DaemonSettings(Table):
     socket_group: str | None = Field(default=None, min_length=1, description="group of the socket; default: the daemon's own")
     operate_group: str | None = Field(default=None, min_length=1, description="group that may operate; default: the socket's own")
     admin_group: str | None = Field(default=None, min_length=1, description="group that may administer, besides root")
-    state_dir: PathText = Field(default="/var/lib/reflexd", description="where bundles that were added are kept")
+    state_dir: PathText = Field(default="/var/lib/reflexd", description="keeps added bundles, and whether it is armed")
     dry_run: bool = Field(default=False, description="decide and log, but keep every output safe")
+    initially: Literal["armed", "disarmed"] = Field(
+        default="armed", description="until `reflexctl arm` or `disarm` is said for the first time; disarmed is a dry run"
+    )
 
 
 class GpioSettings(Table):

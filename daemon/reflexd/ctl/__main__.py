@@ -1,4 +1,7 @@
-"""reflexctl: look at a running reflexd, and prepare what it is given. A file per verb."""
+"""reflexctl: look at a running reflexd, and prepare what it is given.
+
+exit status: 0 done; 1 failed; 2 wrong usage; 78 the configuration is wrong.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-VERBS = ("status", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model", "doctor")
+VERBS = ("status", "arm", "disarm", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model", "doctor")
 
 
 class Verb(Protocol):
@@ -27,7 +30,7 @@ class Verb(Protocol):
 
 def parser() -> argparse.ArgumentParser:
     """Build the command line from the verbs."""
-    top = argparse.ArgumentParser(prog="reflexctl", description=__doc__)
+    top = argparse.ArgumentParser(prog="reflexctl", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name in VERBS:
         verb = cast("Verb", import_module(f"reflexd.ctl.{name}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from reflexd.ctl.reach import add_socket, ask_or_explain
+from reflexd.ctl.reach import add_socket, ask_and_print
 
 HELP = "put the state of the running daemon into its log"
 
@@ -16,8 +16,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask for it."""
-    told = ask_or_explain(args, "dump")
-    if told is None:
-        return 1
-    print(told)
-    return 0
+    return ask_and_print(args, "dump")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:       # numpy, OpenCV and a TFLite runtime take half a second:
     from reflexd_models.image import Still
 
 HELP = "try a network on pictures, or judge it on a data set"
+STATE_DIR = "/var/lib/reflexd"
 TOP = 5
 MIB = 1 << 20
 
@@ -26,10 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     attempt = verbs.add_parser("try", help="labels and scores of pictures")
     attempt.add_argument("bundle", metavar="BUNDLE|FILE.tflite", help="a name in the zoo or the state directory, or a path")
-    attempt.add_argument("pictures", metavar="PICTURE", nargs="+", type=Path)
+    attempt.add_argument("pictures", metavar="PICTURE", nargs="+", type=Path, help="as .png, .jpg or .bmp")
     attempt.add_argument("--labels", metavar="FILE", type=Path, help="labels, one a line, for a file that has none inside")
     attempt.add_argument("--mean", type=float, help="for a file that takes floats: (pixel - MEAN) / STD")
-    attempt.add_argument("--std", type=float)
+    attempt.add_argument("--std", type=float, help="needed with --mean")
     attempt.add_argument("--region", metavar="X,Y,WIDTH,HEIGHT", action="append", type=region,
                          help="a region as shares of the picture; repeat it for each wheel; default the whole picture")
     judge = verbs.add_parser("evaluate", help="how right a network is on labelled pictures")
@@ -37,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     judge.add_argument("data", metavar="DATA.npz", type=Path, help="arrays x (pictures), y (truth) and group")
     for one in (attempt, judge):
         one.add_argument("--json", action="store_true", help="for programs")
-        one.add_argument("--state-dir", metavar="FOLDER", type=Path, default=Path("/var/lib/reflexd"))
+        one.add_argument("--state-dir", metavar="FOLDER", type=Path, default=Path(STATE_DIR),
+                         help=f"where bundles that were added are, default {STATE_DIR}")
 
 
 def region(text: str) -> tuple[float, ...]:

@@ -28,3 +28,12 @@ def ask_or_explain(args: argparse.Namespace, verb: str, request: Mapping[str, st
     except ControlError as error:
         print(f"reflexctl: {error}", file=sys.stderr)
         return None
+
+
+def ask_and_print(args: argparse.Namespace, verb: str, timeout_s: float = 2.0) -> int:
+    """Ask for what is answered by a sentence, print it, and give the exit status."""
+    told = ask_or_explain(args, verb, timeout_s=timeout_s)
+    if told is None:
+        return 1
+    print(told)
+    return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from reflexd.ctl.reach import add_socket, ask_or_explain
+from reflexd.ctl.reach import add_socket, ask_and_print
 
 HELP = "have the running daemon take its configuration over anew"
 TIMEOUT_S = 55.0       # devices that close and open take their time; systemd waits for 60 s
@@ -17,8 +17,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask for it and say what changed; the old configuration runs on when that fails."""
-    told = ask_or_explain(args, "reload", timeout_s=TIMEOUT_S)
-    if told is None:
-        return 1
-    print(told)
-    return 0
+    return ask_and_print(args, "reload", TIMEOUT_S)

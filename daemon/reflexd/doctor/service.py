@@ -81,8 +81,8 @@ def daemon(context: Context) -> Iterator[Finding]:
                 yield finding("daemon-degraded", f"{kind} {name}: {one['state']}: {one['why']}", name=f"{kind}.{name}")
     for why in told.get("inhibited", {}).values():
         yield finding("daemon-safe", why)
-    if told.get("dry_run"):
-        yield finding("dry-run", "no output is driven", file=context.config)
+    if why := str(told.get("dry_run") or ""):
+        yield finding("disarmed" if why.startswith("disarmed") else "dry-run", why, file=context.config)
 
 
 def _unreachable(context: Context, why: str) -> Finding:

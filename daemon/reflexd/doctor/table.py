@@ -27,11 +27,11 @@ WRITTEN = """
 fault python-unsupported: this Python is none of 3.11, 3.12 and 3.13
     sudo apt-get install python3.13, and install reflexd with it
 fault library-missing: a library that reflexd needs cannot be imported
-    pip install {package}, in the environment of reflexd
+    sudo apt-get install --reinstall reflexd; where pip installed it, pip install {package}
 fault runtime-missing: no TFLite runtime can be imported, so no network runs
-    pip install ai-edge-litert, in the environment of reflexd
+    sudo apt-get install --reinstall reflexd; where pip installed it, pip install ai-edge-litert
 note runtime-fallback: tflite-runtime is taken, since LiteRT is not there
-    pip install ai-edge-litert, in the environment of reflexd
+    sudo apt-get install --reinstall reflexd; where pip installed it, pip install ai-edge-litert
 fault under-voltage: the power supply is too weak right now
     use the supply made for this board, and a short cable
 warning under-voltage-before: the power supply was too weak since the boot
@@ -99,7 +99,7 @@ fault port-busy: another program has the serial port
 note no-systemd: systemd does not answer, so nothing is known of the service
     systemctl show reflexd tells why
 note service-missing: the service is not installed
-    sudo scripts/install-service
+    sudo reflexctl install-service
 fault service-failed: the service failed and is not started again
     journalctl -u reflexd -n 50 -x; after status 78, reflexctl check; then sudo systemctl restart reflexd
 warning service-stopped: the service does not run
@@ -122,6 +122,8 @@ warning daemon-degraded: a source is in trouble; the outputs that depend on it a
     reflexctl log --source {name} -x
 warning daemon-safe: every output is held at its safe level
     reflexctl status tells more
+note disarmed: no output is driven, since somebody disarmed the daemon
+    reflexctl arm
 note dry-run: dry run: no output is driven
     take dry_run out of [daemon] in {file}, then sudo systemctl restart reflexd
 warning sandbox-weakened: a drop-in takes away what the unit forbids
