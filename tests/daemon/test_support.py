@@ -69,10 +69,17 @@ def test_no_secret_is_left_in_any_file(patient: Patient, tmp_path: Path) -> None
 
 
 def test_a_file_that_is_no_toml_is_cleared_line_by_line(patient: Patient) -> None:
-    patient.put("etc/reflexd/conf.d/50-broken.toml", 'password = "hunter22"\n[[[\ntoken: abcdef, next = 1\n')
+    broken = """password = "hunter22"
+[[[
+token: abcdef, ghi
+next = 1
+login = { api_key = "in-a-table" }
+secrets = { one = "unparsed" }
+"""
+    patient.put("etc/reflexd/conf.d/50-broken.toml", broken)
     text = collect(patient.context, "{}")["configuration/01-50-broken.toml"]
     assert "hunter22" not in text
-    assert "abcdef" not in text
+    assert [one for one in ("abcdef", "ghi", "in-a-table", "unparsed") if one in text] == []
     assert "next = 1" in text
 
 
@@ -89,6 +96,23 @@ def test_what_is_no_secret_stays(patient: Patient) -> None:
        st.sampled_from(['password = "{}"', "my_token: '{}'", '{{"api_key": "{}"}}', "x = {{ secret = '{}' }}", 'AUTH="{}"']))
 def test_a_secret_of_any_text_is_taken_out(secret: str, form: str) -> None:
     assert f"«{secret}»" not in cleared(form.format(f"«{secret}»"), set())
+
+
+def test_a_part_that_is_called_key_is_no_secret(patient: Patient) -> None:
+    patient.config = patient.config.replace("sensor.button", "sensor.key").replace('"button"', '"key"')
+    patient.status["sensors"] = {"key": {"state": "run", "why": "", "nested": {"a": 1}}}
+    files = collect(patient.context, json.dumps(patient.status, indent=2))
+    assert json.loads(files["doctor.json"]) == patient.status
+    assert files["configuration/00-reflexd.toml"] == patient.config
+
+
+@pytest.mark.parametrize("line", [
+    'Environment="A_PASSWORD=hun ter,22;x"', "Environment=API_TOKEN=hun ter,22;x", "apikey: hun ter,22;x"])
+def test_what_has_no_quotes_is_left_out_to_the_end_of_its_line(line: str) -> None:
+    text = cleared(f"one\n{line}\ntwo", set())
+    assert text.startswith("one\n")
+    assert text.endswith("\ntwo")
+    assert [one for one in ("hun", "ter", "22", "x\n") if one in text] == []
 
 
 def run(patient: Patient, *arguments: str) -> int:

@@ -36,8 +36,10 @@ def clock_is_set() -> bool:
 def show_unit() -> dict[str, str]:
     """Give the unit's properties as they count, with all drop-ins. Raises: OSError, SubprocessError."""
     command = ["systemctl", "show", "--no-pager", SERVICE]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout
-    return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
+    if done.returncode != 0:
+        raise OSError(done.stderr.strip())
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 
 
 def chips(folder: Path) -> list[Chip]:

@@ -27,13 +27,16 @@ from reflexd.doctor.context import SERVICE, Context
 FOLDER = "reflexd-support"
 JOURNAL = ("journalctl", "--no-pager", "--no-hostname", "-o", "short-iso", "-n", "2000")
 LARGEST = 1 << 20       # of a file of the configuration
+PARTS = ("camera", "model", "sensor", "actuator")      # what is called "key" there is a name: of a key switch
 LEFT_OUT = "(left out)"
 SHORTEST = 4            # a secret of fewer characters is found by its key alone: as a text it is everywhere
 DEVICES = ("gpiochip*", "video*", "media*", "v4l/by-*/*", "tty[UAS]*[0-9]", "serial*", "serial/by-*/*", "dma_heap/*", "watchdog*")
-WORD = r"(?:pass(?:word|wd|phrase|code)?|pwd|token|secret|credentials?|auth|(?:[\w-]*[_-])?key|pin[_-]?code)"
+WORD = r"(?:pass(?:word|wd|phrase|code)?|pwd|token|secret|credentials?|auth|[\w-]*key|pin[_-]?code)"
 KEY = re.compile(rf"(?:.*[_.-])?{WORD}s?(?:[_.-].*)?", re.IGNORECASE)
-VALUE = r'"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|\[[^\]]*\]|\{[^}]*\}|[^\s,;]+'
-ASSIGNED = re.compile(rf'(?<![\w-])((?:[\w.-]*[_.-])?{WORD}s?(?:[_.-][\w.-]*)?["\']?\s*[=:]\s*)(?:{VALUE})', re.IGNORECASE)
+VALUE = (r'"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|\[[^\]]*\]'
+         r'|(?:true|false|null|[-+\d.]+)(?=[\s,}\]]|$)|[^\s{[][^\n]*')       # without quotes it goes to the end of its line
+ASSIGNED = re.compile(rf'(?<![\w-])((?:[\w.-]*[_.-])?{WORD}s?(?:[_.-][\w.-]*)?["\']?\s*)'
+                      rf'(=\s*(?:\{{[^}}]*\}}|{VALUE})|:\s*(?:{VALUE}))', re.IGNORECASE)
 IN_URL = re.compile(r"(\w+://[^/\s:@]*:)[^@\s/]+@")
 
 
@@ -56,7 +59,7 @@ def collect(context: Context, findings: str) -> dict[str, str]:
 
 def cleared(text: str, secrets: set[str]) -> str:
     """Take secrets out of a text: what stands behind a key like password, and the known ones wherever they stand."""
-    text = IN_URL.sub(rf"\1{LEFT_OUT}@", ASSIGNED.sub(rf'\1"{LEFT_OUT}"', text))
+    text = IN_URL.sub(rf"\1{LEFT_OUT}@", ASSIGNED.sub(lambda found: f'{found[1]}{found[2][0]} "{LEFT_OUT}"', text))
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, LEFT_OUT).replace(json.dumps(secret)[1:-1], LEFT_OUT)
     return text
@@ -65,7 +68,10 @@ def cleared(text: str, secrets: set[str]) -> str:
 def _secrets(text: str) -> Iterator[str]:
     """Give the values of a file of the configuration that stand below a key like password."""
     with suppress(tomllib.TOMLDecodeError):
-        yield from (leaf for leaf in _leaves(tomllib.loads(text), secret=False) if len(leaf) >= SHORTEST)
+        for section, value in tomllib.loads(text).items():
+            parts = value.values() if section in PARTS and isinstance(value, dict) else [{section: value}]
+            for part in parts:
+                yield from (leaf for leaf in _leaves(part, secret=False) if len(leaf) >= SHORTEST)
 
 
 def _leaves(value: Any, secret: bool) -> Iterator[str]:   # noqa: ANN401  whatever TOML holds
