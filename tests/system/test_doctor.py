@@ -44,10 +44,10 @@ def answers(path: Path) -> bool:
         return False
 
 
-def doctor(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def doctor(config: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "reflexd.ctl", "doctor", "--config", str(config), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False,
-                          env={name: value for name, value in os.environ.items() if name != "REFLEXD_SOCKET"})
+    given = {name: value for name, value in os.environ.items() if name != "REFLEXD_SOCKET"} | environment
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=given)
 
 
 def test_a_daemon_in_the_foreground_is_found_and_has_no_sandbox(daemon: Path) -> None:
@@ -75,6 +75,18 @@ def test_the_list_needs_nothing(tmp_path: Path) -> None:
     done = doctor(tmp_path / "none", "--list")
     assert done.returncode == 0
     assert "fault camera-busy: another program has the camera\n    stop it: sudo kill PID\n" in done.stdout
+
+
+@pytest.mark.parametrize("library", ["numpy", "pydantic", "cv2", "tree_sitter"])
+def test_a_broken_library_breaks_neither_doctor_nor_the_bundle(library: str, tmp_path: Path) -> None:
+    (tmp_path / f"{library}.py").write_text("raise ImportError('cannot open shared object file')\n")
+    done = doctor(EXAMPLE / "reflexd.toml", "--json", "--bundle", str(tmp_path / "support.tar.gz"), PYTHONPATH=str(tmp_path))
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 4
+    found = [one for one in json.loads(done.stdout)["findings"] if one["id"] == "library-missing"]
+    assert f"{library}: cannot open shared object file" in [one["found"] for one in found]
+    with tarfile.open(tmp_path / "support.tar.gz") as tar:
+        assert "reflexd-support/configuration/00-reflexd.toml" in tar.getnames()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         print("\n".join(table(args.json)))
         return 0
-    context = context_of(args)
-    findings = examine(context)
+    with redirect_stdout(sys.stderr):       # a library that is broken talks; what programs read stays clean
+        context = context_of(args)
+        findings = examine(context)
     print(json.dumps(as_json(findings), indent=2, ensure_ascii=False) if args.json else "\n".join(lines(findings)))
     if args.bundle is not None and not write_bundle(args, context, findings):
         return 1

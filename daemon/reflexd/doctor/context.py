@@ -87,12 +87,10 @@ class Context:
     def settings(self) -> Settings | None:
         """Give the configuration; None where it cannot be used, which a check of its own tells."""
         try:
-            from reflexd.config.load import ConfigError, load
-        except ImportError:
-            return None
-        try:
+            from reflexd.config.load import load
+
             return load(self.config).settings
-        except ConfigError:
+        except Exception:
             return None
 
     @cached_property

@@ -16,8 +16,9 @@ import subprocess
 import tarfile
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +43,27 @@ IN_URL = re.compile(r"(\w+://[^/\s:@]*:)[^@\s/]+@")
 
 def collect(context: Context, findings: str) -> dict[str, str]:
     """Give the text of each file of the bundle by its name."""
-    files = _configuration(context)
+    files = {f"configuration/{number:02}-{path.name}": _content(path) for number, path in enumerate(_files(context.config))}
     secrets = {secret for text in files.values() for secret in _secrets(text)}
-    raw = {
-        "doctor.json": findings,
-        "status.json": json.dumps(context.status or {"error": str(context.answer)}, indent=2, ensure_ascii=False),
-        "platform.txt": _platform(context),
-        **files,
-        "configuration-effective.txt": _effective(context),
-        "unit.txt": _output("systemctl", "cat", "--no-pager", SERVICE),
-        "journal.txt": _output(*JOURNAL, "-u", SERVICE),
-        "devices.txt": "\n".join(_devices(context)),
+    made: dict[str, Callable[[], str]] = {
+        "doctor.json": lambda: findings,
+        "status.json": lambda: json.dumps(context.status or {"error": str(context.answer)}, indent=2, ensure_ascii=False),
+        "platform.txt": lambda: _platform(context),
+        **{name: partial(str, text) for name, text in files.items()},
+        "configuration-effective.txt": lambda: _effective(context),
+        "unit.txt": lambda: _output("systemctl", "cat", "--no-pager", SERVICE),
+        "journal.txt": lambda: _output(*JOURNAL, "-u", SERVICE),
+        "devices.txt": lambda: "\n".join(_devices(context)),
     }
-    return {name: cleared(text, secrets) for name, text in raw.items()}
+    return {name: cleared(_whatever(make), secrets) for name, make in made.items()}
+
+
+def _whatever(make: Callable[[], str]) -> str:
+    """Make a text, or say why it could not be made: the rest still helps."""
+    try:
+        return make()
+    except Exception as error:    # where half of the system is broken
+        return f"could not be collected: {type(error).__name__}: {error}"
 
 
 def cleared(text: str, secrets: set[str]) -> str:
@@ -85,13 +94,9 @@ def _leaves(value: Any, secret: bool) -> Iterator[str]:   # noqa: ANN401  whatev
         yield str(value)
 
 
-def _configuration(context: Context) -> dict[str, str]:
-    from reflexd.config.files import find_files
-
-    found = {}
-    for number, path in enumerate(find_files(context.config)[0]):
-        found[f"configuration/{number:02}-{path.name}"] = _content(path)
-    return found
+def _files(main: Path) -> list[Path]:
+    """List the files of the configuration, without what reads it, which may be broken."""
+    return [main, *sorted((main.parent / "conf.d").glob("*.toml"))]
 
 
 def _content(path: Path) -> str:
