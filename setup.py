@@ -10,11 +10,12 @@ from setuptools import find_namespace_packages, setup
 
 ROOTS = {"reflexd": "daemon", "reflexd_drivers": "drivers", "reflexd_models": "models"}
 ZOO = "reflexd_models.zoo"
+SERVICE = "reflexd.systemd"     # for reflexctl install-service
 
 
 def packages() -> dict[str, str]:
     """Give every package's folder, relative to this file."""
-    found = {ZOO: "models/zoo"}
+    found = {ZOO: "models/zoo", SERVICE: "systemd"}
     for top, root in ROOTS.items():
         names = [top, *(f"{top}.{name}" for name in find_namespace_packages(f"{root}/{top}"))]
         found |= {name: f"{root}/{name.replace('.', '/')}" for name in names if "__pycache__" not in name}
@@ -31,5 +32,5 @@ FOLDERS = packages()
 setup(
     packages=list(FOLDERS),
     package_dir=FOLDERS,
-    package_data={ZOO: zoo_files(), **{top: ["py.typed"] for top in ROOTS}},
+    package_data={ZOO: zoo_files(), SERVICE: ["*", "drop-ins/*"], **{top: ["py.typed"] for top in ROOTS}},
 )

@@ -19,15 +19,19 @@ mirror() {
     apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 2>/dev/null | awk '$1 == "Debian" && $2 !~ /security/ && !seen++ {print $2}'
 }
 
-# bootstrap FOLDER VARIANT ARCHITECTURE PACKAGES: a Debian root in FOLDER; nothing is left of one that failed.
+# bootstrap FOLDER VARIANT ARCHITECTURE PACKAGES [AT-HAND]: a Debian root in FOLDER, with packages AT-HAND fetched and not
+# installed, so that apt needs no network for them. Nothing is left of one that failed.
 bootstrap() {
+    local more=()
+    [ "$2" != extract ] || more=(--skip=cleanup/apt)      # they are set up later, from what was fetched
+    [ -z "${5:-}" ] || more=(--skip=cleanup/apt "--customize-hook=APT_CONFIG=\$MMDEBSTRAP_APT_CONFIG apt-get -q -y --download-only install $5")
     need_root "Building ${1##*/}"
     say "Building ${1##*/} (once, some minutes) ..."
     rm -rf "$1.new"
     mmdebstrap --quiet --variant="$2" --mode=root --architectures="$3" --include="$4" \
         --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --dpkgopt='path-exclude=/usr/share/man/*' $SUITE "$1.new" $(mirror) > "$1.log" 2>&1 \
+        --dpkgopt='path-exclude=/usr/share/man/*' "${more[@]}" "${suite:-$SUITE}" "$1.new" $(mirror) > "$1.log" 2>&1 \
         || { tail -n 5 "$1.log" >&2; die "Building ${1##*/} failed; see $1.log"; }
     mv "$1.new" "$1"
 }

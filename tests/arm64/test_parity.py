@@ -1,4 +1,4 @@
-"""On 64-bit ARM, emulated as a Raspberry Pi 4's processor: the wheel installs, and says of each frame what it says here.
+"""On 64-bit ARM, emulated as a Raspberry Pi 4's processor: apt installs the package, which says of each frame what is said here.
 
 Nothing of this is ever skipped: what cannot be run fails. scripts/arm64 builds what it needs.
 """
@@ -20,6 +20,8 @@ from tests.system.meter import EXAMPLE, ROOT
 
 ARM64 = ROOT / "scripts" / "arm64"
 DEMO = Path(__file__).with_name("demo.py")
+PRIVATE = "/usr/lib/reflexd"
+INSTALLED = "/usr/share/doc/reflexd/examples/meter/reflexd.toml"
 RECORDING = EXAMPLE / "meter.avi"
 FRAMES = 20
 WHOLE = 200         # frames of the recording
@@ -35,30 +37,35 @@ def done(command: list[str]) -> str:
 
 @pytest.fixture(scope="session")
 def emulated() -> Run:
-    """Give a function that runs the emulated Python with this checkout's wheel installed."""
+    """Give a function that runs a command where the package of this checkout is installed."""
     done([str(ARM64), "up"])
     return lambda *arguments: done([str(ARM64), "run", *map(str, arguments)])
 
 
 @pytest.fixture(scope="session")
-def commands(emulated: Run) -> Path:
-    """Give the folder of the commands that the wheel brought."""
-    return Path(done([str(ARM64), "path"]).strip()) / "bin"
+def python(emulated: Run) -> Run:
+    """Give a function that runs Python there, with what the package carries."""
+    return lambda *arguments: emulated("env", f"PYTHONPATH={PRIVATE}", "python3", *arguments)
 
 
-def test_it_is_64_bit_arm_that_is_emulated(emulated: Run) -> None:
-    assert "aarch64 64bit" in emulated("-c", "import platform; print(platform.machine(), platform.architecture()[0])")
+def test_it_is_64_bit_arm_that_is_emulated(python: Run) -> None:
+    assert "aarch64 64bit" in python("-c", "import platform; print(platform.machine(), platform.architecture()[0])")
 
 
-def test_the_installed_commands_run_from_the_wheel_and_not_from_the_checkout(emulated: Run, commands: Path) -> None:
-    assert "reflexd " in emulated(commands / "reflexd", "--version")
-    assert "ok: 1 camera" in emulated(commands / "reflexctl", "check", EXAMPLE / "reflexd.toml")
-    where = emulated("-c", "import reflexd, reflexd_drivers, reflexd_models.zoo as zoo; print(reflexd.__file__, *zoo.__path__)")
-    assert all(Path(one).is_relative_to(commands.parent) for one in where.split())
+def test_apt_has_installed_the_package_whole(emulated: Run) -> None:
+    assert emulated("dpkg-query", "-W", "-f", "${Status} ${Architecture}", "reflexd") == "install ok installed arm64"
+    assert emulated("dpkg", "--verify", "reflexd") == ""
 
 
-def test_the_daemon_decides_on_twenty_frames_of_the_demo(emulated: Run, commands: Path, tmp_path: Path) -> None:
-    said = emulated(commands / "reflexd", "--config", EXAMPLE / "reflexd.toml", "--socket", tmp_path / "socket", "--frames", 20)
+def test_the_installed_commands_run_from_the_package_and_not_from_the_checkout(emulated: Run, python: Run) -> None:
+    assert "reflexd " in emulated("reflexd", "--version")
+    assert "ok: 1 camera" in emulated("reflexctl", "check", INSTALLED)
+    where = python("-c", "import reflexd, reflexd_drivers, reflexd_models.zoo as zoo; print(reflexd.__file__, *zoo.__path__)")
+    assert all(one.startswith(f"{PRIVATE}/") for one in where.split())
+
+
+def test_the_daemon_decides_on_twenty_frames_of_the_demo(emulated: Run, tmp_path: Path) -> None:
+    said = emulated("reflexd", "--config", INSTALLED, "--socket", tmp_path / "socket", "--frames", 20)
     assert "model.meter: run: LiteRT" in said
     assert "every output safe, leaving: 20 predictions were decided" in said
 
@@ -95,7 +102,7 @@ def numbers(one: Ran) -> list[str]:
     return [str(value) for value in one.values]
 
 
-def test_of_the_same_pictures_every_quantized_score_is_bit_for_bit_the_same_as_here(emulated: Run, tmp_path: Path) -> None:
+def test_of_the_same_pictures_every_quantized_score_is_bit_for_bit_the_same_as_here(python: Run, tmp_path: Path) -> None:
     """Twenty frames of all the recording, decoded here; and what the network is given of them differs by no more than rounding.
 
     OpenCV's linear resampling rounds another way on ARM (its carotene and KleidiCV), by 1 of 255; the bit-exact variant
@@ -106,7 +113,7 @@ def test_of_the_same_pictures_every_quantized_score_is_bit_for_bit_the_same_as_h
         frames.append(cv2.cvtColor(got[1], cv2.COLOR_BGR2RGB))
     np.savez(tmp_path / "frames.npz", x=np.stack(frames[::len(frames) // FRAMES]))
     ours = ran(here, tmp_path / "frames.npz", FRAMES, tmp_path / "here.npz")
-    theirs = ran(emulated, tmp_path / "frames.npz", FRAMES, tmp_path / "there.npz", tmp_path / "here.npz")
+    theirs = ran(python, tmp_path / "frames.npz", FRAMES, tmp_path / "there.npz", tmp_path / "here.npz")
     assert (theirs.machine, theirs.runtime) == ("aarch64", ours.runtime)
     assert len(set(numbers(ours))) > 5, "the digits turn"
     assert np.array_equal(theirs.raw_of_other, ours.raw)
@@ -114,8 +121,8 @@ def test_of_the_same_pictures_every_quantized_score_is_bit_for_bit_the_same_as_h
     assert abs(theirs.given - ours.given).max() <= 1
 
 
-def test_of_the_recording_every_number_that_is_read_is_the_same_as_here(emulated: Run, tmp_path: Path) -> None:
+def test_of_the_recording_every_number_that_is_read_is_the_same_as_here(python: Run, tmp_path: Path) -> None:
     """All of it, decoded there and here: FFmpeg too rounds colours another way on ARM, by up to 2 of 255."""
     ours = ran(here, RECORDING, WHOLE, tmp_path / "here.npz")
-    theirs = ran(emulated, RECORDING, WHOLE, tmp_path / "there.npz")
+    theirs = ran(python, RECORDING, WHOLE, tmp_path / "there.npz")
     assert numbers(theirs) == numbers(ours)

@@ -17,7 +17,7 @@ CONFIG = "/etc/reflexd/reflexd.toml"
 DROP_INS = "/run/systemd/system/reflexd.service.d"
 LEVELS = Path(__file__).parent / "guest" / "levels.py"
 PACE = "/run/systemd/system.control/reflexd.service.d/pace.conf"     # stays for all tests: a daemon-reload takes seconds
-PACKAGES = "/opt/reflexd/lib/python3*/site-packages"
+PACKAGES = "/usr/local/lib/python3*/dist-packages"     # which the service sees, as what pip installs for the system
 LAB_DRIVERS = f"{PACKAGES}/lab_*"
 FOLDERS = "/run/reflexd /var/lib/reflexd /etc/reflexd"
 

@@ -63,14 +63,14 @@ def test_pictures_given_to_a_camera_lead_to_a_level_by_the_shipped_network(
         watching: Service, request: pytest.FixtureRequest) -> None:
     with watched(watching, request):
         watching.put("/run/lab-play.py", (GUEST / "play.py").read_text())
-        player = f"/opt/reflexd/bin/python /run/lab-play.py /opt/examples/meter/meter.avi {LEAK_AT_S} {SPEED}"
+        player = f"env PYTHONPATH=/usr/lib/reflexd python3 /run/lab-play.py /usr/share/doc/reflexd/examples/meter/meter.avi {LEAK_AT_S} {SPEED}"
         watching.must("systemd-run --quiet --collect --unit=lab-play sh -c "
                       f"'{player} | v4l2-ctl -d /dev/video11 --stream-out-mmap --stream-from=-'")
         watching.until("the player plays", lambda: watching.run("pgrep -x v4l2-ctl").status == 0)
         assert watching.level(VALVE) == 0, "somebody is at home"
         watching.pull(AWAY, "up")
         took = watching.until("the valve closes", lambda: watching.level(VALVE) == 1, 8)
-        print(watching.must("/opt/reflexd/bin/reflexctl status"))
+        print(watching.must("reflexctl status"))
         print(f"the valve closed {took:.0f} s after the last one left")
         watching.until("the log tells of it", lambda: bool(watching.entries("REFLEXD_OUTPUT=valve")))
         entry = watching.entries("REFLEXD_OUTPUT=valve")[0]
@@ -81,7 +81,7 @@ def test_pictures_given_to_a_camera_lead_to_a_level_by_the_shipped_network(
 def test_the_process_that_does_so_is_refused_a_network_a_file_and_a_foreign_device(
         watching: Service, request: pytest.FixtureRequest) -> None:
     with watched(watching, request):
-        outside = watching.must("cd /; runuser -u reflexd -- /opt/reflexd/bin/python -B -c "
+        outside = watching.must("cd /; runuser -u reflexd -- env PYTHONPATH=/usr/lib/reflexd python3 -B -c "
                                 "'import json, lab_probe; print(json.dumps(lab_probe.probe()))'")
         assert set(json.loads(outside).values()) == {"allowed"}, outside
         inside = json.loads(watching.must("cat /run/reflexd/probe.json"))

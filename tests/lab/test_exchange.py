@@ -64,7 +64,7 @@ BASE = Config(
 METER = """
 [camera.meter]
 driver = "replay"
-path = "/opt/examples/meter/meter.avi"
+path = "/usr/share/doc/reflexd/examples/meter/meter.avi"
 rate_hz = 2
 max_age_ms = 5000
 

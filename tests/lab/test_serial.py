@@ -48,7 +48,7 @@ def test_lines_on_a_serial_port_lead_to_a_level(service: Service) -> None:
 def says(service: Service, value: float) -> bool:
     """Send a line until it is heard: the first after opening does not count."""
     service.send_serial(f"T={value}\n".encode())
-    told = json.loads(service.must("/opt/reflexd/bin/reflexctl status --json"))
+    told = json.loads(service.must("reflexctl status --json"))
     return bool(told["sensors"]["boiler"]["value"] == value)
 
 
@@ -58,8 +58,8 @@ def test_the_log_is_read_back_with_systemd_python(service: Service) -> None:
     service.until("it is warm", lambda: says(service, 60.5))
     service.send_serial(b"T=80\n")
     service.until("the pump starts", lambda: service.level(17) == 1)
-    read = service.must("/opt/reflexd/bin/reflexctl log --output pump -x -n 1").splitlines()
+    read = service.must("reflexctl log --output pump -x -n 1").splitlines()
     assert 'pump on: rule "circulate"' in read[0]
     assert "    Subject: An output changed" in read
-    newest, = service.must("/opt/reflexd/bin/reflexctl log --rule circulate --json -n 1").splitlines()
+    newest, = service.must("reflexctl log --rule circulate --json -n 1").splitlines()
     assert json.loads(newest)["REFLEXD_OUTPUT"] == "pump"

@@ -1,42 +1,209 @@
-"""What the documents say is true: their configurations are right, their links lead somewhere."""
+"""What the documents say is true: commands run as they are written, configurations are right, links lead somewhere."""
 
 from __future__ import annotations
 
+import argparse
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from reflexd.__main__ import parser as daemon
 from reflexd.config.load import load
-from tests.system.meter import ROOT
+from reflexd.ctl.__main__ import VERBS
+from reflexd.ctl.__main__ import parser as control
+from tests import pages
+from tests.pages import PAGES, ROOT, Block
 
-PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOT_THERE = {     # what .ci/run does not say itself, and where it is run
+    "./scripts/test --lab --long": "an hour: the same tests, each fault fifty times",
+    "./scripts/test --lab tests/lab/test_camera.py": "a part of ./scripts/test --lab",
+    "scripts/lab up": "by tests/lab/conftest.py",
+    "scripts/lab run 'systemctl status reflexd'": "as tests/lab/machine.py does, for each command",
+    "scripts/lab down": "by tests/lab/conftest.py",
+    "scripts/arm64 up": "by tests/arm64/test_parity.py",
+    "scripts/arm64 run -m reflexd --version": "as tests/arm64/test_parity.py does, with another module",
+    "./scripts/package trixie-arm64": "by the tests of the package",
+    "sudo apt-get install ./reflexd_*.deb": "by the tests of the package, first and as an upgrade",
+    "sudo apt-get remove reflexd": "by the tests of the package",
+    "sudo apt-get purge reflexd": "by the tests of the package",
+    "sudo python3 -m venv --system-site-packages /opt/reflexd": "by the tests of the package, without a package",
+    "sudo /opt/reflexd/bin/pip install '.[pi,journal]'": "by the tests of the package, without a package",
+    "sudo /opt/reflexd/bin/reflexctl install-service": "by the tests of the package, without a package",
+}
+
+COMING = {"setup", "doctor"}        # verbs that documents name, and that are being written
 
 
-def blocks(page: Path) -> list[str]:
-    """Give the whole configurations of a page."""
-    found = re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
-    return [text for text in found if "schema = 1" in text and "[actuator" in text]
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
-def test_every_whole_configuration_of_a_page_is_right(page: Path, tmp_path: Path) -> None:
-    for number, text in enumerate(blocks(page)):
-        file = tmp_path / f"{number}.toml"
-        file.write_text(text)
-        assert [str(one) for one in load(file).warnings] == []
+def all_blocks() -> list[Block]:
+    return [one for page in PAGES for one in pages.blocks(page)]
+
+
+def whole(block: Block) -> bool:
+    """Say whether a block is a configuration that is complete."""
+    return block.language == "toml" and "schema = 1" in block.text and "[actuator" in block.text
+
+
+def test_every_block_says_what_it_is() -> None:
+    assert [block.wrong for block in all_blocks() if block.wrong] == []
+
+
+@pytest.mark.parametrize("block", [one for one in all_blocks() if whole(one)], ids=str)
+def test_every_whole_configuration_of_a_page_is_right(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "reflexd.toml").write_text(block.text)
+    assert [str(one) for one in load(tmp_path / "reflexd.toml").warnings] == []
+
+
+def test_the_files_that_a_page_has_written_are_right_after_each_step(tmp_path: Path) -> None:
+    for page in PAGES:
+        folder = tmp_path / named(page)
+        for block in pages.run_in(page, "device"):
+            if "file" in block.options:
+                file = folder / Path(block.options["file"]).relative_to("/etc/reflexd")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(block.text)
+                assert [str(one) for one in load(folder / "reflexd.toml").warnings] == [], str(block)
 
 
 def test_the_configuration_of_the_readme_has_thirty_lines_at_most() -> None:
-    assert len(blocks(ROOT / "README.md")[0].splitlines()) <= 30
+    first = next(one for one in pages.blocks(ROOT / "README.md") if whole(one))
+    assert len(first.text.splitlines()) <= 30
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for target, part in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
+        file = page.parent / target if target else page
+        assert file.exists(), f"{page.name} links to {target}"
+        if part:
+            heads = re.findall(r"^#+ (.*)$", file.read_text().lower(), re.MULTILINE)
+            assert part in [re.sub(r"[^\w -]", "", head).replace(" ", "-") for head in heads], f"{page.name}: {target}#{part}"
 
 
-@pytest.mark.parametrize("name", ["reflexd.toml", "usb.toml"])
+@pytest.mark.parametrize("name", ["meter/reflexd.toml", "meter/usb.toml", "person/reflexd.toml"])
 def test_the_shipped_examples_are_right(name: str) -> None:
-    assert not load(ROOT / "docs" / "examples" / "meter" / name).warnings
+    assert not load(ROOT / "docs" / "examples" / name).warnings
+
+
+def test_every_page_can_be_reached_from_the_first_one() -> None:
+    seen, todo = set(), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop().resolve()
+        if page.suffix == ".md" and page not in seen:
+            seen.add(page)
+            todo += [page.parent / target for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())]
+    assert [named(page) for page in PAGES if page not in seen and page.parent.name != "drivers"] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if pages.run_in(page, "checkout")], ids=named)
+def test_the_commands_for_a_checkout_run_as_they_are_written(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    before = state()
+    for block in pages.run_in(page, "checkout"):
+        needed = block.text + block.options.get("with", "")
+        shared = request.getfixturevalue("shared") if "REFLEXD_TEST_DATA" in needed or "with" in block.options else ROOT
+        folder = supplied(tmp_path, block, shared) if "with" in block.options else ROOT
+        said = run(block, folder, shared)
+        assert said.returncode == 0, f"{block}\n{block.text}\n{said.stdout}{said.stderr}"
+    assert state() == before, "a command of a document changed the checkout"
+
+
+def run(block: Block, folder: Path, shared: Path) -> subprocess.CompletedProcess[str]:
+    """Run the commands of a block, the first that fails ending it."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", block.text], cwd=folder, capture_output=True, text=True, timeout=900,
+                          check=False, env={**os.environ, "PATH": path, "REFLEXD_TEST_DATA": str(shared.resolve())})
+
+
+def supplied(folder: Path, block: Block, shared: Path) -> Path:
+    """Give a folder with the files that a block is said to have."""
+    for name in block.options["with"].split(","):
+        if name == "labels.txt":
+            (folder / name).write_text("no_person\nperson\n")
+        elif name == "digits.npz":
+            with np.load(shared / "data" / "meter_digits.npz") as found:
+                np.savez(folder / name, **{key: found[key][::50] for key in ("x", "y", "group")})
+        else:
+            source = {"photo.jpg": "images/cat_720p.jpg", "person.tflite": "models/vww96_int8.tflite"}[name]
+            shutil.copy(shared / source, folder / name)
+    return folder
+
+
+def state() -> str:
+    """Say what git finds changed in the checkout; in an unpacked archive there is nobody to ask."""
+    command = ["git", "-C", str(ROOT), "status", "--porcelain"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def test_what_takes_too_long_for_a_test_is_run_by_ci_or_elsewhere_for_a_reason() -> None:
+    run = (ROOT / ".ci" / "run").read_text().splitlines()
+    lines = [set(shlex.split(line, comments=True)) for line in run if "scripts/" in line]
+    told = [command for block in all_blocks() if block.place == "ci" for command in block.commands]
+    assert [command for command in told
+            if command not in NOT_THERE and not any(set(shlex.split(command)) <= words for words in lines)] == []
+    assert sorted(NOT_THERE.keys() - told) == [], "no document says these any more"
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Give what a page says is typed, in blocks and in the text."""
+    for code in [*pages.inline(page), *(one for block in pages.blocks(page) if block.place for one in block.commands)]:
+        command = re.split(r" [|>&]| && ", code)[0]
+        command = re.sub(r"^(sudo (-E )?|/opt/reflexd/bin/)+", "", command)
+        if re.match(r"(reflexctl|reflexd|(\./)?scripts/\S+)( |$)", command):
+            yield command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_command_that_a_page_names_exists_with_its_options(page: Path) -> None:
+    assert [command for command in commands(page) if not understood(command)] == []
+
+
+def understood(command: str) -> bool:
+    program, *words = shlex.split(command)
+    if words and words[0] in COMING - set(VERBS):
+        return True
+    if program in ("reflexctl", "reflexd"):
+        return accepts(control() if program == "reflexctl" else daemon(), words)
+    script = ROOT / program
+    if not script.is_file():
+        return script.is_dir() and not words
+    text = "".join(one.read_text() for one in [script, *(ROOT / "scripts").glob("*.py")])
+    return all(word.split("=")[0] in text for word in words if word.startswith("--") and "run" not in words)
+
+
+def accepts(parser: argparse.ArgumentParser, words: list[str]) -> bool:
+    """Say whether a parser takes these words, where a name in capitals may stand for anything; names of verbs alone will do."""
+    for action in parser._actions:
+        if isinstance(action.choices, dict):
+            return not words or (words[0] in action.choices and accepts(action.choices[words[0]], words[1:]))
+        action.type, action.choices = None, None
+    try:
+        return not words or bool(parser.parse_args(words))
+    except SystemExit as ended:
+        return ended.code == 0      # --help and --version
+
+
+@pytest.mark.parametrize(("command", "good"), [
+    ("reflexctl status --json", True), ("reflexctl status --jsn", False), ("reflexctl stats", False),
+    ("reflexd --seconds N", True), ("reflexctl model try BUNDLE PICTURE", True), ("reflexctl model", True),
+    ("reflexctl snapshot FILE.png more", False),
+    ("./scripts/test --lab", True), ("./scripts/test --labs", False), ("./scripts/nothing", False),
+])
+def test_a_command_that_does_not_exist_is_found(command: str, good: bool) -> None:
+    assert understood(command) is good
+
+
+@pytest.mark.parametrize("text", ["```\nls\n```\n", "```sh\nls\n```\n", "```sh somewhere\nls\n```\n", "```toml place=x\n```\n"])
+def test_a_block_that_does_not_say_what_it_is_is_found(text: str, tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(text)
+    assert [block.wrong.partition(": ")[0] for block in pages.blocks(tmp_path / "page.md")] == ["page.md:1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ import pytest
 from tests.system.meter import ROOT
 
 EXPOSURE = 8        # of 100 tenths: 0.8
+
+
+def install(root: Path, check: bool = False) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "reflexd.ctl", "install-service", "--root", root, "--bindir", "/usr/bin"],
+                          capture_output=True, text=True, check=check, cwd="/")
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ def installed(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("#!/bin/sh\n")
         path.chmod(0o755)
-    subprocess.run([ROOT / "scripts" / "install-service", "--root", tmp_path], check=True, capture_output=True)
+    install(tmp_path, check=True)
     return tmp_path
 
 
@@ -66,11 +72,11 @@ def test_the_unit_says_what_the_safe_state_rests_on(installed: Path) -> None:
 def test_installing_again_keeps_the_configuration(installed: Path) -> None:
     config = installed / "etc" / "reflexd" / "reflexd.toml"
     config.write_text("schema = 1\n# mine\n")
-    subprocess.run([ROOT / "scripts" / "install-service", "--root", installed], check=True, capture_output=True)
+    install(installed, check=True)
     assert config.read_text().endswith("# mine\n")
 
 
 def test_installing_without_the_program_says_what_is_missing(tmp_path: Path) -> None:
-    done = subprocess.run([ROOT / "scripts" / "install-service", "--root", tmp_path], capture_output=True, text=True, check=False)
+    done = install(tmp_path)
     assert done.returncode == 1
     assert "reflexd is not there; install reflexd first, or say --bindir" in done.stderr

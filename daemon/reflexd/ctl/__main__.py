@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-VERBS = ("status", "arm", "disarm", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model", "doctor")
+VERBS = ("setup", "status", "arm", "disarm", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model", "doctor",
+         "install-service")
 
 
 class Verb(Protocol):
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="reflexctl", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name in VERBS:
-        verb = cast("Verb", import_module(f"reflexd.ctl.{name}"))
+        verb = cast("Verb", import_module(f"reflexd.ctl.{name.replace('-', '_')}"))
         one = verbs.add_parser(name, help=verb.HELP, description=verb.HELP)
         verb.add_arguments(one)
         one.set_defaults(run=verb.run)

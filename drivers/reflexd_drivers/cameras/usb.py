@@ -25,6 +25,7 @@ from reflexd_drivers.holders import holder
 BUFFERS = 4                     # one is being filled, one is ready, one is read, one to spare
 TRUSTED_NS = 5_000_000_000      # a kernel time is believed if it is that young
 CORRUPT_IN_A_ROW = 30
+READS = ("YUYV", "MJPG", "RGB3", "BGR3", "GREY")       # in the order of "auto" for small pictures
 Pixels = Annotated[int, Field(gt=0, le=10_000)]
 
 
@@ -169,7 +170,7 @@ def choose(offered: list[str], settings: Settings) -> str:
     width, height = settings.size_px or (640, 480)
     raw_first = width * height <= 640 * 480     # USB 2 carries YUYV of that size at 30 Hz; decoding JPEG costs 1 to 3 ms a frame
     ranked = ["YUYV", "MJPG"] if raw_first else ["MJPG", "YUYV"]
-    wanted = [*ranked, "RGB3", "BGR3", "GREY"] if settings.format == "auto" else [settings.format]
+    wanted = [*ranked, *READS[2:]] if settings.format == "auto" else [settings.format]
     for code in wanted:
         if code in offered:
             return code

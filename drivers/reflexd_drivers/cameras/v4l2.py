@@ -17,13 +17,16 @@ import select
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 CAPTURE = 1                     # V4L2_BUF_TYPE_VIDEO_CAPTURE
 MMAP = 1                        # V4L2_MEMORY_MMAP
 CAP_CAPTURE, CAP_STREAMING, CAP_DEVICE_CAPS = 0x1, 0x0400_0000, 0x8000_0000
+CAP_MEDIA = 0x2000_0000         # V4L2_CAP_IO_MC: gives nothing before a program has linked the parts of a media device
+DISCRETE = 1                    # V4L2_FRMSIZE_TYPE_DISCRETE
 FLAG_ERROR, FLAG_CLOCK, FLAG_MONOTONIC = 0x40, 0xE000, 0x2000
 U32 = ctypes.c_uint32
+SizeRange: TypeAlias = tuple[tuple[int, int], tuple[int, int]]      # least and greatest; the same where there is one only
 
 
 class _Capability(ctypes.Structure):
@@ -47,6 +50,11 @@ class _FmtUnion(ctypes.Union):
 
 class _Format(ctypes.Structure):
     _fields_: ClassVar = [("type", U32), ("fmt", _FmtUnion)]
+
+
+class _FrameSize(ctypes.Structure):
+    # discrete: width, height; stepwise: least, greatest and step of the width, then of the height
+    _fields_: ClassVar = [("index", U32), ("pixelformat", U32), ("type", U32), ("sizes", U32 * 6), ("reserved", U32 * 2)]
 
 
 class _StreamParm(ctypes.Structure):
@@ -75,6 +83,7 @@ G_FMT, S_FMT = _number(3, 4, _Format), _number(3, 5, _Format)
 REQBUFS = _number(3, 8, _Request)
 QUERYBUF, QBUF, DQBUF = _number(3, 9, _Buffer), _number(3, 15, _Buffer), _number(3, 17, _Buffer)
 STREAMON, STREAMOFF = _number(1, 18, ctypes.c_int), _number(1, 19, ctypes.c_int)
+ENUM_SIZES = _number(3, 74, _FrameSize)
 G_PARM, S_PARM = _number(3, 21, _StreamParm), _number(3, 22, _StreamParm)
 
 
@@ -99,6 +108,15 @@ class Filled:
     data: memoryview        # the mapping itself: nothing is copied
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Who the device says it is: the kernel's driver, its name, and the bits of what it can do."""
+
+    driver: str
+    name: str
+    can: int
+
+
 class V4l2Device:
     """An open capture device."""
 
@@ -116,10 +134,31 @@ class V4l2Device:
 
     def captures(self) -> bool:
         """Say whether this node streams pictures; a camera's metadata node does not."""
+        can = self.card().can
+        return bool(can & CAP_CAPTURE and can & CAP_STREAMING)
+
+    def card(self) -> Card:
+        """Ask the device who it is."""
         found = _Capability()
         self._call(QUERYCAP, found)
-        has = found.device_caps if found.capabilities & CAP_DEVICE_CAPS else found.capabilities
-        return bool(has & CAP_CAPTURE and has & CAP_STREAMING)
+        can = found.device_caps if found.capabilities & CAP_DEVICE_CAPS else found.capabilities
+        return Card(found.driver.decode(errors="replace"), found.card.decode(errors="replace"), can)
+
+    def sizes(self, code: str) -> list[SizeRange]:
+        """List the sizes that a format comes in; none where the device does not tell."""
+        return list(self._sizes(int.from_bytes(code.encode(), "little")))
+
+    def _sizes(self, pixelformat: int) -> Iterator[SizeRange]:
+        for index in range(64):
+            found = _FrameSize(index=index, pixelformat=pixelformat)
+            try:
+                self._call(ENUM_SIZES, found)
+            except OSError as error:
+                if error.errno in (errno.EINVAL, errno.ENOTTY):   # the end of the list; no list
+                    return
+                raise
+            least, greatest, _, low, high, _ = found.sizes
+            yield ((least, greatest), (least, greatest)) if found.type == DISCRETE else ((least, low), (greatest, high))
 
     def codes(self) -> list[str]:
         """List the formats that the device offers."""

@@ -1,0 +1,95 @@
+"""Files that come into place whole, and the folder of the service: at every moment the old or the new one is there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import tomllib
+from pathlib import Path
+
+from reflexd.arming import FILE as ARMING
+from reflexd.setup import SetupError
+from reflexd.setup.trial import as_service
+
+
+def is_precious(config: Path) -> bool:
+    """Say whether a file has more in it than what the package puts there, or cannot be understood. Raises: SetupError."""
+    try:
+        tables = tomllib.loads(config.read_text())
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    except OSError as error:
+        raise SetupError(f"{config}: cannot be read: {error.strerror}; use sudo, or name another file with --config") from None
+    daemon = tables.pop("daemon", {})
+    return bool(tables.keys() - {"schema"} or not isinstance(daemon, dict) or daemon.keys() - {"dry_run", "initially"})
+
+
+def own(state: Path) -> None:
+    """Make the folder of the service, should it never have run: systemd makes it at the first start only."""
+    who = as_service()
+    if who is not None and not state.exists():
+        state.mkdir(mode=0o750, parents=True)
+        os.chown(state, who.user, who.group)
+
+
+def forget_arming(state: Path) -> bytes | None:
+    """Have what the new configuration says initially count; give what `reflexctl arm` or `disarm` had left.
+
+    Raises: SetupError.
+    """
+    path = state / ARMING
+    try:
+        said = path.read_bytes()
+        path.unlink()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SetupError(f"{path}: cannot be removed: {error.strerror}; say reflexctl disarm, then setup again") from None
+    return said
+
+
+def put(path: Path, data: bytes, like: Path | None = None) -> None:
+    """Write a file so that at every moment the old or the new is there, whole. Raises: SetupError.
+
+    It gets the owner and mode of the file `like`; without that everybody may read it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(file, "wb") as sink:
+                sink.write(data)
+                old = like.stat() if like is not None and like.exists() else None
+                os.fchmod(file, 0o644 if old is None else old.st_mode & 0o7777)
+                if old is not None and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(file, old.st_uid, old.st_gid)
+                sink.flush()
+                os.fsync(file)
+            Path(made).replace(path)
+        except BaseException:
+            Path(made).unlink(missing_ok=True)
+            raise
+        _flush(path.parent)
+    except OSError as error:
+        how = "use sudo, or --config" if isinstance(error, PermissionError) else "make room there, or make it writable"
+        raise SetupError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}; {how}") from None
+
+
+def move(new: Path, path: Path) -> None:
+    """Put a file that is written in the place of another. Raises: SetupError."""
+    try:
+        new.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        raise SetupError(f"{path}: cannot be replaced: {error.strerror}; the new one is {new}") from None
+
+
+def _flush(folder: Path) -> None:
+    """Have the names of a folder outlast a power cut."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
