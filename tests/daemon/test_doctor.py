@@ -133,7 +133,7 @@ FAULTS: dict[str, tuple[Callable[[Patient], object], dict[str, tuple[str, str]]]
     "failed": (lambda p: (p.stop(), p.unit.update(ActiveState="failed", Result="exit-code", ExecMainStatus="78")),
                {"service-failed": ("exit-code with status 78", "reflexctl check"), "daemon-missing": ("", "")}),
     "not enabled": (lambda p: p.unit.update(UnitFileState="disabled"), {"service-not-enabled": ("disabled", "systemctl enable")}),
-    "restarts": (lambda p: p.unit.update(NRestarts="3"), {"service-restarted": ("3 times", "journalctl -u reflexd -x")}),
+    "restarts": (lambda p: p.unit.update(NRestarts="3"), {"service-restarted": ("at boot: 3", "journalctl -u reflexd -x")}),
     "a unit not read": (lambda p: p.unit.update(NeedDaemonReload="yes"), {"unit-changed": ("old", "daemon-reload")}),
     "a bad end": (record, {"last-end": ("it hung after 2 h; outputs were set safe in 12 ms", "journalctl")}),
     "a mute daemon": (lambda p: own(p, listens=False), {"daemon-silent": ("does not run", "journalctl")}),

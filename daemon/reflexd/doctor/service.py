@@ -37,7 +37,7 @@ def unit(context: Context) -> Iterator[Finding]:
     if told.get("UnitFileState") == "disabled":
         yield finding("service-not-enabled", "reflexd.service is disabled")
     if int(told.get("NRestarts", 0)):
-        yield finding("service-restarted", f"{told['NRestarts']} times since it was started by hand or at boot")
+        yield finding("service-restarted", f"restarts since it was started by hand or at boot: {told['NRestarts']}")
     if told.get("NeedDaemonReload") == "yes":
         yield finding("unit-changed", "systemd works by the old one")
 
