@@ -74,9 +74,18 @@ def last_end() -> str | None:
     if folder is None:
         return None
     path = folder / safe_state.RECORD
+    told = ended(path)
     try:
-        told = json.loads(path.read_text())
         path.unlink()
+    except OSError:
+        return None
+    return told
+
+
+def ended(record: Path) -> str | None:
+    """Read what reflexd-safe left: how the last run ended; None when it ended as it was told, or nothing is known."""
+    try:
+        told = json.loads(record.read_text())
     except (OSError, ValueError):
         return None
     if not isinstance(told, dict) or told.get("result") in ("", "success", None):

@@ -15,6 +15,7 @@ from reflexd.events import NOT_RELOADED, RELOADED
 from reflexd.jobs import CameraJob
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
+from reflexd.sandbox import probe
 from reflexd.status import Observer
 from reflexd.workers import Wake
 from reflexd_drivers.base import Frame
@@ -39,6 +40,7 @@ def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable
         "arm": Verb(Access.OPERATE, lambda _request: arming.say(True, observer.loop)),
         "disarm": Verb(Access.OPERATE, lambda _request: arming.say(False, observer.loop)),
         "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
+        "sandbox": Verb(Access.ADMIN, lambda _request: probe()),
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-VERBS = ("setup", "status", "arm", "disarm", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model",
+VERBS = ("setup", "status", "arm", "disarm", "reload", "log", "snapshot", "dump", "check", "schema", "config", "model", "doctor",
          "install-service")
 
 
@@ -25,7 +25,7 @@ class Verb(Protocol):
         ...
 
     def run(self, args: argparse.Namespace) -> int:
-        """Do it and give the exit status: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration."""
+        """Do it and give the exit status: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration; doctor has its own."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""reflexctl doctor: what is wrong around the daemon. A file per topic; each check looks, and changes nothing."""
