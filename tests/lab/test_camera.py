@@ -19,6 +19,7 @@ from tests.lab.service import Service
 
 GUEST = Path(__file__).parent / "guest"
 AWAY, VALVE = 4, 17
+RECORDING = "/usr/share/doc/reflexd/examples/meter/meter.avi"
 LEAK_AT_S = 5
 SPEED = 0.5
 RATE_HZ = 1             # the camera gives six, at random; three seconds without any are a fault of the camera
@@ -63,7 +64,7 @@ def test_pictures_given_to_a_camera_lead_to_a_level_by_the_shipped_network(
         watching: Service, request: pytest.FixtureRequest) -> None:
     with watched(watching, request):
         watching.put("/run/lab-play.py", (GUEST / "play.py").read_text())
-        player = f"env PYTHONPATH=/usr/lib/reflexd python3 /run/lab-play.py /usr/share/doc/reflexd/examples/meter/meter.avi {LEAK_AT_S} {SPEED}"
+        player = f"env PYTHONPATH=/usr/lib/reflexd python3 /run/lab-play.py {RECORDING} {LEAK_AT_S} {SPEED}"
         watching.must("systemd-run --quiet --collect --unit=lab-play sh -c "
                       f"'{player} | v4l2-ctl -d /dev/video11 --stream-out-mmap --stream-from=-'")
         watching.until("the player plays", lambda: watching.run("pgrep -x v4l2-ctl").status == 0)

@@ -45,7 +45,8 @@ class Debian:
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a shell command, whatever its status."""
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-        return subprocess.run(["chroot", self.root, "sh", "-ec", command], capture_output=True, text=True, check=False, env=environment)
+        return subprocess.run(["chroot", self.root, "sh", "-ec", command], env=environment,
+                              capture_output=True, text=True, check=False)
 
     def must(self, command: str) -> str:
         """Run a command that has to succeed; give its output."""

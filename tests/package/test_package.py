@@ -137,8 +137,8 @@ def test_what_is_compiled_is_for_the_processor_and_the_python_that_are_meant(pac
 
 def test_pip_and_install_service_are_the_other_way(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    for name in files.splitlines():
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True, cwd=ROOT)
+    for name in files.stdout.splitlines():
         if (ROOT / name).is_file() and not name.startswith("tests/"):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())

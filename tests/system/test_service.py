@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.meter import ROOT
-
 EXPOSURE = 8        # of 100 tenths: 0.8
 
 

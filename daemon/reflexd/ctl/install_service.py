@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -88,7 +88,8 @@ def _refuse(root: Path, bindir: Path) -> None:
         raise ValueError(f"{bindir}: the service's sandbox does not see that folder; install reflexd below /opt or /usr/local:  "
                          "python3 -m venv --system-site-packages /opt/reflexd && /opt/reflexd/bin/pip install .")
     if (root / OF_A_PACKAGE).exists():
-        raise ValueError("the Debian package has put the service in place; keep that, or remove it first:  apt-get remove reflexd")
+        raise ValueError("the Debian package has put the service in place; keep that, or remove it first:  "
+                         "apt-get remove reflexd")
 
 
 def _shipped() -> Traversable:
@@ -132,7 +133,7 @@ def remove(root: Path | None) -> None:
     for target in FILES.values():
         (top / target).unlink(missing_ok=True)
     shutil.rmtree(top / DROP_INS, ignore_errors=True)
-    if (top / DROP_INS).parent.is_dir() and not os.listdir((top / DROP_INS).parent):
+    with suppress(OSError):          # not there, or not empty
         (top / DROP_INS).parent.rmdir()
     if root is None:
         _tell("systemctl", "daemon-reload")

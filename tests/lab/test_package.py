@@ -1,0 +1,104 @@
+"""apt in the guest: from a Debian that never had reflexd to a line that moves, by the README's commands; and back again."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests import pages
+from tests.lab.service import CONFIG, Service
+from tests.lab.test_setup import BUTTON, LAMP, pressing, status
+from tests.pages import ROOT
+
+PACKAGE = "/var/cache/lab/reflexd.deb"       # where the lab put it, and an earlier build of it
+OLDER = "/var/cache/lab/older.deb"
+INSTALL_S = 240
+BOOKKEEPING = ("/proc", "/sys", "/dev", "/run", "/tmp", "/root", "/var/cache", "/var/log", "/var/lib/apt", "/var/lib/dpkg",
+               "/var/lib/systemd", "/etc/.pwd.lock")
+OURS = ("/etc/reflexd", "/var/lib/reflexd", "/etc/systemd/system/multi-user.target.wants/reflexd.service")
+
+
+@pytest.fixture
+def bare(service: Service) -> Iterator[Service]:
+    """Give a guest without reflexd; afterwards it is there again."""
+    service.must("apt-get purge -q -y reflexd", INSTALL_S)
+    yield service
+    service.must(f"apt-get purge -q -y reflexd; apt-get install -q -y {PACKAGE}", INSTALL_S)
+
+
+def files(service: Service) -> set[str]:
+    """List what there is, but for bookkeeping and what lies in memory."""
+    left_out = " -o ".join(f"-path {name}" for name in BOOKKEEPING)
+    return set(service.must(f"find / -xdev \\( {left_out} \\) -prune -o -print", 60).splitlines())
+
+
+def ours(name: str) -> bool:
+    return name.startswith(OURS)
+
+
+def test_the_commands_of_the_readme_lead_from_nothing_to_a_line_that_moves(bare: Service) -> None:
+    install, setup, arm = commands_for_a_pi()
+    bare.devices("keep", line4="up")
+    bare.must("lab-devices camera")
+    began = time.monotonic()
+    print(bare.must(install.replace("sudo ", "").replace("./reflexd_*.deb", PACKAGE), INSTALL_S))
+    installed = time.monotonic() - began
+    assert bare.show("ActiveState") == "active"
+    assert bare.show("UnitFileState") == "enabled"
+    with pressing(bare):
+        said = bare.must(setup.replace("sudo ", ""), INSTALL_S)
+    whole = time.monotonic() - began
+    print(said)
+    assert re.search(r"reflexd.service: active and READY after \d+\.\d s", said)
+    assert len(re.findall(r"first decision \d+\.\d s after the start: lamp", said)) == 2, said
+    print(f"apt: {installed:.0f} s; to the end of setup, with its first dry-run decision: {whole:.0f} s")
+    assert status(bare)["dry_run"] == "disarmed, until reflexctl arm"
+    assert bare.level(LAMP) == 0
+    bare.must(arm.replace("sudo ", ""))
+    bare.pull(BUTTON, "down")
+    bare.until("the lamp goes on", lambda: bare.level(LAMP) == 1)
+    bare.pull(BUTTON, "up")
+    bare.until("the lamp goes off", lambda: bare.level(LAMP) == 0)
+
+
+def commands_for_a_pi() -> list[str]:
+    """Give what the README says is typed on a Pi: three lines, of which two make it decide."""
+    said = [command for block in pages.blocks(ROOT / "README.md") for command in block.commands if command.startswith("sudo ")]
+    assert [command.split()[1] for command in said] == ["apt-get", "reflexctl", "reflexctl"], said
+    return said
+
+
+def test_upgrade_remove_and_purge_leave_what_they_promise_while_it_runs(bare: Service) -> None:
+    before = files(bare)
+    bare.must(f"apt-get install -q -y {OLDER}", INSTALL_S)
+    owned = set(bare.must("dpkg -L reflexd").splitlines())
+    added = {name for name in files(bare) - before - owned if "/__pycache__" not in name}
+    assert all(ours(name) for name in added), added
+
+    bare.devices("keep", line4="up")
+    bare.must("reflexctl setup --yes --camera none", INSTALL_S)
+    bare.must("reflexctl arm")
+    bare.pull(BUTTON, "down")
+    bare.until("the lamp goes on", lambda: bare.level(LAMP) == 1)
+    mine = bare.must(f"cat {CONFIG}")
+    began, pid = bare.must("date +%s"), bare.show("MainPID")
+    bare.must(f"apt-get install -q -y {PACKAGE}", INSTALL_S)
+    assert bare.show("MainPID") != pid, "it was started anew"
+    assert bare.must(f"cat {CONFIG}") == mine
+    bare.until("it is armed as before, and the button still pressed", lambda: bare.level(LAMP) == 1)
+    assert "every output safe, leaving" in bare.must(f"journalctl --no-pager -u reflexd --since @{began.strip()}")
+
+    bare.must("apt-get remove -q -y reflexd", INSTALL_S)
+    assert bare.level(LAMP) == 0, "its end left the line safe"
+    assert bare.must(f"cat {CONFIG}") == mine
+    left = files(bare) - before
+    assert all(ours(name) for name in left), left
+    assert "/var/lib/reflexd/arming" in left
+
+    bare.must("apt-get purge -q -y reflexd", INSTALL_S)
+    assert files(bare) - before == set()
+    assert before - files(bare) == set()
+    assert bare.run("systemctl cat reflexd").status != 0
