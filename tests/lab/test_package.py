@@ -16,8 +16,8 @@ from tests.pages import ROOT
 PACKAGE = "/var/cache/lab/reflexd.deb"       # where the lab put it, and a later build of it
 NEWER = "/var/cache/lab/newer.deb"
 INSTALL_S = 240
-BOOKKEEPING = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/root", "/var/cache", "/var/log", "/var/lib/apt", "/var/lib/dpkg",
-               "/var/lib/systemd", "/etc/.pwd.lock")
+BOOKKEEPING = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/root", "/var/cache", "/var/log", "/var/lib/apt",
+               "/var/lib/dpkg", "/var/lib/systemd", "/etc/.pwd.lock")
 OURS = ("/etc/reflexd", "/var/lib/reflexd", "/etc/systemd/system/multi-user.target.wants/reflexd.service")
 
 
