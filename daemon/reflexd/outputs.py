@@ -251,6 +251,11 @@ class Outputs:
         """Say whether an output that should be safe is not known to be safe yet."""
         return output.active or output.failed or not output.channel.settled
 
+    def unsettled(self) -> list[str]:
+        """Name the outputs whose last command failed or has not been carried out."""
+        outputs = (*self._leaving, *self.outputs.values())
+        return [output.name for output in outputs if output.failed or not output.channel.settled]
+
     def _moves(self, output: Output, wanted: float, now: int) -> bool:
         if output.failed:
             return now >= output.retry_at
