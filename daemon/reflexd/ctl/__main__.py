@@ -54,6 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except ImportError as error:
+        print(f"reflexctl: a library cannot be imported: {error}; reflexctl doctor tells which, and what to do", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where, why = f"{error.filename}: " if error.filename else "", (error.strerror or str(error)).lower()
+        print(f"reflexctl: {where}{why}; make it usable, or name another one", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
