@@ -73,7 +73,7 @@ def test_disarming_makes_every_output_safe_before_it_is_answered(begin: Begin, d
     decided_on(daemon)
     assert levels(devices) == (0.0, 0.0)
     daemon.stop()
-    assert "fan off, safe: disarmed" in daemon.log()
+    assert "fan off, safe: disarmed\n" in daemon.log(), "it was driven there, although nothing is from then on"
 
 
 def test_what_was_said_last_holds_over_restarts(begin: Begin, devices: Devices) -> None:
