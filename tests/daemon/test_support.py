@@ -8,12 +8,14 @@ import shutil
 import stat
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reflexd.ctl.__main__ import main
+from reflexd.doctor.context import Context
 from reflexd.doctor.support import FOLDER, LEFT_OUT, cleared, collect, write
 from reflexd_models.bundle import zoo
 from tests.daemon.patients import Patient, healthy
@@ -199,6 +201,20 @@ def test_a_line_that_is_wrong_is_not_cited(patient: Patient, text: str) -> None:
     patient.put("etc/reflexd/conf.d/10-broken.toml", text)
     found = json.dumps({"found": 'syntax: the text has no quotes, found hunter22; write "hunter22"'})
     assert "hunter22" not in "".join(collect(patient.context, found).values())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which may become somebody else")
+def test_a_folder_that_is_closed_to_this_user_keeps_nobody_from_a_bundle() -> None:
+    with TemporaryDirectory() as name:      # tmp_path is in a folder that only root may enter
+        (Path(name) / "etc").mkdir(mode=0o700)
+        Path(name).chmod(0o777)
+        context = Context(Path(name) / "etc" / "reflexd.toml", Path(name) / "control.sock")
+        os.seteuid(65534)
+        try:
+            files = collect(context, "{}")
+        finally:
+            os.seteuid(0)
+    assert "Permission denied" in files["configuration/00-reflexd.toml"]
 
 
 def test_only_a_file_is_replaced(patient: Patient, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         where, why = f"{error.filename}: " if error.filename else "", (error.strerror or str(error)).lower()
-        print(f"reflexctl: {where}{why}; make it usable, or name another one", file=sys.stderr)
+        how = "use sudo" if isinstance(error, PermissionError) else "make it usable"
+        print(f"reflexctl: {where}{why}; {how}, or name another one", file=sys.stderr)
         return 1
 
 
