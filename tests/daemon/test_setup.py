@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import tomllib
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reflexd.arming import FILE as ARMING
+from reflexd.arming import recall
 from reflexd.config.load import load
 from reflexd.ctl import setup as verb
 from reflexd.setup import SetupError, files, steps
@@ -196,10 +198,29 @@ def test_a_configuration_that_cannot_be_put_in_place_changes_nothing_of_what_was
     files.say(tmp_path, said)
     config = tmp_path / "reflexd.toml"
     config.mkdir()
+    (tmp_path / "new").touch()
     with pytest.raises(SetupError):
         steps.disarmed(tmp_path / "new", config, tmp_path)
     assert (tmp_path / ARMING).exists() == (said is not None)
     assert said is None or (tmp_path / ARMING).read_bytes() == said
+
+
+class Unread(io.StringIO):
+    """A pipe that nobody reads."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def test_a_configuration_that_is_in_place_is_not_armed_by_what_was_said_of_the_one_before(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.say(tmp_path, b"armed\n")
+    (tmp_path / "new").touch()
+    monkeypatch.setattr("sys.stdout", Unread())
+    with pytest.raises(BrokenPipeError):
+        steps.disarmed(tmp_path / "new", tmp_path / "reflexd.toml", tmp_path)
+    assert (tmp_path / "reflexd.toml").exists()
+    assert not recall(tmp_path, "armed")
 
 
 def test_a_disk_that_is_full_is_told_in_one_line() -> None:

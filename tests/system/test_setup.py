@@ -80,6 +80,15 @@ def test_what_is_no_file_is_neither_waited_for_nor_replaced(tmp_path: Path) -> N
     assert pipe.is_fifo()
 
 
+def test_when_nobody_reads_on_it_stops_and_says_so(config: Path) -> None:
+    with begun(config, "Found:") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, len(errors.splitlines()), config.exists()) == (1, 1, False), errors
+
+
 def test_two_at_once_do_not_mix(config: Path) -> None:
     first = begun(config, "Self-test")
     second = run(config, "--yes", *PLAYED)

@@ -167,7 +167,8 @@ def disarmed(new: Path, config: Path, state: Path) -> tuple[bytes | None, Path |
     try:
         kept = replaced(new, config)
     except BaseException:
-        files.say(state, said)
+        if new.exists():         # else it is in place, and what was said was not said of it
+            files.say(state, said)
         raise
     files.say(state, None)       # what it says initially counts
     return said, kept
