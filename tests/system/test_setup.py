@@ -353,6 +353,15 @@ def test_the_service_is_enabled_started_and_watched(service: Service, capsys: py
     assert service.calls == ["enable", "restart"]
 
 
+def test_what_was_said_is_forgotten_where_a_drop_in_keeps_it(service: Service) -> None:
+    places = service.config.parent / "conf.d" / "places.toml"
+    places.write_text(places.read_text().replace(str(service.folder / "state"), str(service.folder / "elsewhere")))
+    (service.folder / "elsewhere").mkdir()
+    (service.folder / "elsewhere" / "arming").write_text("armed\n")
+    service.setup()
+    assert ask(service.folder / "control.sock", "status")["dry_run"] == "disarmed, until reflexctl arm"
+
+
 def test_a_service_that_runs_is_stopped_for_the_self_test_and_started_after_it(service: Service) -> None:
     service.config.write_text(OLD)
     subprocess.run(["systemctl", "start", "reflexd.service"], check=True)

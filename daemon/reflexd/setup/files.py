@@ -55,6 +55,8 @@ def own(state: Path) -> None:
 def disarm(state: Path) -> bytes | None:
     """Have nothing driven while one configuration takes the place of another; give what was said last. Raises: SetupError."""
     path = state / ARMING
+    if not state.is_dir():      # nobody can have said anything, and to make it is up to the service
+        return None
     try:
         said = path.read_bytes()
     except FileNotFoundError:

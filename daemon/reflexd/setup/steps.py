@@ -51,9 +51,11 @@ def setup(args: argparse.Namespace, unit: Unit) -> None:
             with trying(new) as trial:
                 watched(trial, state, choices.input if interactive else "")
                 trial.stop()
-            said, kept = disarmed(new, config, state)
+            daemon = loaded.settings.daemon
+            remembers = Path(daemon.state_dir)       # a drop-in may name another than ours
+            said, kept = disarmed(new, config, remembers)
             if ours and not args.no_start:
-                started(unit, kept, said, Path(loaded.settings.daemon.socket))
+                started(unit, kept, said, remembers, Path(daemon.socket))
     print(following(config, ours, args.no_start, None if standard else state / SOCKET))
 
 
@@ -185,8 +187,11 @@ def replaced(new: Path, config: Path) -> Path | None:
     return kept
 
 
-def started(unit: Unit, kept: Path | None, said: bytes | None, socket: Path) -> None:
-    """Start the service, wait until it is ready and has decided. Raises: SetupError, after the old one was put back."""
+def started(unit: Unit, kept: Path | None, said: bytes | None, remembers: Path, socket: Path) -> None:
+    """Start the service, wait until it is ready and has decided. Raises: SetupError, after the old one was put back.
+
+    `said` is what was said last of the old one, which is remembered in that folder.
+    """
     began = monotonic()
     try:
         took = unit.enable()
@@ -195,9 +200,9 @@ def started(unit: Unit, kept: Path | None, said: bytes | None, socket: Path) -> 
             raise
         new = unit.config.with_name(f"{unit.config.name}.new")
         files.put(new, unit.config.read_bytes(), like=kept)
-        files.disarm(unit.state)
+        files.disarm(remembers)
         files.move(kept, unit.config)
-        files.say(unit.state, said)
+        files.say(remembers, said)
         raise SetupError(f"{error}; {unit.config} is the one before again, the new one is {new}") from None
     print(f"reflexd.service: active and READY after {took:.1f} s, and started at every boot", flush=True)
     wait_for_decision(partial(status, socket), began, WATCH_S)
