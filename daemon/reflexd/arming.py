@@ -10,17 +10,18 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic_ns
+from time import monotonic, monotonic_ns, sleep
 
 from reflexd.config.settings import DaemonSettings
 from reflexd.events import ARMED, DISARMED
 from reflexd.loop import Loop
 
 FILE = "arming"
+SETTLE_S = 0.5      # for actuators that block, before it is told that they may not be safe
 
 
 class ArmingError(ValueError):
-    """Nothing was changed; the text says why."""
+    """What was asked for does not hold; the text says why."""
 
 
 class Arming:
@@ -51,16 +52,17 @@ class Arming:
 
         Raises: ArmingError, TimeoutError.
         """
-        with self._one:
-            before = self.armed
-            if refused := self._change(armed, loop):
-                raise ArmingError(refused)
-            told = f"{_remember(Path(self._settings.state_dir), armed)}{_held(loop)}"
-        done = "armed: outputs are driven from now on" if armed else "disarmed: every output is safe, and none is driven"
-        if before == armed:
-            done = f"{done.partition(':')[0]} already"
-        loop.ask(lambda: loop.log(ARMED if armed else DISARMED, f"{done}{told}"))
-        return f"{done}{told}"
+        before = self.armed
+        if refused := self._change(armed, loop):
+            raise ArmingError(refused)
+        with self._one:      # after the gate: a card that does not answer keeps nobody from disarming
+            told = _remember(Path(self._settings.state_dir), self.armed)
+        doubts = "" if armed else _doubts(loop)
+        text = f"{_done(armed, before == armed, doubts)}{told}{doubts or (_held(loop) if armed else '')}"
+        loop.ask(lambda: loop.log(ARMED if armed else DISARMED, text))
+        if doubts:
+            raise ArmingError(text)
+        return text
 
     def _change(self, armed: bool, loop: Loop) -> str:
         """Bring the gate to it between two cycles; or leave all as it was, and say why."""
@@ -83,26 +85,51 @@ class Arming:
             raise
 
 
+def _done(armed: bool, already: bool, doubts: str) -> str:
+    if already:
+        return "armed already" if armed else "disarmed already"
+    if armed:
+        return "armed: outputs are driven from now on"
+    return "disarmed: no output is driven" if doubts else "disarmed: every output is safe, and none is driven"
+
+
 def _held(loop: Loop) -> str:
     why = next(iter(loop.outputs.inhibited.values()), "")
     return f"; every output is kept safe all the same: {why}" if why else ""
 
 
+def _doubts(loop: Loop) -> str:
+    """Name the outputs that nobody saw taking their safe level; those that block are waited for, a moment."""
+    until = monotonic() + SETTLE_S
+    while (names := loop.between_cycles(loop.outputs.unsettled)) and monotonic() < until:
+        sleep(0.01)
+    why = loop.outputs.inhibited.get("latched", "the last command has not been carried out")
+    return f"; {', '.join(names)} may not be safe: {why}" if names else ""
+
+
 def recall(folder: Path, initially: str) -> bool:
     """Read what was said last; `initially` where nothing was. What cannot be understood is no leave to drive anything."""
     try:
-        said = (folder / FILE).read_text().strip()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):    # the last: somebody else's, not this daemon's
+        said = _read(folder / FILE)
+    except (FileNotFoundError, NotADirectoryError):
         said = initially
+    except PermissionError:      # a folder that is closed is somebody else's; a file in one of ours is not to be passed over
+        said = "unreadable" if os.access(folder, os.X_OK, effective_ids=True) else initially
     except (OSError, ValueError):
         said = "unreadable"
     return said == "armed"
+
+
+def _read(path: Path) -> str:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK)) as file:      # a pipe would be waited for
+        return file.read(100).strip()
 
 
 def _remember(folder: Path, armed: bool) -> str:
     """Write down what was said, so that it is there after a power cut; give what is to be told of it."""
     new = folder / f"{FILE}.new"
     try:
+        new.unlink(missing_ok=True)
         with new.open("w") as file:
             file.write("armed\n" if armed else "disarmed\n")
             file.flush()
@@ -112,8 +139,18 @@ def _remember(folder: Path, armed: bool) -> str:
     except OSError as error:
         with suppress(OSError):
             new.unlink()
-        return f"; only until a restart: {folder / FILE} cannot be written: {error.strerror}"
+        if armed or not _emptied(folder / FILE):
+            return f"; only until a restart: {folder / FILE} cannot be written: {error.strerror}"
     return ", also after a restart"
+
+
+def _emptied(path: Path) -> bool:
+    """Leave a file that arms nothing where there is no room for a word."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o600))
+    except OSError:
+        return False
+    return True
 
 
 def _sync(folder: Path) -> None:

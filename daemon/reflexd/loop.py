@@ -122,10 +122,9 @@ class Loop:
 
     def tell_changes(self) -> None:
         """Put into the log what the gate did, now that every output stands."""
-        dry = " (dry run: not driven)" if self.outputs.dry_run else ""
         while self.outputs.changes:
             change = self.outputs.changes.popleft()
-            self._journal.say(change.event, f"{change}{dry if change.output else ''}", **change.fields())
+            self._journal.say(change.event, str(change), **change.fields())
 
     def consume(self, item: Item, now: int) -> None:
         """Decide on one item and act."""

@@ -44,6 +44,7 @@ class Change(NamedTuple):
     output: str              # "" for all of them
     level: float
     cause: Claim | str
+    dry: bool = False        # noted in a dry run, which may have ended before it is told
 
     def fields(self) -> dict[str, str]:
         """Give what a reader of the journal can select by."""
@@ -54,7 +55,7 @@ class Change(NamedTuple):
         """Write it as a line."""
         if self.event is not OUTPUT:
             return str(self.cause)
-        return f"{self.output} {described(self.level, self.cause)}"
+        return f"{self.output} {described(self.level, self.cause)}{' (dry run: not driven)' if self.dry else ''}"
 
 
 def described(level: float, cause: Claim | str) -> str:
@@ -251,6 +252,11 @@ class Outputs:
         """Say whether an output that should be safe is not known to be safe yet."""
         return output.active or output.failed or not output.channel.settled
 
+    def unsettled(self) -> list[str]:
+        """Name the outputs whose last command failed or has not been carried out."""
+        outputs = (*self._leaving, *self.outputs.values())
+        return [output.name for output in outputs if output.failed or not output.channel.settled]
+
     def _moves(self, output: Output, wanted: float, now: int) -> bool:
         if output.failed:
             return now >= output.retry_at
@@ -291,7 +297,7 @@ class Outputs:
             output.rested_since = now
         output.changes += 1
         output.cause = max(output.claims.values(), key=lambda one: one.priority) if output.active else self._reason_safe(output)
-        self.changes.append(Change(OUTPUT, output.name, output.level, output.cause))
+        self.changes.append(Change(OUTPUT, output.name, output.level, output.cause, bool(self.dry_run)))
 
     def _tell(self, event: Event, text: str, output: str = "") -> None:
         """Note what is no change of one level."""

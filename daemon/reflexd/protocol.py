@@ -46,11 +46,13 @@ def ask(path: Path, verb: str, request: Mapping[str, str] | None = None, timeout
             raise ControlError(f"{path}: this user may not ask reflexd; use sudo, or join the group of the socket") from None
         except BlockingIOError:
             raise ControlError(f"{path}: too many clients wait; ask again") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ControlError(f"{path}: reflexd did not answer: {error}; see its log") from None
+    if not isinstance(answer, dict) or answer.get("v") != VERSION:
+        raise ControlError(f"{path}: what answers there is no reflexd, or one of another version; see --socket")
     if not answer.get("ok"):
         raise ControlError(str(answer.get("error")))
-    return answer["result"]
+    return answer.get("result")
 
 
 def read_line(peer: socket.socket, limit: int, timeout_s: float) -> bytes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -70,7 +73,7 @@ def test_disarming_makes_every_output_safe_before_it_is_answered(begin: Begin, d
     decided_on(daemon)
     assert levels(devices) == (0.0, 0.0)
     daemon.stop()
-    assert "fan off, safe: disarmed" in daemon.log()
+    assert "fan off, safe: disarmed\n" in daemon.log(), "it was driven there, although nothing is from then on"
 
 
 def test_what_was_said_last_holds_over_restarts(begin: Begin, devices: Devices) -> None:
@@ -106,11 +109,54 @@ def test_arming_does_not_lift_what_keeps_outputs_safe(begin: Begin, devices: Dev
     assert levels(devices) == (0.0, 0.0)
 
 
-def test_what_cannot_be_remembered_is_told(begin: Begin, tmp_path: Path) -> None:
-    daemon = begin()
+def test_what_cannot_be_remembered_is_told_and_disarmed_is_even_where_no_word_can_be_written(
+        begin: Begin, devices: Devices, tmp_path: Path) -> None:
+    daemon = begin(initially="disarmed")
     (tmp_path / "state" / f"{FILE}.new").mkdir()
-    assert "only until a restart" in say(daemon, False)
+    assert "only until a restart" in say(daemon, True)
+    (tmp_path / "state" / FILE).write_text("armed\n")
+    assert "also after a restart" in say(daemon, False)
     assert daemon.status()["dry_run"]
+    assert recall(tmp_path / "state", "armed") is False
+    (tmp_path / "state" / FILE).unlink()
+    (tmp_path / "state" / FILE).mkdir()
+    assert "only until a restart" in say(daemon, False)
+
+
+def test_a_card_that_does_not_answer_keeps_nobody_from_disarming(begin: Begin, devices: Devices, tmp_path: Path) -> None:
+    daemon = begin()
+    within(5, lambda: both_on(devices))
+    arming = daemon.daemon.arming
+    with arming._one:                # as another client does whose word is being written
+        saying = threading.Thread(target=say, args=(daemon, False))
+        saying.start()
+        within(1, lambda: levels(devices) == (0.0, 0.0))
+    saying.join(5)
+    assert recall(tmp_path / "state", "armed") is False
+
+
+def test_an_output_that_does_not_go_safe_is_told_when_disarming(begin: Begin, devices: Devices) -> None:
+    daemon = begin()
+    within(5, lambda: both_on(devices))
+    devices["lamp"].broken = True
+    with pytest.raises(ArmingError, match=r"disarmed: no output is driven, .*; lamp may not be safe: .* no such device"):
+        say(daemon, False)
+    assert levels(devices) == (1.0, 0.0)
+    devices["lamp"].broken = False
+    within(2, lambda: levels(devices) == (0.0, 0.0))
+
+
+def test_an_output_that_blocks_is_waited_for_a_moment_when_disarming(start: Start, devices: Devices, tmp_path: Path) -> None:
+    devices["model"].value, devices["sensor"].value = 0.9, True
+    slow = {"driver": "slow-actuator", "key": "lamp", "safe": "off"}
+    daemon = start({**CONFIG, "daemon": {"state_dir": str(tmp_path)}, "actuator": {**CONFIG["actuator"], "lamp": slow}})
+    within(5, lambda: both_on(devices))
+    devices["lamp"].hangs = threading.Event()
+    with pytest.raises(ArmingError, match="lamp may not be safe: the last command has not been carried out"):
+        say(daemon, False)
+    devices["lamp"].hangs.set()
+    assert say(daemon, False) == "disarmed already, also after a restart"
+    assert levels(devices) == (0.0, 0.0)
 
 
 def test_an_order_that_came_too_late_is_not_carried_out(begin: Begin, devices: Devices) -> None:
@@ -138,6 +184,29 @@ def test_bytes_that_are_no_text_arm_nothing(tmp_path: Path) -> None:
     (tmp_path / FILE).unlink()
     (tmp_path / FILE).mkdir()
     assert recall(tmp_path, "armed") is False
+
+
+def test_a_pipe_arms_nothing_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE)
+    assert recall(tmp_path, "armed") is False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which may become somebody else")
+def test_a_file_that_is_closed_arms_nothing_and_in_a_closed_folder_nobody_said_anything() -> None:
+    with TemporaryDirectory() as name:      # tmp_path is in a folder that only root may enter
+        (folder := Path(name)).chmod(0o755)
+        (folder / FILE).write_text("disarmed\n")
+        (folder / FILE).chmod(0o600)
+        os.seteuid(65534)
+        try:
+            closed_file = recall(folder, "armed")
+            os.seteuid(0)
+            folder.chmod(0o700)
+            os.seteuid(65534)
+            closed_folder = recall(folder, "armed")
+        finally:
+            os.seteuid(0)
+    assert (closed_file, closed_folder) == (False, True)
 
 
 def test_the_command_line_says_it_first(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,20 @@ def test_where_no_more_clients_can_wait_one_is_told_to_ask_again(tmp_path: Path)
         with pytest.raises(ControlError, match="too many clients wait; ask again"):
             ask(tmp_path / "control.sock", "status")
     server.close()
+
+
+@pytest.mark.parametrize("answer", [b"null", b"[]", b'"v"', b'{"ok": true}', b'{"v": 2, "ok": true}', b"[" * 100_000, b"\xff"])
+def test_what_is_no_reflexd_is_told_apart(tmp_path: Path, answer: bytes) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as other:
+        other.bind(str(path := tmp_path / "other.sock"))
+        other.listen()
+
+        def serve() -> None:
+            client, _ = other.accept()
+            with closing(client):
+                client.recv(4096)
+                client.sendall(answer + b"\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(ControlError, match=r"other\.sock: .*; see "):
+            ask(path, "status")

@@ -166,7 +166,7 @@ def test_a_dry_run_decides_and_tells_but_drives_nothing() -> None:
     bench = Bench(dry_run="dry run").claim()
     assert bench.levels() == [0.0]
     assert bench.gate.outputs["lamp"].active
-    assert str(bench.gate.changes[-1]) == 'lamp on: rule "r": '
+    assert str(bench.gate.changes[-1]) == 'lamp on: rule "r":  (dry run: not driven)'
 
 
 def test_leaving_makes_everything_safe_even_past_one_that_fails() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from reflexd.arming import FILE as ARMING
+from reflexd.arming import recall
 from reflexd.config.load import load
 from reflexd.ctl import setup as verb
 from reflexd.setup import SetupError, files, steps
@@ -135,6 +139,23 @@ def test_a_recording_stands_in_for_a_camera(tmp_path: Path, root: Path) -> None:
     assert tomllib.loads(path.read_text())["camera"]["front"] == {"driver": "replay", "path": str(recording), "loop": True}
 
 
+@pytest.mark.parametrize("name", ["quo\"te'.avi", "new\nline.avi", "del\x7f.avi", "back\\slash.avi", "\x1b[31m.avi", "üñ✓ #.avi"])
+def test_a_file_of_any_name_gets_into_the_configuration(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    path = written(tmp_path, chosen(tmp_path, PI, "--camera", str(tmp_path / name)))
+    assert tomllib.loads(path.read_text())["camera"]["front"]["path"] == str(tmp_path / name)
+
+
+def test_a_name_that_cannot_be_written_or_opened_is_refused(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff.avi")
+    odd.touch()
+    (tmp_path / "loop").symlink_to("loop")
+    assert "rename it" in refusal(tmp_path, PI, "--camera", str(odd))
+    assert "rename it" in refusal(tmp_path, PI, "--model", str(odd))
+    for name in ("a" * 300, str(tmp_path / "loop")):
+        assert "neither a camera that can be read nor a recording" in refusal(tmp_path, PI, "--camera", name)
+
+
 def test_what_the_service_cannot_see_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="the service sees nothing of /home"):
         steps.refuse_hidden(Choices(Found(), Path("/home/pi/seen.avi"), "script", "record"), tmp_path)
@@ -170,6 +191,36 @@ def test_a_file_keeps_its_mode_and_nothing_is_left_beside_it(tmp_path: Path) -> 
     path.chmod(0o640)
     files.put(path, b"new", like=path)
     assert (path.read_text(), path.stat().st_mode & 0o777, list(tmp_path.iterdir())) == ("new", 0o640, [path])
+
+
+@pytest.mark.parametrize("said", [None, b"armed\n", b"disarmed\n"])
+def test_a_configuration_that_cannot_be_put_in_place_changes_nothing_of_what_was_said(tmp_path: Path, said: bytes | None) -> None:
+    files.say(tmp_path, said)
+    config = tmp_path / "reflexd.toml"
+    config.mkdir()
+    (tmp_path / "new").touch()
+    with pytest.raises(SetupError):
+        steps.disarmed(tmp_path / "new", config, tmp_path)
+    assert (tmp_path / ARMING).exists() == (said is not None)
+    assert said is None or (tmp_path / ARMING).read_bytes() == said
+
+
+class Unread(io.StringIO):
+    """A pipe that nobody reads."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def test_a_configuration_that_is_in_place_is_not_armed_by_what_was_said_of_the_one_before(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.say(tmp_path, b"armed\n")
+    (tmp_path / "new").touch()
+    monkeypatch.setattr("sys.stdout", Unread())
+    with pytest.raises(BrokenPipeError):
+        steps.disarmed(tmp_path / "new", tmp_path / "reflexd.toml", tmp_path)
+    assert (tmp_path / "reflexd.toml").exists()
+    assert not recall(tmp_path, "armed")
 
 
 def test_a_disk_that_is_full_is_told_in_one_line() -> None:

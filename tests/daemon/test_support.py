@@ -8,12 +8,14 @@ import shutil
 import stat
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reflexd.ctl.__main__ import main
+from reflexd.doctor.context import Context
 from reflexd.doctor.support import FOLDER, LEFT_OUT, cleared, collect, write
 from reflexd_models.bundle import zoo
 from tests.daemon.patients import Patient, healthy
@@ -146,3 +148,87 @@ def test_a_configuration_that_is_a_pipe_holds_nobody_up(patient: Patient) -> Non
     context = patient.context
     os.mkfifo(patient.put("etc/reflexd/conf.d/10-x.toml").with_name("20-pipe.toml"))
     assert collect(context, "{}")["configuration/02-20-pipe.toml"] == "not a regular file"
+
+
+@pytest.mark.parametrize("line", [
+    'accessToken = "{}"', "clientSecret: {}", "Environment=PGPASSWORD={}", "Environment=A=one \\\n  {}", "SetCredential=mqtt:{}",
+    "SetCredentialEncrypted=mqtt: \\\n    {}", "ExecStart=/x --password {} -v", 'ExecStart=/x --token "a {}"', "wpa_psk={}",
+    "Authorization: Bearer {}", "sent: Bearer {}", "mqtt://gate:p@{}@host/", "mqtt://gate:p/{}@host/", "https://{}@host/",
+    "cookie: {}", "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----", 'passwords = [ "a]", "{}" ]',
+    'secret = {{ a = "}}", b = "{}" }}',
+    "password: 1234, {}", 'it said {{"password": {{"value": "{}"}}}}', "password -> {}", "A_PASSWORD='a'\"{}\"", "oauth={}"])
+def test_a_secret_is_known_by_what_stands_before_it(line: str) -> None:
+    text = cleared(f"one\n{line.format('hunter22')}\ntwo", set())
+    assert "hunter22" not in text
+    assert text.startswith("one\n")
+    assert text.endswith("\ntwo")
+
+
+BELOW = """[broker.credentials]
+escaped = "hunt\\u0065r"
+joined = \"\"\"hun\\
+    ter\"\"\"
+number = 0x1F2A3B
+[next]
+number = 271_828
+[camera.tokens]
+number = 3
+"""
+
+
+def test_what_stands_below_a_heading_like_credentials_is_left_out_as_it_is_written(patient: Patient) -> None:
+    patient.put("etc/reflexd/conf.d/50-below.toml", BELOW)
+    text = collect(patient.context, "{}")["configuration/01-50-below.toml"]
+    assert text == f"[broker.credentials]\n# {LEFT_OUT}\n" + BELOW[BELOW.index("[next]"):]
+
+
+def test_json_stays_json(patient: Patient) -> None:
+    findings = {"found": "x: password: wrong", "token": 4711, "keys": [], "why": ["a", {"api_key": "b"}], "n": 1, "ok": True}
+    assert json.loads(collect(patient.context, json.dumps(findings))["doctor.json"]) == {
+        "found": f'x: password: "{LEFT_OUT}"', "token": LEFT_OUT, "keys": [], "why": ["a", {"api_key": LEFT_OUT}],
+        "n": 1, "ok": True}
+
+
+def test_a_picture_or_a_network_that_is_called_toml_is_left_out(patient: Patient) -> None:
+    patient.put("etc/reflexd/conf.d/10-seen.toml", "PNG\0picture")
+    files = collect(patient.context, "{}")
+    assert files["configuration/01-10-seen.toml"] == "not a text"
+    assert "PNG" not in "".join(files.values())
+
+
+@pytest.mark.parametrize("text", ["[broker.credentials]\nvalue = hunter22 x\n", "[broker]\npassword = hunter22 x\n"])
+def test_a_line_that_is_wrong_is_not_cited(patient: Patient, text: str) -> None:
+    patient.put("etc/reflexd/conf.d/10-broken.toml", text)
+    found = json.dumps({"found": 'syntax: the text has no quotes, found hunter22; write "hunter22"'})
+    assert "hunter22" not in "".join(collect(patient.context, found).values())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which may become somebody else")
+def test_a_folder_that_is_closed_to_this_user_keeps_nobody_from_a_bundle() -> None:
+    with TemporaryDirectory() as name:      # tmp_path is in a folder that only root may enter
+        (Path(name) / "etc").mkdir(mode=0o700)
+        Path(name).chmod(0o777)
+        context = Context(Path(name) / "etc" / "reflexd.toml", Path(name) / "control.sock")
+        os.seteuid(65534)
+        try:
+            files = collect(context, "{}")
+        finally:
+            os.seteuid(0)
+    assert "Permission denied" in files["configuration/00-reflexd.toml"]
+
+
+def test_only_a_file_is_replaced(patient: Patient, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")       # as /dev/null, which everything needs
+    assert run(patient, "--bundle", str(pipe), "--force") == 1
+    assert "something else than a file" in capsys.readouterr().err
+    assert pipe.is_fifo()
+
+
+def test_names_that_cannot_be_shown_or_opened_keep_nobody_from_a_bundle(
+        patient: Patient, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, name in enumerate((os.fsdecode(b"\xff.toml"), "a" * 300, "two\nlines")):
+        assert main(["doctor", "--config", name, "--bundle", str(tmp_path / f"{number}.gz")]) in (3, 4)
+        assert f"{FOLDER}/status.json" in opened(tmp_path / f"{number}.gz")
+    capsys.readouterr()
+    assert main(["doctor", "--config", os.fsdecode(b"\xff.toml"), "--json"]) in (3, 4)
+    assert json.loads(capsys.readouterr().out)

@@ -87,6 +87,8 @@ def test_a_broken_library_breaks_neither_doctor_nor_the_bundle(library: str, tmp
     assert f"{library}: cannot open shared object file" in [one["found"] for one in found]
     with tarfile.open(tmp_path / "support.tar.gz") as tar:
         assert "reflexd-support/configuration/00-reflexd.toml" in tar.getnames()
+    told = doctor(EXAMPLE / "reflexd.toml", PYTHONPATH=str(tmp_path))
+    assert (told.returncode, "Traceback" in told.stderr) == (4, False), told.stderr
 
 
 @pytest.fixture

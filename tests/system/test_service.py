@@ -13,8 +13,8 @@ import pytest
 EXPOSURE = 8        # of 100 tenths: 0.8
 
 
-def install(root: Path, check: bool = False) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "reflexd.ctl", "install-service", "--root", root, "--bindir", "/usr/bin"],
+def install(root: Path, check: bool = False, bindir: str = "/usr/bin") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "reflexd.ctl", "install-service", "--root", root, "--bindir", bindir],
                           capture_output=True, text=True, check=check, cwd="/")
 
 
@@ -78,3 +78,20 @@ def test_installing_without_the_program_says_what_is_missing(tmp_path: Path) -> 
     done = install(tmp_path)
     assert done.returncode == 1
     assert "reflexd is not there; install reflexd first, or say --bindir" in done.stderr
+
+
+@pytest.mark.parametrize("folder", ["re flexd", "p%h", "x\nUser=root", "$HOME", 'q"uote'])
+def test_a_folder_that_systemd_reads_otherwise_is_refused(tmp_path: Path, folder: str) -> None:
+    done = install(tmp_path, bindir=f"/opt/{folder}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert "systemd reads such a path otherwise" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_told_with_its_place_and_leaves_nothing_half_done(installed: Path) -> None:
+    unit(installed).unlink()
+    unit(installed).mkdir()
+    done = install(installed)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert f"{unit(installed)}: is a directory" in done.stderr
+    assert not list(unit(installed).parent.glob(".*"))

@@ -65,6 +65,47 @@ def test_without_a_terminal_and_without_yes_it_says_so_and_touches_nothing(confi
     assert not config.parent.exists()
 
 
+def test_without_any_input_it_says_so(config: Path) -> None:
+    done = subprocess.run(["sh", "-c", 'exec "$0" "$@" <&-', *COMMAND, "--config", str(config)], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+
+
+def test_what_is_no_file_is_neither_waited_for_nor_replaced(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")      # as /dev/null, which everything needs
+    for path, says in ((pipe, "not a regular file"), (tmp_path, "not a regular file"), (tmp_path / ("a" * 300), "too long")):
+        done = run(path, "--yes", "--force", *PLAYED)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
+        assert says in done.stderr
+    assert pipe.is_fifo()
+
+
+def test_when_nobody_reads_on_it_stops_and_says_so(config: Path) -> None:
+    with begun(config, "Found:") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, len(errors.splitlines()), config.exists()) == (1, 1, False), errors
+
+
+def test_two_at_once_do_not_mix(config: Path) -> None:
+    first = begun(config, "Self-test")
+    second = run(config, "--yes", *PLAYED)
+    assert (second.returncode, len(second.stderr.splitlines())) == (1, 1)
+    assert "another setup is under way" in second.stderr
+    first.communicate()
+    assert first.returncode == 0
+
+
+def test_a_library_that_cannot_be_imported_is_told_in_one_line(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "pydantic.py").write_text("raise ImportError('cannot open shared object file')\n")
+    done = subprocess.run([*COMMAND, "--yes", "--config", str(config)], capture_output=True, text=True, timeout=60, check=False,
+                          env={**os.environ, "PYTHONPATH": f"{tmp_path}"})
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert "reflexctl doctor" in done.stderr
+
+
 def test_a_configuration_with_devices_is_replaced_only_by_force_and_kept(config: Path) -> None:
     config.parent.mkdir()
     config.write_text(OLD)
@@ -310,6 +351,15 @@ def test_the_service_is_enabled_started_and_watched(service: Service, capsys: py
     assert len(re.findall(r"first decision \d+\.\d s after the start", said)) == 2
     assert said.rstrip().endswith("reflexctl arm")
     assert service.calls == ["enable", "restart"]
+
+
+def test_what_was_said_is_forgotten_where_a_drop_in_keeps_it(service: Service) -> None:
+    places = service.config.parent / "conf.d" / "places.toml"
+    places.write_text(places.read_text().replace(str(service.folder / "state"), str(service.folder / "elsewhere")))
+    (service.folder / "elsewhere").mkdir()
+    (service.folder / "elsewhere" / "arming").write_text("armed\n")
+    service.setup()
+    assert ask(service.folder / "control.sock", "status")["dry_run"] == "disarmed, until reflexctl arm"
 
 
 def test_a_service_that_runs_is_stopped_for_the_self_test_and_started_after_it(service: Service) -> None:

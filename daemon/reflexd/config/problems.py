@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from reflexd.config.positions import Span
+if TYPE_CHECKING:
+    from reflexd.config.positions import Span  # its parser may be what is broken, and doctor uses escape() to say so
 
 Severity: TypeAlias = Literal["error", "warning"]
 

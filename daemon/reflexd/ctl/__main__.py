@@ -6,6 +6,7 @@ exit status: 0 done; 1 failed; 2 wrong usage; 78 the configuration is wrong.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -43,6 +44,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb."""
+    if isinstance(sys.stdout, io.TextIOWrapper):      # a file's name may hold what no encoding can say
+        sys.stdout.reconfigure(errors="backslashreplace")
     args = parser().parse_args(arguments)
     try:
         return int(args.run(args))
@@ -51,6 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except ImportError as error:
+        print(f"reflexctl: a library cannot be imported: {error}; reflexctl doctor tells which, and what to do", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where, why = f"{error.filename}: " if error.filename else "", (error.strerror or str(error)).lower()
+        how = "use sudo" if isinstance(error, PermissionError) else "make it usable"
+        print(f"reflexctl: {where}{why}; {how}, or name another one", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from reflexd.ctl.reach import add_socket, ask_and_print
+from reflexd.ctl.reach import ARMING_S, add_socket, ask_and_print
 
 HELP = "have outputs driven from now on, also after a restart"
 
@@ -16,4 +16,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask for it."""
-    return ask_and_print(args, "arm")
+    return ask_and_print(args, "arm", timeout_s=ARMING_S)

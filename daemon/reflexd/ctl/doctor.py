@@ -105,8 +105,8 @@ def write_bundle(args: argparse.Namespace, context: Context, findings: Sequence[
         members = collect(context, json.dumps(as_json(findings), indent=2, ensure_ascii=False))
         write(args.bundle, members, args.force)
     except OSError as error:
-        print(f"reflexctl: {args.bundle}: cannot be written: {error.strerror or error}; name another file, or say --force",
-              file=sys.stderr)
+        why = f"{error.strerror}; name another file" if error.strerror else str(error)
+        print(f"reflexctl: {args.bundle}: cannot be written: {why}", file=sys.stderr)
         return False
     told = "\n".join(f"    {name}, {len(text)} characters" for name, text in members.items())
     print(f"{args.bundle}: read it before you give it away\n{told}", file=sys.stderr if args.json else sys.stdout)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,14 +55,14 @@ def run(args: argparse.Namespace) -> int:
         if args.remove:
             remove(args.root)
         else:
-            install(args.root or Path("/"), args.bindir, config=not args.no_config)
+            install(args.root or Path("/"), Path(os.path.normpath(args.bindir.absolute())), config=not args.no_config)
             if args.root is None:
                 tell_systemd()
                 print("Installed. Next:  sudo reflexctl setup")
     except PermissionError as error:
         print(f"reflexctl: {error.filename}: permission denied; run it as root:  sudo reflexctl install-service", file=sys.stderr)
         return 1
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         print(f"reflexctl: {error}", file=sys.stderr)
         return 1
     return 0
@@ -80,7 +82,9 @@ def install(root: Path, bindir: Path, config: bool = True) -> None:
 
 def _refuse(root: Path, bindir: Path) -> None:
     """Raises: ValueError when what would be installed could not run, or a package has installed it."""
-    inside = root / bindir.relative_to("/") if bindir.is_absolute() else root / bindir
+    if not re.fullmatch(r"/[\w./+-]*", str(bindir)):
+        raise ValueError(f"{str(bindir)!r}: systemd reads such a path otherwise; use letters, digits and ._+- only")
+    inside = root / bindir.relative_to("/")
     for program in PROGRAMS:
         if not (inside / program).exists():
             raise ValueError(f"{inside / program} is not there; install reflexd first, or say --bindir")
@@ -104,9 +108,13 @@ def _write(path: Path, text: str) -> None:
     """Put a file in place whole, for everybody to read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text)
-    new.chmod(0o644)
-    new.replace(path)
+    try:
+        new.write_text(text)
+        new.chmod(0o644)
+        new.replace(path)
+    except OSError as error:      # a full disk does not say where
+        new.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def tell_systemd() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT_SOCKET = "/run/reflexd/control.sock"
+ARMING_S = 10.0      # what was said is written to a card, which may take its time
 
 
 def add_socket(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -43,4 +44,8 @@ def run(args: argparse.Namespace) -> int:
     except (KeyboardInterrupt, EOFError):
         print("\nreflexctl: stopped; what was not said to be done was not done", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)      # nothing is said any more, not even at the end
+        print("reflexctl: stopped, since nobody reads what it says; what was not said to be done was not done", file=sys.stderr)
+        return 1
     return 0

@@ -32,30 +32,36 @@ PARTS = ("camera", "model", "sensor", "actuator")      # what is called "key" th
 LEFT_OUT = "(left out)"
 SHORTEST = 4            # a secret of fewer characters is found by its key alone: as a text it is everywhere
 DEVICES = ("gpiochip*", "video*", "media*", "v4l/by-*/*", "tty[UAS]*[0-9]", "serial*", "serial/by-*/*", "dma_heap/*", "watchdog*")
-WORD = r"(?:pass(?:word|wd|phrase|code)?|pwd|token|secret|credentials?|auth|[\w-]*key|pin[_-]?code)"
-KEY = re.compile(rf"(?:.*[_.-])?{WORD}s?(?:[_.-].*)?", re.IGNORECASE)
-VALUE = (r'"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|\[[^\]]*\]'
-         r'|(?:true|false|null|[-+\d.]+)(?=[\s,}\]]|$)|[^\s{[][^\n]*')       # without quotes it goes to the end of its line
-ASSIGNED = re.compile(rf'(?<![\w-])((?:[\w.-]*[_.-])?{WORD}s?(?:[_.-][\w.-]*)?["\']?\s*)'
-                      rf'(=\s*(?:\{{[^}}]*\}}|{VALUE})|:\s*(?:{VALUE}))', re.IGNORECASE)
-IN_URL = re.compile(r"(\w+://[^/\s:@]*:)[^@\s/]+@")
+WORD = (r"[\w.-]*(?:(?:passwor[dt]|passwd|passphrase|passcode|token|secret|credential|authorization|cookie|psk)[\w.-]*"
+        r"|environment|(?:key|pass|pwd?|auth|pin[_-]?code)s?(?:[_.-][\w.-]*)?)")
+KEY = re.compile(rf".*\s{WORD}|{WORD}|{WORD}\s.*", re.IGNORECASE)
+STRING = r'"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\''
+# To the end of the line, and further where a string, a list or a table goes on, or a unit's line after a backslash.
+ASSIGNED = re.compile(rf'(?<![\w.-])({WORD}["\']?[ \t]*(?:[+:]?=>?|:|->))[ \t]*(?=\S)'
+                      rf'(?:{STRING}|\[(?:{STRING}|[^\]"\'])*\]|\{{[^}}]*\}})?(?:\\\n|[^\n])*', re.IGNORECASE)
+OPTION = re.compile(rf'(?<![\w-])(--?{WORD}[ \t]+)(?:{STRING}|[^\s-]\S*)', re.IGNORECASE)
+IN_URL = re.compile(r"(\w://)[^\s\"'<>]{1,200}@")
+BARE = re.compile(r"(?<=bearer )\S+|(?<=basic )\S+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"
+                  r"|-----BEGIN[^-]*PRIVATE KEY-----[\s\S]*?(?:-----END[^-]*-----|\Z)", re.IGNORECASE)
+SECTION = re.compile(r"^([ \t]*\[+([^\]\n]*)\]+)[^\n]*\n(?:(?![ \t]*\[)[^\n]*\n?)*", re.MULTILINE)
 
 
 def collect(context: Context, findings: str) -> dict[str, str]:
     """Give the text of each file of the bundle by its name."""
-    files = {f"configuration/{number:02}-{path.name}": _content(path) for number, path in enumerate(_files(context.config))}
+    files = {f"configuration/{number:02}-{ascii(path.name)[1:-1]}": _content(path)
+             for number, path in enumerate(_files(context.config))}
     secrets = {secret for text in files.values() for secret in _secrets(text)}
     made: dict[str, Callable[[], str]] = {
         "doctor.json": lambda: findings,
         "status.json": lambda: json.dumps(context.status or {"error": str(context.answer)}, indent=2, ensure_ascii=False),
         "platform.txt": lambda: _platform(context),
-        **{name: partial(str, text) for name, text in files.items()},
+        **{name: partial(SECTION.sub, _section, text) for name, text in files.items()},
         "configuration-effective.txt": lambda: _effective(context),
         "unit.txt": lambda: _output("systemctl", "cat", "--no-pager", SERVICE),
         "journal.txt": lambda: _output(*JOURNAL, "-u", SERVICE),
         "devices.txt": lambda: "\n".join(_devices(context)),
     }
-    return {name: cleared(_whatever(make), secrets) for name, make in made.items()}
+    return {name: (cleared_json if name.endswith(".json") else cleared)(_whatever(make), secrets) for name, make in made.items()}
 
 
 def _whatever(make: Callable[[], str]) -> str:
@@ -68,19 +74,59 @@ def _whatever(make: Callable[[], str]) -> str:
 
 def cleared(text: str, secrets: set[str]) -> str:
     """Take secrets out of a text: what stands behind a key like password, and the known ones wherever they stand."""
-    text = IN_URL.sub(rf"\1{LEFT_OUT}@", ASSIGNED.sub(lambda found: f'{found[1]}{found[2][0]} "{LEFT_OUT}"', text))
+    text = ASSIGNED.sub(rf'\1 "{LEFT_OUT}"', BARE.sub(LEFT_OUT, IN_URL.sub(rf"\1{LEFT_OUT}@", text)))
+    text = OPTION.sub(rf"\1{LEFT_OUT}", text)
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, LEFT_OUT).replace(json.dumps(secret)[1:-1], LEFT_OUT)
     return text
 
 
+def cleared_json(text: str, secrets: set[str]) -> str:
+    """Take secrets out of JSON, which stays JSON."""
+    def clear(value: Any, key: str = "") -> Any:   # noqa: ANN401  whatever JSON holds
+        if isinstance(value, dict):
+            return {cleared(name, secrets): clear(item, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [clear(item, key) for item in value]
+        if KEY.fullmatch(key) and value is not None and not isinstance(value, bool):
+            return LEFT_OUT
+        return cleared(value, secrets) if isinstance(value, str) else value
+
+    try:
+        return json.dumps(clear(json.loads(text)), indent=2, ensure_ascii=False)
+    except ValueError:      # the reason why there is none
+        return cleared(text, secrets)
+
+
+def _section(found: re.Match[str]) -> str:
+    """Leave out what stands below a heading like [broker.credentials]: as written it may look unlike its value."""
+    return f"{found[1]}\n# {LEFT_OUT}\n" if _is_secret(found) else found[0]
+
+
+def _is_secret(section: re.Match[str]) -> bool:
+    names = section[2].split(".")
+    return any(KEY.fullmatch(name.strip(" \"'")) for name in (names[2:] if names[0].strip() in PARTS else names))
+
+
 def _secrets(text: str) -> Iterator[str]:
     """Give the values of a file of the configuration that stand below a key like password."""
-    with suppress(tomllib.TOMLDecodeError):
-        for section, value in tomllib.loads(text).items():
-            parts = value.values() if section in PARTS and isinstance(value, dict) else [{section: value}]
-            for part in parts:
-                yield from (leaf for leaf in _leaves(part, secret=False) if len(leaf) >= SHORTEST)
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        yield from _words(text)
+        return
+    for section, value in tables.items():
+        parts = value.values() if section in PARTS and isinstance(value, dict) else [{section: value}]
+        for part in parts:
+            yield from (leaf for leaf in _leaves(part, secret=False) if len(leaf) >= SHORTEST)
+
+
+def _words(text: str) -> Iterator[str]:
+    """Give the words of what may be a secret in a file that is wrong: what is said of it cites them."""
+    values = [found[0].removeprefix(found[1]) for found in ASSIGNED.finditer(text)]
+    values += [line.partition("=")[2] for found in SECTION.finditer(text) if _is_secret(found) for line in found[0].splitlines()]
+    for value in values:
+        yield from re.findall(rf"[^\s\"'=,[\]{{}}]{{{SHORTEST},}}", value)
 
 
 def _leaves(value: Any, secret: bool) -> Iterator[str]:   # noqa: ANN401  whatever TOML holds
@@ -96,18 +142,22 @@ def _leaves(value: Any, secret: bool) -> Iterator[str]:   # noqa: ANN401  whatev
 
 def _files(main: Path) -> list[Path]:
     """List the files of the configuration, without what reads it, which may be broken."""
-    return [main, *sorted((main.parent / "conf.d").glob("*.toml"))]
+    try:
+        return [main, *sorted((main.parent / "conf.d").glob("*.toml"))]
+    except OSError:      # closed to this user, which a finding tells
+        return [main]
 
 
 def _content(path: Path) -> str:
     """Read a file; a pipe would be waited for."""
-    if path.exists() and not path.is_file():
-        return "not a regular file"
     try:
+        if path.exists() and not path.is_file():
+            return "not a regular file"
         with path.open("rb") as file:
-            return file.read(LARGEST).decode(errors="replace")
+            data = file.read(LARGEST)
     except OSError as error:
         return f"{path}: {error.strerror}"
+    return "not a text" if b"\0" in data else data.decode(errors="replace")     # a picture or a network by mistake
 
 
 def _effective(context: Context) -> str:
@@ -117,8 +167,8 @@ def _effective(context: Context) -> str:
 
     try:
         loaded = load(context.config)
-    except ConfigError as error:
-        return str(error)
+    except ConfigError as error:      # without the lines of the files: those are beside it, cleared
+        return "\n".join(one.headline for one in error.problems)
     return "\n".join(line(loaded.merged.write(one.location), one, origin=True) for one in effective(loaded))
 
 
@@ -152,13 +202,15 @@ def _devices(context: Context) -> Iterator[str]:
 
 def write(path: Path, members: Mapping[str, str], force: bool) -> None:
     """Write the bundle, whole or not at all, for this user alone. Raises: OSError."""
+    if path.exists() and not path.is_file():
+        raise FileExistsError("there is something else than a file; name another one")
     if path.exists() and not force:
-        raise FileExistsError(f"there is such a file already ({path.stat().st_size} bytes)")
+        raise FileExistsError(f"there is such a file already ({path.stat().st_size} bytes); name another one, or say --force")
     with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=".reflexd-", delete=False) as file:     # mode 0600
         try:
             with tarfile.open(fileobj=file, mode="w:gz") as tar:
                 for name, text in members.items():
-                    data = text.encode()
+                    data = text.encode(errors="backslashreplace")
                     told = tarfile.TarInfo(f"{FOLDER}/{name}")
                     told.size, told.mode = len(data), 0o600
                     tar.addfile(told, io.BytesIO(data))

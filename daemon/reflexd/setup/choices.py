@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,10 +95,10 @@ def _camera(text: str, found: tuple[FoundCamera, ...]) -> FoundCamera | Path | N
         return None
     path = Path(text).absolute()
     for camera in found:
-        if path.resolve() == Path(camera.device).resolve():
+        if os.path.realpath(path) == os.path.realpath(camera.device):
             return camera
-    if path.is_file() or path.is_dir():
-        return path
+    if os.path.isfile(path) or os.path.isdir(path):      # noqa: PTH112, PTH113  Path's own raise where a name is too long
+        return _sayable(path)
     there = ", ".join(camera.device for camera in found) or NONE
     raise ValueError(f"{text} is neither a camera that can be read nor a recording; found {there}; plug it in or name another")
 
@@ -120,7 +121,7 @@ def _network(text: str, state_dir: Path, seen: bool) -> Network | None:
         return None
     if not seen:
         raise ValueError(f"{text}: a network needs a camera, and there is none; give --camera")
-    path = str(Path(text).absolute()) if "/" in text or text.endswith(".tflite") else text
+    path = str(_sayable(Path(text).absolute())) if "/" in text or text.endswith(".tflite") else text
     try:
         bundle = find_bundle(path, state_dir)
     except ModelError as problem:
@@ -129,6 +130,12 @@ def _network(text: str, state_dir: Path, seen: bool) -> Network | None:
         raise ValueError(f"{text}: setup writes no rule for the task {bundle.task}; write its section by hand")
     name = "".join(one if one.isascii() and one.isalnum() else "_" for one in bundle.name).strip("_")[:60] or "network"
     return Network(path, bundle.task, name, bundle.labels)
+
+
+def _sayable(path: Path) -> Path:
+    if os.fsencode(path) != str(path).encode(errors="replace"):
+        raise ValueError(f"{str(path)!a} is not UTF-8, which a configuration has to be; rename it")
+    return path
 
 
 def _label(text: str, labels: tuple[str, ...]) -> str:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from reflexd.arming import FILE as ARMING
 from reflexd.setup import SetupError
 from reflexd.setup.trial import as_service
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep another setup from the same files. Raises: SetupError, OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SetupError(f"{folder}: another setup is under way; wait until it has ended") from None
+        yield
+    finally:
+        os.close(opened)
 
 
 def is_precious(config: Path) -> bool:
@@ -34,20 +52,28 @@ def own(state: Path) -> None:
         os.chown(state, who.user, who.group)
 
 
-def forget_arming(state: Path) -> bytes | None:
-    """Have what the new configuration says initially count; give what `reflexctl arm` or `disarm` had left.
-
-    Raises: SetupError.
-    """
+def disarm(state: Path) -> bytes | None:
+    """Have nothing driven while one configuration takes the place of another; give what was said last. Raises: SetupError."""
     path = state / ARMING
+    if not state.is_dir():      # nobody can have said anything, and to make it is up to the service
+        return None
     try:
         said = path.read_bytes()
-        path.unlink()
     except FileNotFoundError:
-        return None
+        said = None
     except OSError as error:
-        raise SetupError(f"{path}: cannot be removed: {error.strerror}; say reflexctl disarm, then setup again") from None
+        raise SetupError(f"{path}: cannot be read: {error.strerror}; say reflexctl disarm, then setup again") from None
+    say(state, b"disarmed\n")
     return said
+
+
+def say(state: Path, said: bytes | None) -> None:
+    """Have that count as what was said last; None has what the configuration says initially count. Raises: SetupError."""
+    path = state / ARMING
+    if said is None:
+        path.unlink(missing_ok=True)
+    else:
+        put(path, said, like=path)
 
 
 def put(path: Path, data: bytes, like: Path | None = None) -> None:

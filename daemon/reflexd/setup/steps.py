@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
-from reflexd.arming import FILE as ARMING
 from reflexd.config.load import ConfigError, Loaded, load
 from reflexd.ctl.check import EX_CONFIG, summary
 from reflexd.ctl.install_service import HIDDEN
@@ -35,7 +35,7 @@ RATE_S = 1.0           # a rate is counted over that long
 
 def setup(args: argparse.Namespace, unit: Unit) -> None:
     """Go through all steps. Raises: SetupError."""
-    interactive = not args.yes and sys.stdin.isatty()
+    interactive = not args.yes and sys.stdin is not None and sys.stdin.isatty()
     permit(args, interactive)
     config = args.config.absolute()
     standard = config == unit.config
@@ -44,16 +44,18 @@ def setup(args: argparse.Namespace, unit: Unit) -> None:
     choices = chosen(args, unit, state, interactive)
     if ours:
         refuse_hidden(choices, state)
-    new = written(config, choices, state, own_state=not standard)
-    loaded = checked(new)
-    with unit.stopped():
-        with trying(new) as trial:
-            watched(trial, state, choices.input if interactive else "")
-            trial.stop()
-        armed = files.forget_arming(state)
-        kept = replaced(new, config)
-        if ours and not args.no_start:
-            started(unit, kept, armed, Path(loaded.settings.daemon.socket))
+    with files.alone(config.parent):
+        new = written(config, choices, state, own_state=not standard)
+        loaded = checked(new)
+        with unit.stopped():
+            with trying(new) as trial:
+                watched(trial, state, choices.input if interactive else "")
+                trial.stop()
+            daemon = loaded.settings.daemon
+            remembers = Path(daemon.state_dir)       # a drop-in may name another than ours
+            said, kept = disarmed(new, config, remembers)
+            if ours and not args.no_start:
+                started(unit, kept, said, remembers, Path(daemon.socket))
     print(following(config, ours, args.no_start, None if standard else state / SOCKET))
 
 
@@ -61,6 +63,8 @@ def permit(args: argparse.Namespace, interactive: bool) -> None:
     """Refuse what cannot end well before anything is touched. Raises: SetupError."""
     if not args.yes and not interactive:
         raise SetupError("there is no terminal to ask at; take the defaults with --yes, and give other answers by options", 2)
+    if args.config.exists() and not args.config.is_file():      # a pipe would be waited for, and /dev/null be replaced
+        raise SetupError(f"{args.config}: is not a regular file; name another one with --config")
     folder = next(one for one in args.config.absolute().parents if one.exists())
     if not os.access(folder, os.W_OK | os.X_OK):
         how = f"{folder} is read-only; make it writable" if os.geteuid() == 0 else "run it as root: sudo reflexctl setup"
@@ -156,6 +160,22 @@ def wait_for_decision(status: Callable[[], Report | None], began: float, longest
     print(f"  no decision within {longest_s:g} s: press the button, or show the camera what it waits for; then: reflexctl status")
 
 
+def disarmed(new: Path, config: Path, state: Path) -> tuple[bytes | None, Path | None]:
+    """Put the new configuration in place, so that neither is ever armed by what was said of the other. Raises: SetupError.
+
+    Gives what was said last, and the old configuration where it was worth keeping.
+    """
+    said = files.disarm(state)
+    try:
+        kept = replaced(new, config)
+    except BaseException:
+        if new.exists():         # else it is in place, and what was said was not said of it
+            files.say(state, said)
+        raise
+    files.say(state, None)       # what it says initially counts
+    return said, kept
+
+
 def replaced(new: Path, config: Path) -> Path | None:
     """Put the new configuration in place; give the old one, where it was worth keeping. Raises: SetupError."""
     kept = None
@@ -167,8 +187,11 @@ def replaced(new: Path, config: Path) -> Path | None:
     return kept
 
 
-def started(unit: Unit, kept: Path | None, armed: bytes | None, socket: Path) -> None:
-    """Start the service, wait until it is ready and has decided. Raises: SetupError, after the old one was put back."""
+def started(unit: Unit, kept: Path | None, said: bytes | None, remembers: Path, socket: Path) -> None:
+    """Start the service, wait until it is ready and has decided. Raises: SetupError, after the old one was put back.
+
+    `said` is what was said last of the old one, which is remembered in that folder.
+    """
     began = monotonic()
     try:
         took = unit.enable()
@@ -177,9 +200,9 @@ def started(unit: Unit, kept: Path | None, armed: bytes | None, socket: Path) ->
             raise
         new = unit.config.with_name(f"{unit.config.name}.new")
         files.put(new, unit.config.read_bytes(), like=kept)
+        files.disarm(remembers)
         files.move(kept, unit.config)
-        if armed is not None:
-            files.put(unit.state / ARMING, armed)
+        files.say(remembers, said)
         raise SetupError(f"{error}; {unit.config} is the one before again, the new one is {new}") from None
     print(f"reflexd.service: active and READY after {took:.1f} s, and started at every boot", flush=True)
     wait_for_decision(partial(status, socket), began, WATCH_S)
@@ -187,7 +210,7 @@ def started(unit: Unit, kept: Path | None, armed: bytes | None, socket: Path) ->
 
 def following(config: Path, ours: bool, no_start: bool, socket: Path | None) -> str:
     """Give the next command."""
-    begin = "sudo systemctl enable --now reflexd" if ours else f"reflexd --config {config}"
+    begin = "sudo systemctl enable --now reflexd" if ours else f"reflexd --config {shlex.quote(str(config))}"
     first = f"run it:\n  {begin}\nThen" if no_start or not ours else "look at it (reflexctl status, reflexctl log -f), then"
-    arm = "sudo reflexctl arm" if socket is None else f"reflexctl arm --socket {socket}"
+    arm = "sudo reflexctl arm" if socket is None else f"reflexctl arm --socket {shlex.quote(str(socket))}"
     return f"\nEvery output stays safe until you arm it. Next, {first}, when it decides as you want:\n  {arm}"

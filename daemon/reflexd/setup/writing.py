@@ -45,7 +45,7 @@ def _line(setting: str, comment: str) -> str:
 
 
 def _text(value: object) -> str:
-    return json.dumps(str(value), ensure_ascii=False)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")      # which JSON lets pass, and TOML does not
 
 
 def _camera(camera: FoundCamera | Path | None) -> Iterator[str]:
