@@ -95,7 +95,8 @@ FAULTS = {
         "sed -i s/GPIO17/GPIO99/ /etc/reflexd/reflexd.toml", {"configuration": (f"reflexd.toml:{LINE}:", 'write "GPIO17"')}),
     "a service that failed": Fault(
         "sed -i s/GPIO17/GPIO99/ /etc/reflexd/reflexd.toml; systemctl start reflexd || true",
-        {"service-failed": ("exit-code with status 78", "reflexctl check"), "configuration": (f"reflexd.toml:{LINE}:", 'write "GPIO17"')},
+        {"service-failed": ("exit-code with status 78", "reflexctl check"),
+         "configuration": (f"reflexd.toml:{LINE}:", 'write "GPIO17"')},
         "systemctl reset-failed reflexd", seldom=True),
     "a service that died": Fault(
         f"systemctl kill --kill-whom=main --signal=KILL reflexd; sleep 3; {BACK}",
