@@ -101,8 +101,9 @@ def find_cameras(root: Path = Path("/"), open_device: Callable[[str], Device] = 
     """Find the cameras that the driver `usb` can read."""
     for node in sorted((root / "dev").glob("video[0-9]*"), key=_number):
         def look(node: Path = node) -> FoundCamera | None:
+            holder = _holder(node, root)       # before it is held by this process
             with closing(open_device(str(node))) as device:
-                return _camera(device, stable(node, root / "dev" / "v4l"), _holder(node, root))
+                return _camera(device, stable(node, root / "dev" / "v4l"), holder)
 
         camera = in_time(look)
         if camera is not None:

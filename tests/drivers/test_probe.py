@@ -180,3 +180,25 @@ def test_this_computer_is_looked_at_without_harm() -> None:
     found = probe()
     assert time.monotonic() - began < 20
     assert all(os.path.lexists(one.port) for one in found.ports)
+
+
+def test_who_looks_at_a_camera_is_not_its_holder(tree: Tree) -> None:
+    tree.plant("video0", Node())
+    (tree.root / "proc").symlink_to("/proc")
+    video = tree.root / "dev" / "video0"
+
+    class Held(Node):
+        def __init__(self) -> None:
+            super().__init__()
+            self._file = video.open()
+
+        def close(self) -> None:
+            self._file.close()
+
+    def held() -> str | None:
+        camera, = find_cameras(tree.root, lambda _path: Held())
+        return camera.holder
+
+    assert held() is None
+    with video.open():
+        assert str(os.getpid()) in str(held())

@@ -61,6 +61,7 @@ class Fault:
     more: str = ""                   # of the configuration
     drop_in: tuple[str, ...] = ()
     runs: bool = False               # the service, with that drop-in
+    seldom: bool = False             # tried by --long only
 
 
 FAULTS = {
@@ -75,7 +76,7 @@ FAULTS = {
         {"line-in-use": ("GPIO17 is in use by gpioset", "gpioinfo")}, UNPLUG),
     "a camera that is not there": Fault(
         "true", {"camera-missing": ("/dev/video99 is not there", "v4l2-ctl --list-devices")},
-        more=CAMERA.replace("video10", "video99")),
+        more=CAMERA.replace("video10", "video99"), seldom=True),
     "a journal in memory": Fault(
         "mkdir -p /run/systemd/journald.conf.d; printf '[Journal]\\nStorage=volatile\\n' > /run/systemd/journald.conf.d/lab.conf",
         {"journal-volatile": ("Storage=volatile in /run/systemd/journald.conf.d/lab.conf", "Storage=persistent")},
@@ -85,16 +86,18 @@ FAULTS = {
         {"state-full": ("/var/lib/reflexd has 0.0 MiB left", "df -h /var/lib/reflexd")}, "umount /var/lib/reflexd"),
     "a read-only disk": Fault(
         f"{MOUNT} ro tmpfs /var/lib/reflexd",
-        {"state-read-only": ("/var/lib/reflexd", "mount -o remount,rw /var/lib/reflexd")}, "umount /var/lib/reflexd"),
+        {"state-read-only": ("/var/lib/reflexd", "mount -o remount,rw /var/lib/reflexd")}, "umount /var/lib/reflexd",
+        seldom=True),
     "a flipped bit in a network": Fault(
         f"lab-devices camera; {COPY_AND_FLIP}", {"bundle-altered": ("/etc/reflexd/meter/", "/etc/reflexd/meter again")},
         more=METER),
     "a wrong configuration": Fault(
-        "sed -i s/GPIO17/GPIO99/ /etc/reflexd/reflexd.toml", {"configuration": (f"reflexd.toml:{LINE}:", "GPIO2 to GPIO27")}),
+        "sed -i s/GPIO17/GPIO99/ /etc/reflexd/reflexd.toml", {"configuration": (f"reflexd.toml:{LINE}:", 'write "GPIO17"')}),
     "a service that failed": Fault(
         "sed -i s/GPIO17/GPIO99/ /etc/reflexd/reflexd.toml; systemctl start reflexd || true",
-        {"service-failed": ("exit-code with status 78", "reflexctl check"), "configuration": (f"reflexd.toml:{LINE}:", "GPIO2")},
-        "systemctl reset-failed reflexd"),
+        {"service-failed": ("exit-code with status 78", "reflexctl check"),
+         "configuration": (f"reflexd.toml:{LINE}:", 'write "GPIO17"')},
+        "systemctl reset-failed reflexd", seldom=True),
     "a service that died": Fault(
         f"systemctl kill --kill-whom=main --signal=KILL reflexd; sleep 3; {BACK}",
         {"service-restarted": ("at boot: 1", "journalctl -u reflexd -x")}, runs=True),
@@ -109,7 +112,7 @@ FAULTS = {
     "every device for the service": Fault(
         "true", {"sandbox-devices": ("open(/dev/fuse)", "DevicePolicy="),
                  "sandbox-weakened": ("DevicePolicy=auto", "DevicePolicy= out")},
-        drop_in=("DeviceAllow=", "DevicePolicy=auto"), runs=True),
+        drop_in=("DeviceAllow=", "DevicePolicy=auto"), runs=True, seldom=True),
     "a user without the group": Fault(
         "gpasswd -d reflexd gpio", {"user-not-in-group": ("of group gpio, closed to reflexd", "usermod -aG gpio reflexd")},
         "usermod -aG gpio reflexd", drop_in=("SupplementaryGroups=",)),
@@ -119,10 +122,10 @@ FAULTS = {
     "no runtime": Fault(
         f"mv {RUNTIME} {RUNTIME}.gone",
         {"runtime-missing": ("ai_edge_litert", "ai-edge-litert")},
-        f"mv {RUNTIME}.gone {RUNTIME}"),
+        f"mv {RUNTIME}.gone {RUNTIME}", seldom=True),
     "a drop-in that systemd has not read": Fault(
         f"sleep 1; mkdir -p {DROP_INS}; printf '[Service]\\nNice=1\\n' > {DROP_INS}/unread.conf",
-        {"unit-changed": ("old one", "systemctl daemon-reload")}, runs=True),
+        {"unit-changed": ("old one", "systemctl daemon-reload")}, runs=True, seldom=True),
 }
 NO_CHIP = ("a chip with another label", "a wrong configuration", "a service that failed")
 
@@ -173,7 +176,13 @@ def test_on_a_healthy_guest_there_is_nothing_but_what_is_true_of_it(service: Ser
     assert any(one["why"] == "EPERM" for one in tried["attempts"]), "a device that only the sandbox refuses"
 
 
-@pytest.mark.parametrize("name", FAULTS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Try twelve faults, and all of them with --long."""
+    if "name" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--long")
+        metafunc.parametrize("name", [name for name, fault in FAULTS.items() if every or not fault.seldom])
+
+
 def test_a_planted_fault_is_found_with_its_remedy_and_no_other(service: Service, name: str) -> None:
     fault = FAULTS[name]
     with planted(service, fault):

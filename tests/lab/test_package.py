@@ -13,11 +13,11 @@ from tests.lab.service import CONFIG, Service
 from tests.lab.test_setup import BUTTON, LAMP, pressing, status
 from tests.pages import ROOT
 
-PACKAGE = "/var/cache/lab/reflexd.deb"       # where the lab put it, and an earlier build of it
-OLDER = "/var/cache/lab/older.deb"
+PACKAGE = "/var/cache/lab/reflexd.deb"       # where the lab put it, and a later build of it
+NEWER = "/var/cache/lab/newer.deb"
 INSTALL_S = 240
-BOOKKEEPING = ("/proc", "/sys", "/dev", "/run", "/tmp", "/root", "/var/cache", "/var/log", "/var/lib/apt", "/var/lib/dpkg",
-               "/var/lib/systemd", "/etc/.pwd.lock")
+BOOKKEEPING = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/root", "/var/cache", "/var/log", "/var/lib/apt",
+               "/var/lib/dpkg", "/var/lib/systemd", "/etc/.pwd.lock")
 OURS = ("/etc/reflexd", "/var/lib/reflexd", "/etc/systemd/system/multi-user.target.wants/reflexd.service")
 
 
@@ -39,57 +39,15 @@ def ours(name: str) -> bool:
     return name.startswith(OURS)
 
 
-def test_the_commands_of_the_readme_lead_from_nothing_to_a_line_that_moves(bare: Service) -> None:
-    install, setup, arm = commands_for_a_pi()
-    bare.devices("keep", line4="up")
-    bare.must("lab-devices camera")
-    began = time.monotonic()
-    print(bare.must(install.replace("sudo ", "").replace("./reflexd_*.deb", PACKAGE), INSTALL_S))
-    installed = time.monotonic() - began
-    assert bare.show("ActiveState") == "active"
-    assert bare.show("UnitFileState") == "enabled"
-    with pressing(bare):
-        said = bare.must(setup.replace("sudo ", ""), INSTALL_S)
-    whole = time.monotonic() - began
-    print(said)
-    assert re.search(r"reflexd.service: active and READY after \d+\.\d s", said)
-    assert len(re.findall(r"first decision \d+\.\d s after the start: lamp", said)) == 2, said
-    print(f"apt: {installed:.0f} s; to the end of setup, with its first dry-run decision: {whole:.0f} s")
-    assert status(bare)["dry_run"] == "disarmed, until reflexctl arm"
-    assert bare.level(LAMP) == 0
-    bare.must(arm.replace("sudo ", ""))
-    bare.pull(BUTTON, "down")
-    bare.until("the lamp goes on", lambda: bare.level(LAMP) == 1)
-    bare.pull(BUTTON, "up")
-    bare.until("the lamp goes off", lambda: bare.level(LAMP) == 0)
-
-
-def commands_for_a_pi() -> list[str]:
-    """Give what the README says is typed on a Pi: three lines, of which two make it decide."""
-    said = [command for block in pages.blocks(ROOT / "README.md") for command in block.commands if command.startswith("sudo ")]
-    assert [command.split()[1] for command in said] == ["apt-get", "reflexctl", "reflexctl"], said
-    return said
-
-
-def test_upgrade_remove_and_purge_leave_what_they_promise_while_it_runs(bare: Service) -> None:
+def test_from_a_system_that_never_had_it_to_a_line_that_moves_and_back_again(bare: Service) -> None:
     before = files(bare)
-    bare.must(f"apt-get install -q -y {OLDER}", INSTALL_S)
+    by_the_readme(bare)
     owned = set(bare.must("dpkg -L reflexd").splitlines())
     added = {name for name in files(bare) - before - owned if "/__pycache__" not in name}
     assert all(ours(name) for name in added), added
-
-    bare.devices("keep", line4="up")
-    bare.must("reflexctl setup --yes --camera none", INSTALL_S)
-    bare.must("reflexctl arm")
-    bare.pull(BUTTON, "down")
-    bare.until("the lamp goes on", lambda: bare.level(LAMP) == 1)
     mine = bare.must(f"cat {CONFIG}")
-    began, pid = bare.must("date +%s"), bare.show("MainPID")
-    bare.must(f"apt-get install -q -y {PACKAGE}", INSTALL_S)
-    assert bare.show("MainPID") != pid, "it was started anew"
+    upgraded(bare)
     assert bare.must(f"cat {CONFIG}") == mine
-    bare.until("it is armed as before, and the button still pressed", lambda: bare.level(LAMP) == 1)
-    assert "every output safe, leaving" in bare.must(f"journalctl --no-pager -u reflexd --since @{began.strip()}")
 
     bare.must("apt-get remove -q -y reflexd", INSTALL_S)
     assert bare.level(LAMP) == 0, "its end left the line safe"
@@ -99,6 +57,45 @@ def test_upgrade_remove_and_purge_leave_what_they_promise_while_it_runs(bare: Se
     assert "/var/lib/reflexd/arming" in left
 
     bare.must("apt-get purge -q -y reflexd", INSTALL_S)
-    assert files(bare) - before == set()
-    assert before - files(bare) == set()
+    after = files(bare)
+    assert (after - before, before - after) == (set(), set())
     assert bare.run("systemctl cat reflexd").status != 0
+
+
+def by_the_readme(bare: Service) -> None:
+    """Do what the README says for a Pi; in the end the button is pressed."""
+    install, setup, arm = commands_for_a_pi()
+    bare.devices("keep", line4="up")
+    began = time.monotonic()
+    bare.must(install.replace("./reflexd_*.deb", PACKAGE), INSTALL_S)
+    installed = time.monotonic() - began
+    assert (bare.show("ActiveState"), bare.show("UnitFileState")) == ("active", "enabled")
+    with pressing(bare):
+        said = bare.must(setup, INSTALL_S)
+    whole = time.monotonic() - began
+    print(said)
+    assert re.search(r"reflexd.service: active and READY after \d+\.\d s", said)
+    assert len(re.findall(r"first decision \d+\.\d s after the start: lamp", said)) == 2, said
+    print(f"apt: {installed:.0f} s; to the end of setup, with its first dry-run decision: {whole:.0f} s")
+    assert status(bare)["dry_run"] == "disarmed, until reflexctl arm"
+    assert bare.level(LAMP) == 0
+    bare.must(arm)
+    bare.pull(BUTTON, "down")
+    bare.until("the lamp goes on", lambda: bare.level(LAMP) == 1)
+
+
+def commands_for_a_pi() -> list[str]:
+    """Give what the README says is typed on a Pi: two commands to make it decide, one to let it act; without sudo."""
+    said = [command for block in pages.blocks(ROOT / "README.md") for command in block.commands if command.startswith("sudo ")]
+    assert [command.split()[1] for command in said] == ["apt-get", "reflexctl", "reflexctl"], said
+    return [command.removeprefix("sudo ").replace("install ./", "install -y ./") for command in said]
+
+
+def upgraded(bare: Service) -> None:
+    """Upgrade while it drives an output: safe meanwhile, and afterwards as before."""
+    began, pid = bare.must("date +%s"), bare.show("MainPID")
+    bare.must(f"apt-get install -q -y {NEWER}", INSTALL_S)
+    assert bare.show("MainPID") != pid, "it was started anew"
+    bare.pull(BUTTON, "down")      # a line that is claimed anew has the pull of its configuration
+    bare.until("it is armed as before, and the button pressed", lambda: bare.level(LAMP) == 1)
+    assert "every output safe, leaving" in bare.must(f"journalctl --no-pager -u reflexd --since @{began.strip()}")

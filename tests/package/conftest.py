@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -90,22 +90,36 @@ def fresh(request: pytest.FixtureRequest) -> Debian:
     return one
 
 
-@pytest.fixture
-def debian(fresh: Debian, tmp_path: Path) -> Iterator[Debian]:
-    """Give a copy of a fresh Debian."""
-    root = tmp_path / fresh.release
+@contextmanager
+def copied(fresh: Debian, folder: Path) -> Iterator[Debian]:
+    root = folder / fresh.release
     subprocess.run(["cp", "-a", "--reflink=auto", fresh.root, root], check=True)
     yield Debian(root, fresh.release)
     shutil.rmtree(root)
 
 
 @pytest.fixture
+def debian(fresh: Debian, tmp_path: Path) -> Iterator[Debian]:
+    """Give a copy of a fresh Debian."""
+    with copied(fresh, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def installed(fresh: Debian, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
+    """Give a Debian with the package, for tests that leave it as it is."""
+    with copied(fresh, tmp_path_factory.mktemp("installed")) as one:
+        one.install(package)
+        yield one
+
+
+@pytest.fixture(scope="session")
 def package(packages: Path, fresh: Debian) -> Path:
     """Give the package for that Debian."""
     return next(packages.glob(f"*~{RELEASES[fresh.release]}_amd64.deb"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def old_package(packages: Path, fresh: Debian) -> Path:
     """Give an earlier build of it."""
     return next(packages.glob(f"old/*~{RELEASES[fresh.release]}_amd64.deb"))

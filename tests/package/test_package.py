@@ -81,37 +81,34 @@ def test_removed_and_installed_again_it_goes_on_with_what_was_there(debian: Debi
     assert not (debian.root / CONFIG).exists(), "who removed it wants none"
 
 
-def test_what_was_trimmed_is_not_missed(debian: Debian, package: Path, shared: Path) -> None:
-    debian.install(package)
-    said = debian.run(f"reflexd --config {EXAMPLE} --socket /tmp/socket --frames 20").stderr
+def test_what_was_trimmed_is_not_missed(installed: Debian, shared: Path) -> None:
+    said = installed.run(f"reflexd --config {EXAMPLE} --socket /tmp/socket --frames 20").stderr
     assert "model.meter: run: LiteRT" in said
     assert "20 predictions were decided" in said
     for name in ("mobilenet_v1_0.25_128_quant.tflite", "vww96_int8.tflite", "person_detect_refused.tflite"):
-        (debian.root / "tmp" / name).write_bytes((shared / "models" / name).read_bytes())
+        (installed.root / "tmp" / name).write_bytes((shared / "models" / name).read_bytes())
     runs = ("import sys; sys.path.insert(0, '/usr/lib/reflexd'); from pathlib import Path; import cv2, numpy as np; "
             "from reflexd_models.runtime import Network; one = Network(Path(sys.argv[1]).read_bytes(), 'x'); "
             "print(one.run(lambda tensors: None)[0].shape)")
-    assert debian.must(f'python3 -Ic "{runs}" /tmp/mobilenet_v1_0.25_128_quant.tflite').strip() == "(1, 1001)"
-    assert debian.must(f'python3 -Ic "{runs}" /tmp/vww96_int8.tflite').strip() == "(1, 2)"
-    refused = debian.run(f'python3 -Ic "{runs}" /tmp/person_detect_refused.tflite')
+    assert installed.must(f'python3 -Ic "{runs}" /tmp/mobilenet_v1_0.25_128_quant.tflite').strip() == "(1, 1001)"
+    assert installed.must(f'python3 -Ic "{runs}" /tmp/vww96_int8.tflite').strip() == "(1, 2)"
+    refused = installed.run(f'python3 -Ic "{runs}" /tmp/person_detect_refused.tflite')
     assert refused.returncode == 1
     assert "ModelError" in refused.stderr
-    print(debian.must("du -sm /usr/lib/reflexd /usr/lib/reflexd/ai_edge_litert"))
+    print(installed.must("du -sm /usr/lib/reflexd /usr/lib/reflexd/ai_edge_litert"))
 
 
-def test_the_package_is_not_taken_over_by_the_other_way(debian: Debian, package: Path) -> None:
-    debian.install(package)
-    refused = debian.run("reflexctl install-service")
+def test_the_package_is_not_taken_over_by_the_other_way(installed: Debian) -> None:
+    refused = installed.run("reflexctl install-service")
     assert refused.returncode == 1
     assert refused.stderr == ("reflexctl: the Debian package has put the service in place; keep that, or remove it first:  "
                               "apt-get remove reflexd\n")
 
 
-def test_every_program_answers_and_nothing_of_the_users_environment_counts(debian: Debian, package: Path) -> None:
-    debian.install(package)
-    (debian.root / "tmp/reflexd.py").write_text("raise SystemExit('taken over')\n")
+def test_every_program_answers_and_nothing_of_the_users_environment_counts(installed: Debian) -> None:
+    (installed.root / "tmp/reflexd.py").write_text("raise SystemExit('taken over')\n")
     for command in ("reflexd --version", "reflexctl --help", "reflexctl check /etc/reflexd/reflexd.toml", "reflexd-safe"):
-        assert "taken over" not in debian.must(f"cd /tmp; PYTHONPATH=/tmp {command}")
+        assert "taken over" not in installed.must(f"cd /tmp; PYTHONPATH=/tmp {command}")
 
 
 @pytest.mark.parametrize("name", NAMES)

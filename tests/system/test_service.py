@@ -61,7 +61,8 @@ def test_the_unit_says_what_the_safe_state_rests_on(installed: Path) -> None:
         "Type": "notify", "WatchdogSec": "2s", "TimeoutAbortSec": "500ms", "LimitCORE": "0", "Restart": "always",
         "RestartPreventExitStatus": "78", "ExecStopPost": "/usr/bin/reflexd-safe", "PrivateNetwork": "yes",
         "RestrictAddressFamilies": "AF_UNIX", "DevicePolicy": "closed", "MemoryDenyWriteExecute": "yes",
-        "RuntimeDirectory": "reflexd", "WorkingDirectory": "/run/reflexd", "StateDirectory": "reflexd",
+        "RuntimeDirectory": "reflexd", "RuntimeDirectoryPreserve": "restart",
+        "WorkingDirectory": "/run/reflexd", "StateDirectory": "reflexd",
     }
     assert {key: service[key] for key in wanted} == wanted
     assert read["Unit"]["StartLimitIntervalSec"] == "0", "crashes never end the service for good"
