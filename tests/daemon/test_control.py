@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from reflexd.access import Access
 from reflexd.control import CLIENTS, Server, Verb
+from reflexd.ctl.__main__ import main
 from reflexd.protocol import MAX_REQUEST, ControlError, ask
 from tests.daemon.test_faults import within
 
@@ -206,3 +207,11 @@ def test_what_is_no_reflexd_is_told_apart(tmp_path: Path, answer: bytes) -> None
         threading.Thread(target=serve, daemon=True).start()
         with pytest.raises(ControlError, match=r"other\.sock: .*; see "):
             ask(path, "status")
+
+
+def test_an_address_with_a_percent_sign_is_shown_as_it_is(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("REFLEXD_SOCKET", "/run/100%/x")
+    with pytest.raises(SystemExit):
+        main(["arm", "--help"])
+    assert "/run/100%/x" in capsys.readouterr().out

@@ -16,7 +16,8 @@ ARMING_S = 10.0      # what was said is written to a card, which may take its ti
 def add_socket(parser: argparse.ArgumentParser) -> None:
     """Accept --socket; REFLEXD_SOCKET is its default."""
     default = os.environ.get("REFLEXD_SOCKET", DEFAULT_SOCKET)
-    parser.add_argument("--socket", type=Path, default=Path(default), metavar="PATH", help=f"of the daemon, default {default}")
+    shown = default.replace("%", "%%")       # argparse would put something in
+    parser.add_argument("--socket", type=Path, default=Path(default), metavar="PATH", help=f"of the daemon, default {shown}")
 
 
 def ask_or_explain(args: argparse.Namespace, verb: str, request: Mapping[str, str] | None = None,

@@ -41,7 +41,7 @@ ASSIGNED = re.compile(rf'(?<![\w.-])({WORD}["\']?[ \t]*(?:[+:]?=>?|:|->))[ \t]*(
                       rf'(?:{STRING}|\[(?:{STRING}|[^\]"\'])*\]|\{{[^}}]*\}})?(?:\\\n|[^\n])*', re.IGNORECASE)
 OPTION = re.compile(rf'(?<![\w-])(--?{WORD}[ \t]+)(?:{STRING}|[^\s-]\S*)', re.IGNORECASE)
 IN_URL = re.compile(r"(\w://)[^\s\"'<>]{1,200}@")
-BARE = re.compile(r"(?<=bearer )\S+|(?<=basic )\S+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"
+BARE = re.compile(r"(?<=bearer )\S+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"
                   r"|-----BEGIN[^-]*PRIVATE KEY-----[\s\S]*?(?:-----END[^-]*-----|\Z)", re.IGNORECASE)
 SECTION = re.compile(r"^([ \t]*\[+([^\]\n]*)\]+)[^\n]*\n(?:(?![ \t]*\[)[^\n]*\n?)*", re.MULTILINE)
 
