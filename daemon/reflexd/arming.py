@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic, monotonic_ns, sleep
 
+from reflexd import durable
 from reflexd.config.settings import DaemonSettings
 from reflexd.events import ARMED, DISARMED
 from reflexd.loop import Loop
@@ -127,18 +127,9 @@ def _read(path: Path) -> str:
 
 def _remember(folder: Path, armed: bool) -> str:
     """Write down what was said, so that it is there after a power cut; give what is to be told of it."""
-    new = folder / f"{FILE}.new"
     try:
-        new.unlink(missing_ok=True)
-        with new.open("w") as file:
-            file.write("armed\n" if armed else "disarmed\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(folder / FILE)
-        _sync(folder)
+        durable.put(folder / FILE, b"armed\n" if armed else b"disarmed\n", 0o600)
     except OSError as error:
-        with suppress(OSError):
-            new.unlink()
         if armed or not _emptied(folder / FILE):
             return f"; only until a restart: {folder / FILE} cannot be written: {error.strerror}"
     return ", also after a restart"
@@ -151,11 +142,3 @@ def _emptied(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

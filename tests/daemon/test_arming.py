@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -109,13 +111,25 @@ def test_arming_does_not_lift_what_keeps_outputs_safe(begin: Begin, devices: Dev
     assert levels(devices) == (0.0, 0.0)
 
 
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file of this process grow."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_what_cannot_be_remembered_is_told_and_disarmed_is_even_where_no_word_can_be_written(
         begin: Begin, devices: Devices, tmp_path: Path) -> None:
     daemon = begin(initially="disarmed")
-    (tmp_path / "state" / f"{FILE}.new").mkdir()
-    assert "only until a restart" in say(daemon, True)
+    with full_disk():
+        assert "only until a restart" in say(daemon, True)
     (tmp_path / "state" / FILE).write_text("armed\n")
-    assert "also after a restart" in say(daemon, False)
+    with full_disk():
+        assert "also after a restart" in say(daemon, False)
     assert daemon.status()["dry_run"]
     assert recall(tmp_path / "state", "armed") is False
     (tmp_path / "state" / FILE).unlink()

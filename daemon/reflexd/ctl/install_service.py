@@ -13,6 +13,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from reflexd import durable
+
 HELP = "put the service in place: unit, user, udev rules, message catalog, a first configuration"
 PROGRAMS = ("reflexd", "reflexctl", "reflexd-safe")
 UNIT = "usr/lib/systemd/system/reflexd.service"
@@ -107,14 +109,7 @@ def _shipped() -> Traversable:
 def _write(path: Path, text: str) -> None:
     """Put a file in place whole, for everybody to read."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    try:
-        new.write_text(text)
-        new.chmod(0o644)
-        new.replace(path)
-    except OSError as error:      # a full disk does not say where
-        new.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from None
+    durable.put(path, text.encode())
 
 
 def tell_systemd() -> None:

@@ -14,7 +14,6 @@ import platform
 import re
 import subprocess
 import tarfile
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -22,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reflexd import __version__
+from reflexd import __version__, durable
 from reflexd.doctor.context import SERVICE, Context
 
 FOLDER = "reflexd-support"
@@ -206,17 +205,9 @@ def write(path: Path, members: Mapping[str, str], force: bool) -> None:
         raise FileExistsError("there is something else than a file; name another one")
     if path.exists() and not force:
         raise FileExistsError(f"there is such a file already ({path.stat().st_size} bytes); name another one, or say --force")
-    with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=".reflexd-", delete=False) as file:     # mode 0600
-        try:
-            with tarfile.open(fileobj=file, mode="w:gz") as tar:
-                for name, text in members.items():
-                    data = text.encode(errors="backslashreplace")
-                    told = tarfile.TarInfo(f"{FOLDER}/{name}")
-                    told.size, told.mode = len(data), 0o600
-                    tar.addfile(told, io.BytesIO(data))
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    with durable.writing(path.absolute(), 0o600) as file, tarfile.open(fileobj=file, mode="w:gz") as tar:
+        for name, text in members.items():
+            data = text.encode(errors="backslashreplace")
+            told = tarfile.TarInfo(f"{FOLDER}/{name}")
+            told.size, told.mode = len(data), 0o600
+            tar.addfile(told, io.BytesIO(data))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from reflexd import durable
 from reflexd.arming import FILE as ARMING
 from reflexd.setup import SetupError
 from reflexd.setup.trial import as_service
@@ -83,21 +83,11 @@ def put(path: Path, data: bytes, like: Path | None = None) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(file, "wb") as sink:
-                sink.write(data)
-                old = like.stat() if like is not None and like.exists() else None
-                os.fchmod(file, 0o644 if old is None else old.st_mode & 0o7777)
-                if old is not None and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(file, old.st_uid, old.st_gid)
-                sink.flush()
-                os.fsync(file)
-            Path(made).replace(path)
-        except BaseException:
-            Path(made).unlink(missing_ok=True)
-            raise
-        _flush(path.parent)
+        old = like.stat() if like is not None and like.exists() else None
+        with durable.writing(path, 0o644 if old is None else old.st_mode & 0o7777) as file:
+            file.write(data)
+            if old is not None and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), old.st_uid, old.st_gid)
     except OSError as error:
         how = "use sudo, or --config" if isinstance(error, PermissionError) else "make room there, or make it writable"
         raise SetupError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}; {how}") from None
@@ -106,16 +96,6 @@ def put(path: Path, data: bytes, like: Path | None = None) -> None:
 def move(new: Path, path: Path) -> None:
     """Put a file that is written in the place of another. Raises: SetupError."""
     try:
-        new.replace(path)
-        _flush(path.parent)
+        durable.move(new, path)
     except OSError as error:
         raise SetupError(f"{path}: cannot be replaced: {error.strerror}; the new one is {new}") from None
-
-
-def _flush(folder: Path) -> None:
-    """Have the names of a folder outlast a power cut."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
