@@ -133,7 +133,7 @@ class Loop:
             self._act_on_frame(item, commands, now)
             return
         if commands:
-            self.outputs.apply(commands, now)
+            self._act(commands, now)
         for name, job in self._resting.items():
             job.resting = self.stage.gated(name, now)
 
@@ -142,8 +142,13 @@ class Loop:
         self.decided += 1
         self.to_decision.add(monotonic_ns() - taken_at)
         if commands:
-            self.outputs.apply(commands, now)
+            self._act(commands, now)
         self.to_pin.add(monotonic_ns() - taken_at)
+
+    def _act(self, commands: Sequence[Command], now: int) -> None:
+        """Drive what was decided. The manager's watchdog counts from READY on, so nothing is active before that was said."""
+        self._notifier.ready()
+        self.outputs.apply(commands, now)
 
     def _look_after(self, now: int) -> None:
         """Take failures of workers in, before the items that they produced."""

@@ -39,7 +39,7 @@ class Notifier:
         return cls(os.environ.get("NOTIFY_SOCKET"), int(watchdog) * 1000 if ours and watchdog.isdigit() else 0)
 
     def ready(self) -> None:
-        """Say once that outputs are safe and every source is known to run or to be in trouble."""
+        """Say once that outputs are safe and every source runs or is in trouble; before an output is driven at the latest."""
         if not self._ready:
             self._ready = self._send("READY=1")
 

@@ -12,6 +12,7 @@ import pytest
 from reflexd.config.settings import Settings
 from reflexd.journal import Journal
 from reflexd.lifecycle import Daemon
+from reflexd.notify import Notifier
 from reflexd.reload import Reloader
 from reflexd.wiring import build
 from reflexd_drivers import registry
@@ -31,12 +32,12 @@ OURS: dict[registry.Kind, dict[str, str]] = {
 class Running:
     """A daemon that works in a thread of the test."""
 
-    def __init__(self, config: dict[str, Any], log: Path) -> None:
+    def __init__(self, config: dict[str, Any], log: Path, notifier: Notifier | None = None) -> None:
         self._file = log.open("wb")
         self._log = log
         self.journal = Journal(self._file.fileno())
         self.written = config
-        self.daemon: Daemon = build(self.read(), self.journal, open_with=opener("model"))
+        self.daemon: Daemon = build(self.read(), self.journal, open_with=opener("model"), notifier=notifier)
         self._reloader = Reloader(self.read, self.read(), self.daemon)
         self.exit_status: int | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -101,8 +102,8 @@ def start(tmp_path: Path, devices: dict[str, Device]) -> Iterator[Any]:
     """Give a function that starts a daemon from a configuration; what it started is stopped in the end."""
     running: list[Running] = []
 
-    def begin(config: dict[str, Any]) -> Running:
-        running.append(Running(config, tmp_path / f"log{len(running)}"))
+    def begin(config: dict[str, Any], notifier: Notifier | None = None) -> Running:
+        running.append(Running(config, tmp_path / f"log{len(running)}", notifier))
         return running[-1]
 
     yield begin

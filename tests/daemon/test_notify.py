@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reflexd.notify import Notifier
+from tests.daemon.test_faults import CONFIG, Devices, within
 
 S = 1_000_000_000
 
@@ -89,4 +92,17 @@ def test_a_watchdog_of_another_process_is_not_ours(
     notifier = Notifier.from_environment()
     notifier.feed(S)
     assert told(manager) == []
+    notifier.close()
+
+
+def test_nothing_is_active_before_the_manager_watches_also_where_a_camera_is_still_opened(
+        manager: socket.socket, tmp_path: Path, start: Any, devices: Devices) -> None:
+    devices["camera"].hangs, devices["sensor"].value = threading.Event(), True
+    notifier = Notifier(str(tmp_path / "notify"), watchdog_ns=2 * S)
+    daemon = start(CONFIG, notifier)
+    within(5, lambda: devices["fan"].level == 1.0)
+    assert "READY=1" in told(manager)
+    assert daemon.status()["cameras"]["gate"]["state"] == "opening"
+    devices["camera"].hangs.set()
+    daemon.stop()
     notifier.close()
