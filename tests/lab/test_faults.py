@@ -88,7 +88,7 @@ def doomed(machine: Machine) -> Iterator[Service]:
 @pytest.mark.parametrize("way", WAYS)
 def test_outputs_become_safe_and_the_service_comes_back_and_tells_why(
         doomed: Service, way: str, request: pytest.FixtureRequest) -> None:
-    times = 50 if request.config.getoption("--long") else 3
+    times = 50 if request.config.getoption("--long") else 2
     with watched(doomed, request):
         deaths = die(doomed, way, times)
         for death in deaths:
