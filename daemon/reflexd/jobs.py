@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
 
 from reflexd.health import LOOK_NS
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
-from reflexd_drivers.base import Actuator, Camera, CameraSettings, DriverError, Frame, Sensor, SensorSettings
+from reflexd_drivers.base import Actuator, Camera, CameraSettings, Counts, DriverError, Frame, Sensor, SensorSettings
 from reflexd_models.base import Model
 from reflexd_models.runtime import runtime
 
@@ -27,6 +27,23 @@ def silence_ns(settings: CameraSettings) -> int:
     return max(3 * period, 200 * MS) - LOOK_NS
 
 
+class Tally:
+    """What a device counted, added up over every time that it was opened."""
+
+    def __init__(self) -> None:
+        self._before: Mapping[str, int] = {}
+        self._device: object = None
+
+    def follow(self, device: object) -> None:
+        """Count on with a device that was opened anew; what it says is read until the next one takes its place."""
+        self._before, self._device = self.total(), device
+
+    def total(self) -> dict[str, int]:
+        """Give each count."""
+        now = self._device.counters() if isinstance(self._device, Counts) else {}
+        return {name: self._before.get(name, 0) + now.get(name, 0) for name in {**self._before, **now}}
+
+
 class CameraJob:
     """Reads frames and hands each to every reader."""
 
@@ -36,6 +53,7 @@ class CameraJob:
         self.bound_ns = self.slow_ns + GIVE_UP_NS
         self.frames = 0
         self.gaps = 0                 # frames that the camera itself lost
+        self.counts = Tally()
         self._connect = connect
         self._camera: Camera | None = None
         self._readers: list[Inbox[Frame]] = []
@@ -73,6 +91,7 @@ class CameraJob:
     def open(self) -> None:
         """Open the camera."""
         self._camera = self._connect()
+        self.counts.follow(self._camera)
         self._sequence = -1
 
     def step(self) -> bool:
@@ -175,10 +194,11 @@ class SensorJob:
     def __init__(self, name: str, settings: SensorSettings, connect: Callable[[], Sensor], out: Inbox[Sensed]) -> None:
         self.name = f"sensor.{name}"
         self._timeout_s = min(settings.max_age_ms / 2000, WAIT_S)
-        self.slow_ns = round(self._timeout_s * NS) + 200 * MS
+        self.slow_ns = round((self._timeout_s + settings.read_bound_s) * NS)
         self.about = ""
         self.bound_ns = self.slow_ns + GIVE_UP_NS
         self.readings = 0
+        self.counts = Tally()
         self._sensor_name = name
         self._connect = connect
         self._sensor: Sensor | None = None
@@ -187,6 +207,7 @@ class SensorJob:
     def open(self) -> None:
         """Open the sensor."""
         self._sensor = self._connect()
+        self.counts.follow(self._sensor)
 
     def step(self) -> bool:
         """Hand one reading on."""

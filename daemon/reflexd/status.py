@@ -68,7 +68,7 @@ class Observer:
         return "RUN" if all(one["state"] == "run" for one in states.values()) else "DEGRADED"
 
     def _camera(self, name: str, job: CameraJob, states: Mapping[str, Report | dict[str, str | int]]) -> Report:
-        return {**states[f"camera.{name}"], "frames": job.frames, "gaps": job.gaps}
+        return {**states[f"camera.{name}"], "frames": job.frames, "gaps": job.gaps, **job.counts.total()}
 
     def _model(self, name: str, job: ModelJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
         source = self.loop.stage.sources[f"model.{name}"]
@@ -84,7 +84,8 @@ class Observer:
 
     def _sensor(self, name: str, job: SensorJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
         source = self.loop.stage.sources[f"sensor.{name}"]
-        return {**states[f"sensor.{name}"], "readings": job.readings, **_source(source, now)}
+        return {**states[f"sensor.{name}"], "readings": job.readings, **job.counts.total(),
+                **_source(source, now)}
 
 
 def _source(source: Source, now: int) -> Report:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,8 @@ class CameraSettings(DriverSettings):
 
 class SensorSettings(DriverSettings):
     """What the configuration says of every sensor."""
+
+    read_bound_s: ClassVar[float] = 0.2   # how long a read may take beyond its timeout, until the sensor is in trouble
 
     max_age_ms: int = Field(default=1000, gt=0, le=86_400_000, description="an older reading counts as unknown")
     required: bool = Field(default=False, description="keep every output safe while this sensor is absent")
@@ -309,6 +311,39 @@ class Actuator(Protocol):
 
     def after_death(self) -> AfterDeath:
         """Say what sets the safe level once this process is dead; None when nothing can."""
+        ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A device that counts what went wrong inside it; the daemon adds that up over every opening and shows it in status."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Give each count since this opening, always under the same names; any thread may call."""
+        ...
+
+
+@runtime_checkable
+class Moves(Protocol):
+    """An actuator whose set() begins a movement that takes time; it is `blocking`, and its worker brings it forward."""
+
+    def advance(self) -> float | None:
+        """Make the next step of what set() or safe() began; says in how many seconds the one after is due, None at the end.
+
+        Raises: DriverError when the device did not take it.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsBack(Protocol):
+    """An actuator with a sense pin or another way to see whether the world followed."""
+
+    def check(self, now: int) -> None:
+        """Compare what was driven with what is seen; called ten times a second and more, so it never waits.
+
+        Raises: DriverError when the two have differed for too long.
+        """
         ...
 
 

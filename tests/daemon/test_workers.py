@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reflexd.jobs import ActuatorJob, CameraJob
+from reflexd.jobs import ActuatorJob, CameraJob, Tally
 from reflexd.workers import Inbox, Reports, State, Wake, Worker
 from reflexd_drivers.base import Camera, CameraSettings, DriverError, Frame, FramePool, NotYetError, SourceEndedError, View
 from tests.daemon.relays import Relay
@@ -181,3 +181,24 @@ def test_a_timeline_that_begins_late_is_not_begun_anew_while_it_is_waited_for(mo
     worker.stop()
     assert worker.join(1)
     assert (len(job.opened), worker.state) == (1, State.RUN)
+
+
+class Counting:
+    """A device that counts."""
+
+    def __init__(self, garbled: int) -> None:
+        self.garbled = garbled
+
+    def counters(self) -> dict[str, int]:
+        return {"garbled": self.garbled}
+
+
+def test_what_a_device_counts_is_added_up_over_each_time_that_it_is_opened() -> None:
+    tally = Tally()
+    assert tally.total() == {}
+    tally.follow(Counting(3))
+    tally.follow(second := Counting(0))
+    second.garbled = 4
+    assert tally.total() == {"garbled": 7}
+    tally.follow(object())
+    assert tally.total() == {"garbled": 7}, "a device that counts nothing loses nothing"

@@ -75,6 +75,10 @@ class UsbCamera:
         self._fill = pixels.filler(self.format)
         device.start(BUFFERS)
 
+    def counters(self) -> dict[str, int]:
+        """Count frames that the kernel flagged as damaged, and those that could not be decoded."""
+        return {"bad": self.bad, "corrupt": self.corrupt}
+
     @property
     def about(self) -> str:
         """Say what was agreed on with the camera."""

@@ -44,6 +44,10 @@ class SerialLines:
         self._noise = 0            # garbled and overlong lines since one was understood
         self._strange = ""         # the first unfit line since one was understood
 
+    def counters(self) -> dict[str, int]:
+        """Count lines that were no text, said no value, had no end, or were passed over in a flood."""
+        return {"garbled": self.garbled, "unfit": self.unfit, "overlong": self.overlong, "skipped": self.skipped}
+
     @property
     def overlong(self) -> int:
         """Count what went on for 4 KiB without an end of line."""
