@@ -20,13 +20,14 @@ NS, MS = 1_000_000_000, 1_000_000
 class PollKeys(BaseModel):
     """What every driver of a sensor that is asked takes."""
 
-    every_ms: int = Field(default=100, ge=1, le=3_600_000, description="how often the device is asked; keep it below max_age_ms")
+    every_ms: int = Field(default=100, ge=1, le=3_600_000, description="pause between two questions; less than max_age_ms")
 
 
 class Polled:
     """A device that is asked each `every_ms`; one thread reads, any may close."""
 
-    def __init__(self, where: str, every_ms: int, ask: Callable[[], Value | None], let_go: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, where: str, every_ms: int, ask: Callable[[], Value | None],
+                 let_go: Callable[[], None] = lambda: None) -> None:
         """`ask` gives the value, or None where the device has none yet, and raises DriverError; `let_go` closes the device."""
         self._where = where
         self._every_ns = every_ms * MS
