@@ -110,12 +110,19 @@ def serial_lines(folder: Path) -> Scenario:
     return Serial({"driver": "serial-lines"}, folder, b"21.5\r\n")
 
 
+def serial_frames(folder: Path) -> Scenario:
+    table = {"driver": "serial-frames", "start": "ff", "length": 4, "checksum": {"kind": "sum8", "at": 3},
+             "value": {"at": 1, "type": "u16be"}}
+    return Serial(table, folder, bytes([0xFF, 0x01, 0x02, 0x02]))
+
+
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "gpio-input": gpio_input,
     "gpio-output": gpio_output,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
+    "serial-frames": serial_frames,
     "serial-lines": serial_lines,
     "usb": usb,
 }
