@@ -116,9 +116,14 @@ def serial_frames(folder: Path) -> Scenario:
     return Serial(table, folder, bytes([0xFF, 0x01, 0x02, 0x02]))
 
 
+def nmea(folder: Path) -> Scenario:
+    return Serial({"driver": "nmea", "sentence": "MTW", "field": "temperature"}, folder, b"$YXMTW,17.75,C*26\r\n")
+
+
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "gpio-input": gpio_input,
     "gpio-output": gpio_output,
+    "nmea": nmea,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,

@@ -28,7 +28,7 @@ REGISTERED = [(kind, name) for kind in registry.DRIVERS for name in registry.DRI
 SOURCES = [(kind, name) for kind, name in REGISTERED if kind != "actuator"]
 ACTUATORS = [name for kind, name in REGISTERED if kind == "actuator"]
 BASES = {"camera": CameraSettings, "sensor": SensorSettings, "actuator": ActuatorSettings}
-VENDORS = ("cv2", "gpiozero", "lgpio", "serial")
+VENDORS = ("cv2", "gpiozero", "lgpio", "minimalmodbus", "pynmea2", "serial")
 
 
 MADE: list[Scenario] = []
