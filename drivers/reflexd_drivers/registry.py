@@ -20,6 +20,7 @@ DRIVERS: dict[Kind, dict[str, str]] = {
     },
     "sensor": {
         "gpio-input": "reflexd_drivers.sensors.gpio_input",
+        "modbus": "reflexd_drivers.sensors.modbus",
         "nmea": "reflexd_drivers.sensors.nmea",
         "scripted": "reflexd_drivers.sensors.scripted",
         "serial-frames": "reflexd_drivers.sensors.serial_frames",

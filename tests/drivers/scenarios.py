@@ -120,9 +120,23 @@ def nmea(folder: Path) -> Scenario:
     return Serial({"driver": "nmea", "sentence": "MTW", "field": "temperature"}, folder, b"$YXMTW,17.75,C*26\r\n")
 
 
+class Meter(Serial):
+    """A device that answers each question about register 0 with 215."""
+
+    def __init__(self, folder: Path) -> None:
+        table = {"driver": "modbus", "parity": "none", "unit": 1, "register": 0, "every_ms": 20, "timeout_ms": 50}
+        super().__init__(table, folder, b"")
+        self._terminal.keep_answering(bytes.fromhex("01030200d7f81a"))
+
+
+def modbus(folder: Path) -> Scenario:
+    return Meter(folder)
+
+
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "gpio-input": gpio_input,
     "gpio-output": gpio_output,
+    "modbus": modbus,
     "nmea": nmea,
     "recorder": recorder,
     "replay": replay,
