@@ -74,8 +74,9 @@ class Contract:
         json.dumps(schema)
 
     def test_settings_are_made_without_any_library_of_a_vendor(self, case: Scenario) -> None:
-        name = case.driver(self.kind).Settings.__module__
-        code = (f"import importlib, sys; importlib.import_module({name!r}).Settings.model_json_schema()\n"
+        settings = case.driver(self.kind).Settings
+        code = ("import importlib, sys\n"
+                f"importlib.import_module({settings.__module__!r}).{settings.__qualname__}.model_json_schema()\n"
                 f"print([name for name in {self.vendors!r} if name in sys.modules])")
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True,
                               env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})

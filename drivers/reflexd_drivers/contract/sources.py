@@ -83,9 +83,11 @@ class SourceContract(Contract):
         reader.join(4)
         assert not reader.is_alive(), "the read ended"
         assert done[0] - closed_at < CLOSE_S
-        assert isinstance(caught[0], DriverError)
-        with pytest.raises(DriverError):
+        with pytest.raises(DriverError) as again:
             device.read(0.01)
+        for error in (caught[0], again.value):
+            assert isinstance(error, DriverError)
+            assert not isinstance(error, SilentError), "a device that was closed is not a silent one"
 
 
 class CameraContract(SourceContract):
