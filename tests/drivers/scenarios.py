@@ -110,6 +110,8 @@ def nmea(folder: Path) -> Scenario:
 class Meter(Serial):
     """A device that answers each question about register 0 with 215."""
 
+    exclusive = False        # the sensors of one line share it
+
     def __init__(self, folder: Path) -> None:
         table = {"driver": "modbus", "parity": "none", "unit": 1, "register": 0, "every_ms": 20, "timeout_ms": 50}
         super().__init__(table, folder, b"")
