@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from time import monotonic
+from contextlib import contextmanager, suppress
+from time import monotonic, monotonic_ns
 
 from reflexd.health import LOOK_NS
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
-from reflexd_drivers.base import Actuator, Camera, CameraSettings, Counts, DriverError, Frame, Sensor, SensorSettings
+from reflexd_drivers.base import (
+    Actuator,
+    AfterDeath,
+    Camera,
+    CameraSettings,
+    Counts,
+    DriverError,
+    Frame,
+    ReadsBack,
+    Sensor,
+    SensorSettings,
+)
 from reflexd_models.base import Model
 from reflexd_models.runtime import runtime
 
@@ -227,6 +238,9 @@ class SensorJob:
 class ActuatorJob:
     """Drives an actuator that blocks. One command waits at most, and in it safe wins."""
 
+    trouble = ""
+    failures = 0
+
     def __init__(self, name: str, actuator: Actuator, reports: Reports) -> None:
         self.name = f"actuator.{name}"
         self.slow_ns = self.bound_ns = GIVE_UP_NS
@@ -274,11 +288,15 @@ class ActuatorJob:
             self._failed = False
         except DriverError as error:
             self._failed = True      # before it is no longer busy: at no moment does it count as settled
-            self._reports.tell_failed_write(self._output, str(error))
+            self._not_taken(error)
         finally:
             self._busy = False
         self._reports.tell_settled()
         return True
+
+    def _not_taken(self, error: DriverError) -> None:
+        """Have every output kept safe until a restart."""
+        self._reports.tell_failed_write(self._output, str(error))
 
     def _carry_out(self, safe_first: bool, level: float | None) -> None:
         if safe_first:
@@ -297,3 +315,84 @@ class ActuatorJob:
         with self._lock:
             self._waits = NOTHING
         self._reports.tell_settled()
+
+
+OPENING = "it is being opened"
+
+
+class Unplugged:
+    """Stands where an actuator will be."""
+
+    blocking = True
+
+    def __init__(self, after_death: Callable[[], AfterDeath]) -> None:
+        self.after_death = after_death
+
+    def set(self, level: float) -> None:
+        """Raises: DriverError."""
+        raise DriverError("the actuator is not open; plug it in")
+
+    def safe(self) -> None:
+        """Nothing: it is at its safe level when it is opened, and drives nothing before."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class PluggedJob(ActuatorJob):
+    """Drives an actuator that can be unplugged, and opens it; the gate keeps every output safe while `trouble` says why.
+
+    Whatever failed, `trouble` is told before the failure is counted, and ends only once the device stands at its
+    safe level. The gate takes each failure in, so it asks for nothing but safe until it knows that the trouble is over.
+    """
+
+    blocking = True
+
+    def __init__(self, name: str, connect: Callable[[], Actuator], after_death: Callable[[], AfterDeath],
+                 reports: Reports) -> None:
+        super().__init__(name, Unplugged(after_death), reports)
+        self.after_death = after_death
+        self.driven = False           # at least once open, so that it may not be safe when it is gone
+        self.trouble = OPENING
+        self._connect = connect
+        self._failed = True           # until it is open nobody knows where it stands
+
+    def open(self) -> None:
+        """Open the device, which is at its safe level then. What waited is of the time before."""
+        try:
+            self._actuator = self._connect()
+        except DriverError as error:
+            self._stumble(error)
+            raise
+        with self._lock:
+            self._waits = NOTHING
+        self.driven, self._failed, self.trouble = True, False, ""
+        self._reports.tell_settled()
+
+    def step(self) -> bool:
+        """Carry out what waits, and look whether the device is still there."""
+        alive = super().step()
+        if isinstance(self._actuator, ReadsBack):
+            try:
+                self._actuator.check(monotonic_ns())
+            except DriverError as error:
+                self._not_taken(error)
+        return alive
+
+    def _not_taken(self, error: DriverError) -> None:
+        self._stumble(error)
+        raise error
+
+    def _stumble(self, error: DriverError) -> None:
+        first, self.trouble, self._failed = self.trouble in ("", OPENING), str(error), True
+        self.failures += first
+        self._reports.tell_settled()
+
+    def close(self) -> None:
+        """Leave the device driven safe where it still takes that; else the next opening does."""
+        if not self._failed:
+            super().close()
+            return
+        actuator, self._actuator = self._actuator, Unplugged(self.after_death)
+        with suppress(DriverError):      # what failed before says more
+            actuator.close()

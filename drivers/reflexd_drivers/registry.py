@@ -29,6 +29,7 @@ DRIVERS: dict[Kind, dict[str, str]] = {
     "actuator": {
         "gpio-output": "reflexd_drivers.actuators.gpio_output",
         "recorder": "reflexd_drivers.actuators.recorder",
+        "serial-command": "reflexd_drivers.actuators.serial_command",
     },
 }
 

@@ -18,6 +18,8 @@ class Relay:
         self.safe_level = safe
         self.level = safe
         self.broken = False
+        self.trouble = ""
+        self.failures = 0
         self.written: list[float] = []
 
     def set(self, level: float) -> None:

@@ -14,7 +14,7 @@ from reflexd_drivers.cameras import usb as usb_driver
 from reflexd_drivers.contract import Scenario
 
 from .fake_v4l2 import FakeCamera
-from .terminals import Terminal
+from .terminals import Board, Terminal
 
 
 def replay(folder: Path) -> Scenario:
@@ -115,11 +115,28 @@ class Meter(Serial):
     def __init__(self, folder: Path) -> None:
         table = {"driver": "modbus", "parity": "none", "unit": 1, "register": 0, "every_ms": 20, "timeout_ms": 50}
         super().__init__(table, folder, b"")
-        self._terminal.keep_answering(bytes.fromhex("01030200d7f81a"))
+        self._terminal.keep_answering(lambda asked: bytes.fromhex("01030200d7f81a"))
 
 
 def modbus(folder: Path) -> Scenario:
     return Meter(folder)
+
+
+class RelayBoard(Scenario):
+    """A relay board that answers each command."""
+
+    exclusive = True
+
+    def __init__(self, folder: Path) -> None:
+        table = {"driver": "serial-command", "safe": "off", "commands": {"on": "ON\r\n", "off": "OFF\r\n"}, "answer": "OK"}
+        self._board = Board(folder / "tty")
+        super().__init__({**table, "port": str(folder / "tty")}, {"port": str(folder / "nothing")}, lambda: self._board.level)
+
+    def vanish(self) -> None:
+        self._board.unplug()
+
+    def end(self) -> None:
+        self._board.close()
 
 
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
@@ -130,6 +147,7 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
+    "serial-command": RelayBoard,
     "serial-frames": serial_frames,
     "serial-lines": serial_lines,
     "usb": usb,
