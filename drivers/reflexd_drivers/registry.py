@@ -19,7 +19,9 @@ DRIVERS: dict[Kind, dict[str, str]] = {
         "usb": "reflexd_drivers.cameras.usb",
     },
     "sensor": {
+        "distance": "reflexd_drivers.sensors.distance",
         "gpio-input": "reflexd_drivers.sensors.gpio_input",
+        "pulse-counter": "reflexd_drivers.sensors.pulse_counter",
         "scripted": "reflexd_drivers.sensors.scripted",
         "serial-lines": "reflexd_drivers.sensors.serial_lines",
     },

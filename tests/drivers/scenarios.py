@@ -12,12 +12,15 @@ import numpy as np
 from reflexd_drivers import gpio, registry
 from reflexd_drivers.cameras import usb as usb_driver
 
+from .echo import Module
 from .fake_v4l2 import FakeCamera
 from .terminals import Terminal
 
 
 class Scenario:
     """Settings that work, settings of a device that is absent, and how to look at the device."""
+
+    repeats_within_s = 0.05      # of a sensor: how long a read may have to wait for a value that is new
 
     def __init__(self, table: dict[str, Any], absent: dict[str, Any], level: Callable[[], float] = float) -> None:
         self.table = table
@@ -73,6 +76,20 @@ def gpio_input(_folder: Path) -> Scenario:
     return Scenario(table, {"factory": "auto", "chip": "no-such-chip"})
 
 
+def pulse_counter(_folder: Path) -> Scenario:
+    table = {"driver": "pulse-counter", "pin": "GPIO6", "pull": "up", "factory": "mock", "chip": "contract"}
+    return Scenario(table, {"factory": "auto", "chip": "no-such-chip"})
+
+
+def distance(_folder: Path) -> Scenario:
+    module = Module(metres=1.0)
+    table = {"driver": "distance", "trigger_pin": "GPIO20", "echo_pin": "GPIO21", "samples": 1,
+             "factory": "mock", "chip": module.chip}
+    case = Scenario(table, {"factory": "auto", "chip": "no-such-chip"})
+    case.repeats_within_s = 0.2      # 60 ms between two sounds
+    return case
+
+
 def gpio_output(_folder: Path) -> Scenario:
     table = {"driver": "gpio-output", "pin": "GPIO17", "safe": "off", "factory": "mock", "chip": "contract", "active": "low"}
     pin = gpio.open_header("mock", "contract").factory.pin("GPIO17")
@@ -111,8 +128,10 @@ def serial_lines(folder: Path) -> Scenario:
 
 
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
+    "distance": distance,
     "gpio-input": gpio_input,
     "gpio-output": gpio_output,
+    "pulse-counter": pulse_counter,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
