@@ -25,7 +25,7 @@ class Settings(InputKeys, SensorSettings):
     value: Literal["count", "rate"] = Field(default="count", description='"count" since the opening, or "rate" a second')
     active: Literal["high", "low"] = Field(default="low", description="level that begins a pulse")
     per_pulse: float = Field(default=1, gt=0, le=1e9, description="what one pulse stands for, as 0.001 for a litre in m³")
-    window_s: float = Field(default=10, ge=0.1, le=3600, description="a rate is taken over that time; without a pulse in it, it is 0")
+    window_s: float = Field(default=10, ge=0.1, le=3600, description="a rate is taken over that time; 0 without a pulse in it")
     max_rate_hz: float = Field(default=1000, gt=0, le=100_000, description="pulses a second that can be true; more are noise")
 
     @property
