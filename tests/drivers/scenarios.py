@@ -11,34 +11,11 @@ import numpy as np
 
 from reflexd_drivers import gpio, registry
 from reflexd_drivers.cameras import usb as usb_driver
+from reflexd_drivers.contract import Scenario
 
 from .echo import Module
 from .fake_v4l2 import FakeCamera
 from .terminals import Terminal
-
-
-class Scenario:
-    """Settings that work, settings of a device that is absent, and how to look at the device."""
-
-    repeats_within_s = 0.05      # of a sensor: how long a read may have to wait for a value that is new
-
-    def __init__(self, table: dict[str, Any], absent: dict[str, Any], level: Callable[[], float] = float) -> None:
-        self.table = table
-        self.absent = {**table, **absent}
-        self.level = level
-
-    def connect(self, kind: registry.Kind, table: dict[str, Any]) -> Any:
-        module = registry.load(kind, table["driver"])
-        return module.connect(module.Settings.model_validate(table))
-
-    def open(self, kind: registry.Kind) -> Any:
-        return self.connect(kind, self.table)
-
-    def go_quiet(self) -> None:
-        """Let nothing arrive any more, so that a read has to wait."""
-
-    def end(self) -> None:
-        """Take the device away."""
 
 
 def replay(folder: Path) -> Scenario:
@@ -58,6 +35,9 @@ class Usb(Scenario):
 
     def go_quiet(self) -> None:
         self.camera.silent = True
+
+    def vanish(self) -> None:
+        self.camera.plugged = False
 
 
 def usb(_folder: Path) -> Scenario:
@@ -81,13 +61,17 @@ def pulse_counter(_folder: Path) -> Scenario:
     return Scenario(table, {"factory": "auto", "chip": "no-such-chip"})
 
 
+class Slow(Scenario):
+    """A sensor that is asked at most every 60 ms."""
+
+    repeats_s = 0.2
+
+
 def distance(_folder: Path) -> Scenario:
     module = Module(metres=1.0)
     table = {"driver": "distance", "trigger_pin": "GPIO20", "echo_pin": "GPIO21", "samples": 1,
              "factory": "mock", "chip": module.chip}
-    case = Scenario(table, {"factory": "auto", "chip": "no-such-chip"})
-    case.repeats_within_s = 0.2      # 60 ms between two sounds
-    return case
+    return Slow(table, {"factory": "auto", "chip": "no-such-chip"})
 
 
 def gpio_output(_folder: Path) -> Scenario:
@@ -111,6 +95,8 @@ def recorder(folder: Path) -> Scenario:
 class Serial(Scenario):
     """A driver on a serial port whose device says the same every few milliseconds."""
 
+    exclusive = True
+
     def __init__(self, table: dict[str, Any], folder: Path, says: bytes) -> None:
         super().__init__({**table, "port": str(folder / "tty")}, {"port": str(folder / "nothing")})
         self._terminal = Terminal(folder / "tty")
@@ -118,6 +104,9 @@ class Serial(Scenario):
 
     def go_quiet(self) -> None:
         self._terminal.go_quiet()
+
+    def vanish(self) -> None:
+        self._terminal.unplug()
 
     def end(self) -> None:
         self._terminal.close()
