@@ -35,7 +35,9 @@ class Module:
                 super()._set_state(value)
                 if value:
                     self.risen_at = monotonic_ns()
-                elif self.risen_at and monotonic_ns() - self.risen_at >= 10_000:
+                    return
+                lasted, self.risen_at = monotonic_ns() - self.risen_at, 0
+                if 10_000 <= lasted < 1_000_000_000:
                     module.answer()
 
         self.line.close()     # a new one is made each time that somebody listens
