@@ -19,8 +19,12 @@ DRIVERS: dict[Kind, dict[str, str]] = {
         "usb": "reflexd_drivers.cameras.usb",
     },
     "sensor": {
+        "cpu-temperature": "reflexd_drivers.sensors.cpu_temperature",
         "distance": "reflexd_drivers.sensors.distance",
         "gpio-input": "reflexd_drivers.sensors.gpio_input",
+        "hwmon": "reflexd_drivers.sensors.hwmon",
+        "iio": "reflexd_drivers.sensors.iio",
+        "one-wire": "reflexd_drivers.sensors.one_wire",
         "pulse-counter": "reflexd_drivers.sensors.pulse_counter",
         "scripted": "reflexd_drivers.sensors.scripted",
         "serial-lines": "reflexd_drivers.sensors.serial_lines",

@@ -74,6 +74,52 @@ def distance(_folder: Path) -> Scenario:
     return Slow(table, {"factory": "auto", "chip": "no-such-chip"})
 
 
+class KernelFile(Scenario):
+    """A driver on a file of the kernel, below another root."""
+
+    def __init__(self, table: dict[str, Any], absent: dict[str, Any], file: Path, says: str, **more: str) -> None:
+        super().__init__(table, absent)
+        self._root = next(parent for parent in file.parents if parent.name == "sys").parent
+        self._file = file
+        file.parent.mkdir(parents=True)
+        file.write_text(says)
+        for name, text in more.items():
+            (file.parent / name).write_text(text)
+
+    def connect(self, kind: registry.Kind, table: dict[str, Any]) -> Any:
+        module: Any = self.driver(kind)
+        return module.connect(module.Settings.model_validate(table), self._root)
+
+    def vanish(self) -> None:
+        self._file.unlink()
+
+
+class SlowFile(KernelFile):
+    """A chip that is asked once a second at most."""
+
+    repeats_s = 1.2
+
+
+def cpu_temperature(folder: Path) -> Scenario:
+    return KernelFile({"driver": "cpu-temperature", "every_ms": 20}, {"zone": "soup"},
+                      folder / "sys/class/thermal/thermal_zone0/temp", "48312\n", type="cpu-thermal\n")
+
+
+def hwmon(folder: Path) -> Scenario:
+    return KernelFile({"driver": "hwmon", "device": "rpi_volt", "file": "in0_lcrit_alarm", "every_ms": 10}, {"device": "nothing"},
+                      folder / "sys/class/hwmon/hwmon1/in0_lcrit_alarm", "0\n", name="rpi_volt\n")
+
+
+def iio(folder: Path) -> Scenario:
+    return KernelFile({"driver": "iio", "device": "bme280", "channel": "in_temp", "every_ms": 10}, {"channel": "in_light"},
+                      folder / "sys/bus/iio/devices/iio:device0/in_temp_input", "21500\n", name="bme280\n")
+
+
+def one_wire(folder: Path) -> Scenario:
+    return SlowFile({"driver": "one-wire", "id": "28-0316a2791aff", "every_ms": 1000}, {"id": "28-000000000000"},
+                    folder / "sys/bus/w1/devices/28-0316a2791aff/w1_slave", "72 01 : crc=d7 YES\n72 01 t=23125\n")
+
+
 def gpio_output(_folder: Path) -> Scenario:
     table = {"driver": "gpio-output", "pin": "GPIO17", "safe": "off", "factory": "mock", "chip": "contract", "active": "low"}
     pin = gpio.open_header("mock", "contract").factory.pin("GPIO17")
@@ -117,9 +163,13 @@ def serial_lines(folder: Path) -> Scenario:
 
 
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
+    "cpu-temperature": cpu_temperature,
     "distance": distance,
     "gpio-input": gpio_input,
     "gpio-output": gpio_output,
+    "hwmon": hwmon,
+    "iio": iio,
+    "one-wire": one_wire,
     "pulse-counter": pulse_counter,
     "recorder": recorder,
     "replay": replay,
