@@ -26,7 +26,10 @@ DRIVERS: dict[Kind, dict[str, str]] = {
         "iio": "reflexd_drivers.sensors.iio",
         "one-wire": "reflexd_drivers.sensors.one_wire",
         "pulse-counter": "reflexd_drivers.sensors.pulse_counter",
+        "modbus": "reflexd_drivers.sensors.modbus",
+        "nmea": "reflexd_drivers.sensors.nmea",
         "scripted": "reflexd_drivers.sensors.scripted",
+        "serial-frames": "reflexd_drivers.sensors.serial_frames",
         "serial-lines": "reflexd_drivers.sensors.serial_lines",
     },
     "actuator": {

@@ -162,6 +162,29 @@ def serial_lines(folder: Path) -> Scenario:
     return Serial({"driver": "serial-lines"}, folder, b"21.5\r\n")
 
 
+def serial_frames(folder: Path) -> Scenario:
+    table = {"driver": "serial-frames", "start": "ff", "length": 4, "checksum": {"kind": "sum8", "at": 3},
+             "value": {"at": 1, "type": "u16be"}}
+    return Serial(table, folder, bytes([0xFF, 0x01, 0x02, 0x02]))
+
+
+def nmea(folder: Path) -> Scenario:
+    return Serial({"driver": "nmea", "sentence": "MTW", "field": "temperature"}, folder, b"$YXMTW,17.75,C*26\r\n")
+
+
+class Meter(Serial):
+    """A device that answers each question about register 0 with 215."""
+
+    def __init__(self, folder: Path) -> None:
+        table = {"driver": "modbus", "parity": "none", "unit": 1, "register": 0, "every_ms": 20, "timeout_ms": 50}
+        super().__init__(table, folder, b"")
+        self._terminal.keep_answering(bytes.fromhex("01030200d7f81a"))
+
+
+def modbus(folder: Path) -> Scenario:
+    return Meter(folder)
+
+
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "cpu-temperature": cpu_temperature,
     "distance": distance,
@@ -171,9 +194,12 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "iio": iio,
     "one-wire": one_wire,
     "pulse-counter": pulse_counter,
+    "modbus": modbus,
+    "nmea": nmea,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
+    "serial-frames": serial_frames,
     "serial-lines": serial_lines,
     "usb": usb,
 }

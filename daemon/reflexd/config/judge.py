@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 
 from reflexd.config.merge import write_location
 from reflexd.config.messages import show
@@ -15,6 +16,7 @@ from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
 from reflexd_drivers.base import ActuatorSettings, SensorSettings, ValueKind
+from reflexd_drivers.serial_port import SerialKeys
 from reflexd_models import tasks
 
 KINDS: dict[ValueKind, tuple[str, str, tuple[str, ...], str]] = {      # what it is, an example, what has no sense, instead
@@ -28,6 +30,7 @@ def judge(draft: Draft) -> None:
     """Report everything that does not fit."""
     judge_references(draft)
     _judge_pins(draft)
+    _judge_ports(draft)
     _judge_interlocks(draft)
     _judge_guards(draft)
     _judge_conflicts(draft)
@@ -49,6 +52,26 @@ def _judge_pins(draft: Draft) -> None:
             what = f"{pin} is used twice: {write_location(seen[key][:2])} has it at {draft.merged.line_of(seen[key])}"
             draft.merged.report(location, what, found=show(pin), remedy="give one of them another pin")
         seen.setdefault(key, location)
+
+
+def _judge_ports(draft: Draft) -> None:
+    """Find ports that two devices name: one has a port for itself, unless both talk the same way on a bus."""
+    seen: dict[Path, tuple[Location, SerialKeys]] = {}
+    for kind, devices in draft.devices.items():
+        for name, device in devices.items():
+            if not isinstance(device, SerialKeys):
+                continue
+            location: Location = (kind, name, "port")
+            other, first = seen.setdefault(Path(device.port).resolve(), (location, device))
+            if first is device:
+                continue
+            who = f"{write_location(other[:2])} has it at {draft.merged.line_of(other)}"
+            if not (device.shares_port and first.shares_port):
+                draft.merged.report(location, f"{device.port} is used twice: {who}", found=show(device.port),
+                                    remedy="give one of them another port")
+            elif device.line != first.line:
+                draft.merged.report(location, f"another baud, data_bits, parity, stop_bits or dtr than on the same port: {who}",
+                                    found=show(device.port), remedy="give both the same")
 
 
 def _actuators(draft: Draft) -> Iterator[tuple[str, ActuatorSettings]]:

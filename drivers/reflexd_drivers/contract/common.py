@@ -22,7 +22,7 @@ from reflexd_drivers.contract.traces import Traces, within
 BASES: Mapping[registry.Kind, type[DriverSettings]] = {
     "camera": CameraSettings, "sensor": SensorSettings, "actuator": ActuatorSettings,
 }
-VENDORS = ("cv2", "gpiozero", "lgpio", "picamera2", "libcamera", "pymodbus", "pynmea2", "serial", "smbus2", "spidev", "usb")
+VENDORS = ("cv2", "gpiozero", "lgpio", "picamera2", "libcamera", "minimalmodbus", "pynmea2", "serial", "smbus2", "spidev", "usb")
 
 
 def assert_well_said(error: DriverError) -> None:

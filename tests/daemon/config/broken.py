@@ -100,6 +100,17 @@ SCALE = (
     '\n[sensor.word]\ndriver = "serial-lines"\nport = "/dev/ttyUSB1"\nvalue = "text"\n'
 )
 
+PORTS = (
+    '\n[sensor.first]\ndriver = "serial-lines"\nport = @\n'
+    '\n[sensor.second]\ndriver = "nmea"\nport = @\nsentence = "MTW"\nfield = "temperature"\n'
+)
+BUS = (
+    '\n[sensor.first]\ndriver = "modbus"\nport = "/dev/ttyUSB9"\nunit = 1\nregister = 0\n'
+    '\n[sensor.second]\ndriver = "modbus"\nport = @@"/dev/ttyUSB9"\nunit = 2\nregister = 0\nbaud = 9600\n'
+    '\n[sensor.third]\ndriver = "modbus"\nport = "/dev/ttyUSB9"\nunit = 3\nregister = 0\n'
+)
+USE_PORTS = RULE + 'when = [ { sensor = "first", above = 1 }, { sensor = "second", above = 1 } ]\n' + THEN
+
 CASES = [
     # F52: syntax, one error per file
     main("an empty file", "@@", ("", "schema is missing")),
@@ -208,6 +219,9 @@ CASES = [
     # F55, F56 and what else does not fit together
     change("an unknown driver", 'driver = "replay"', 'driver = @@"repaly"', ("camera.gate.driver", 'did you mean "replay"')),
     change("a pin used twice", 'pin = "GPIO17"', 'pin = @@"GPIO4"', ("actuator.lamp.pin", "sensor.pir has it")),
+    more("a port used twice", PORTS.replace('@', '"/dev/ttyUSB9"', 1).replace('@', '@@"/dev/ttyUSB9"') + USE_PORTS,
+         ("sensor.second.port", "sensor.first has it at")),
+    more("a bus whose users disagree", BUS + USE_PORTS, ("sensor.second.port", "another baud")),
     change("a pin that does not exist", 'pin = "GPIO17"', 'pin = @@"GPIO99"', ("actuator.lamp.pin", "GPIO2 to GPIO27")),
     change(
         "an unknown camera",
