@@ -11,31 +11,10 @@ import numpy as np
 
 from reflexd_drivers import gpio, registry
 from reflexd_drivers.cameras import usb as usb_driver
+from reflexd_drivers.contract import Scenario
 
 from .fake_v4l2 import FakeCamera
 from .terminals import Terminal
-
-
-class Scenario:
-    """Settings that work, settings of a device that is absent, and how to look at the device."""
-
-    def __init__(self, table: dict[str, Any], absent: dict[str, Any], level: Callable[[], float] = float) -> None:
-        self.table = table
-        self.absent = {**table, **absent}
-        self.level = level
-
-    def connect(self, kind: registry.Kind, table: dict[str, Any]) -> Any:
-        module = registry.load(kind, table["driver"])
-        return module.connect(module.Settings.model_validate(table))
-
-    def open(self, kind: registry.Kind) -> Any:
-        return self.connect(kind, self.table)
-
-    def go_quiet(self) -> None:
-        """Let nothing arrive any more, so that a read has to wait."""
-
-    def end(self) -> None:
-        """Take the device away."""
 
 
 def replay(folder: Path) -> Scenario:
@@ -55,6 +34,9 @@ class Usb(Scenario):
 
     def go_quiet(self) -> None:
         self.camera.silent = True
+
+    def vanish(self) -> None:
+        self.camera.plugged = False
 
 
 def usb(_folder: Path) -> Scenario:
@@ -94,6 +76,8 @@ def recorder(folder: Path) -> Scenario:
 class Serial(Scenario):
     """A driver on a serial port whose device says the same every few milliseconds."""
 
+    exclusive = True
+
     def __init__(self, table: dict[str, Any], folder: Path, says: bytes) -> None:
         super().__init__({**table, "port": str(folder / "tty")}, {"port": str(folder / "nothing")})
         self._terminal = Terminal(folder / "tty")
@@ -101,6 +85,9 @@ class Serial(Scenario):
 
     def go_quiet(self) -> None:
         self._terminal.go_quiet()
+
+    def vanish(self) -> None:
+        self._terminal.unplug()
 
     def end(self) -> None:
         self._terminal.close()
