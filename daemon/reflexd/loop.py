@@ -133,7 +133,7 @@ class Loop:
             self._act_on_frame(item, commands, now)
             return
         if commands:
-            self._act(commands, now)
+            self.act(commands, now)
         for name, job in self._resting.items():
             job.resting = self.stage.gated(name, now)
 
@@ -142,11 +142,14 @@ class Loop:
         self.decided += 1
         self.to_decision.add(monotonic_ns() - taken_at)
         if commands:
-            self._act(commands, now)
+            self.act(commands, now)
         self.to_pin.add(monotonic_ns() - taken_at)
 
-    def _act(self, commands: Sequence[Command], now: int) -> None:
-        """Drive what was decided. The manager's watchdog counts from READY on, so nothing is active before that was said."""
+    def act(self, commands: Sequence[Command], now: int) -> None:
+        """Drive what was decided; on the main thread.
+
+        The manager's watchdog counts from READY on, so nothing is active before that was said.
+        """
         self._notifier.ready()
         self.outputs.apply(commands, now)
 

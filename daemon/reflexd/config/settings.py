@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, model_validator
 
+from reflexd.rules.items import TEST
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, Level, SensorSettings, resolve_by_context
 from reflexd_models.base import Options
 
@@ -21,6 +22,13 @@ def _resolve_text(path: str, info: ValidationInfo) -> str:
     return str(resolve_by_context(Path(path), info))
 
 
+def _leave_test(name: str) -> str:
+    if name == TEST:
+        raise ValueError(f'no rule may be called "{TEST}"; a test of an output claims it by that name, so choose another')
+    return name
+
+
+RuleName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_leave_test)]
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_resolve_text)]   # relative: from the main file's folder
 
 
@@ -185,7 +193,7 @@ class Action(Table):
 class RuleSettings(Table):
     """[[rule]]: acts when every `when` is true and every `unless` is known to be false."""
 
-    name: str = Field(min_length=1, max_length=100, description="its name in the log; a later file replaces the rule by it")
+    name: RuleName = Field(description="its name in the log; a later file replaces the rule by it")
     when: tuple[Condition, ...] = Field(min_length=1, description="all of these have to be true")
     unless: tuple[Condition, ...] = Field(default=(), description="each of these has to be known to be false")
     then: tuple[Action, ...] = Field(min_length=1, description="what is done")

@@ -9,6 +9,8 @@ from reflexd_drivers.base import Reading
 from reflexd_models.base import Prediction
 
 NS = 1_000_000_000
+TEST = "reflexctl test"        # claims an output for a moment, as a rule does; no rule may be called so
+TEST_PRIORITY = -1_000_000     # below every rule's
 
 
 class Predicted(NamedTuple):
