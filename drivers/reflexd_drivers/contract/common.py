@@ -73,6 +73,11 @@ class Contract:
         assert schema["additionalProperties"] is False
         json.dumps(schema)
 
+    def test_settings_are_made_of_what_a_configuration_can_say(self, case: Scenario) -> None:
+        said = json.dumps(case.table, default=str)      # a path is text there, and a tuple a list
+        made = case.driver(self.kind).Settings.model_validate_json(said, strict=True)
+        assert made == case.driver(self.kind).Settings.model_validate(case.table)
+
     def test_settings_are_made_without_any_library_of_a_vendor(self, case: Scenario) -> None:
         settings = case.driver(self.kind).Settings
         code = ("import importlib, sys\n"
