@@ -44,6 +44,10 @@ def replay(folder: Path) -> Scenario:
     return Scenario(table, {"path": folder / "nothing.npz"})
 
 
+def pattern(_folder: Path) -> Scenario:
+    return Scenario({"driver": "pattern", "size_px": (16, 8), "rate_hz": 20}, {})
+
+
 class Usb(Scenario):
     """A usb camera on a device that behaves; no camera is needed to test how it is closed."""
 
@@ -113,6 +117,7 @@ def serial_lines(folder: Path) -> Scenario:
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "gpio-input": gpio_input,
     "gpio-output": gpio_output,
+    "pattern": pattern,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
