@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 Plane: TypeAlias = NDArray[np.uint8]
 Value: TypeAlias = float | bool | str
+Format: TypeAlias = Literal["rgb", "grey", "yuv420"]
 ValueKind: TypeAlias = Literal["number", "boolean", "text"]
 
 LEVELS = {"on": 1.0, "off": 0.0}
@@ -174,7 +175,7 @@ class View:
     yuv420: planes Y (height, width), U and V (height/2, width/2).
     """
 
-    format: Literal["rgb", "grey", "yuv420"]
+    format: Format
     planes: tuple[Plane, ...]
 
     @property

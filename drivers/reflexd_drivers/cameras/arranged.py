@@ -18,6 +18,7 @@ from reflexd_drivers.base import (
     CameraSettings,
     Counts,
     DriverError,
+    Format,
     Frame,
     FramePool,
     Plane,
@@ -124,9 +125,8 @@ class Arranged:
         """Plan each plane, and a pool whose slots fit."""
         self._plans = plans = {name: tuple(Plan(self._settings, self._turn, view, number) for number in range(len(view.planes)))
                                for name, view in views.items()}
-        formats = {name: view.format for name, view in views.items()}
         self._pool = FramePool(lambda: {
-            name: View(formats[name], tuple(np.empty(plan.after, np.uint8) for plan in each)) for name, each in plans.items()})
+            name: View(each[0].format, tuple(np.empty(plan.after, np.uint8) for plan in each)) for name, each in plans.items()})
 
     def _fill(self, views: Mapping[str, View], slot: Slot) -> None:
         try:
@@ -157,6 +157,7 @@ class Plan:
         import cv2
 
         self._cv2: Any = cv2
+        self.format: Format = view.format
         self._before = view.planes[number].shape
         self._transposed, across, down = turn
         self._mirror = {(True, False): 1, (False, True): 0, (True, True): -1}.get((across, down))     # as cv2.flip has it

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from reflexd_drivers.base import CameraSettings, DriverError, Frame, FramePool, NotYetError, Plane, SilentError, View
+from reflexd_drivers.base import CameraSettings, DriverError, Format, Frame, FramePool, NotYetError, Plane, SilentError, View
 from reflexd_drivers.cameras.scenes import Draw, SceneName, scene
 
 NS = 1_000_000_000
@@ -108,7 +108,7 @@ class Artist:
 
     def __init__(self, settings: Settings) -> None:
         width, height = settings.size_px
-        self._format = settings.format
+        self._format: Format = settings.format
         self._shape = (height, width) if settings.format == "grey" else (height, width, 3)
         self._packed = (height * 3 // 2, width)
         self._script = settings.script
@@ -130,7 +130,7 @@ class Artist:
 
     def draw(self, view: View, number: int, at_s: float) -> None:
         """Draw frame `number`, which comes at_s after the first."""
-        name = next((wanted for begins_s, wanted in reversed(self._script) if begins_s <= at_s), self._scene)
+        name = self._wanted(at_s)
         target = view.planes[0] if self._format != "yuv420" else whole(view)
         if name == "frozen":
             assert self._last is not None, "the script says frozen"
@@ -141,6 +141,12 @@ class Artist:
         self._drawings[name](target, number)
         if self._last is not None:
             np.copyto(self._last, target)
+
+    def _wanted(self, at_s: float) -> SceneName | Literal["frozen"]:
+        for begins_s, wanted in reversed(self._script):
+            if begins_s <= at_s:
+                return wanted
+        return self._scene
 
     def _drawing(self, name: SceneName) -> Draw:
         if self._format != "yuv420" or name == "stamped":      # a stamp is no colour: it goes into the bytes themselves
