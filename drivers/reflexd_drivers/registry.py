@@ -15,6 +15,7 @@ Kind: TypeAlias = Literal["camera", "sensor", "actuator"]
 
 DRIVERS: dict[Kind, dict[str, str]] = {
     "camera": {
+        "pattern": "reflexd_drivers.cameras.pattern",
         "replay": "reflexd_drivers.cameras.replay",
         "usb": "reflexd_drivers.cameras.usb",
     },

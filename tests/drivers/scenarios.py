@@ -24,6 +24,10 @@ def replay(folder: Path) -> Scenario:
     return Scenario(table, {"path": folder / "nothing.npz"})
 
 
+def pattern(_folder: Path) -> Scenario:
+    return Scenario({"driver": "pattern", "size_px": (16, 8), "rate_hz": 20}, None)
+
+
 class Usb(Scenario):
     """A usb camera on a device that behaves; no camera is needed to test how it is closed."""
 
@@ -196,6 +200,7 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "pulse-counter": pulse_counter,
     "modbus": modbus,
     "nmea": nmea,
+    "pattern": pattern,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
