@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from reflexd_drivers import gpio, registry
 from reflexd_drivers.cameras import usb as usb_driver
 from reflexd_drivers.contract import Scenario
 
+from . import fake_picamera2
 from .fake_v4l2 import FakeCamera
 from .terminals import Terminal
 
@@ -43,6 +45,28 @@ def usb(_folder: Path) -> Scenario:
     case = Usb({"driver": "usb", "device": "/dev/video0"}, {"device": "/dev/no-such-camera"})
     case.camera = FakeCamera(rate_hz=50)
     return case
+
+
+class Libcamera(Scenario):
+    """A camera behind libcamera, with stand-ins of its Python libraries."""
+
+    def __init__(self) -> None:
+        super().__init__({"driver": "picamera2", "id": "/base/i2c@1/imx708@1a", "size_px": (64, 48), "model_px": (32, 24)},
+                         {"id": "/base/i2c@2/imx219@10"})
+        self._stack = ExitStack()
+        libcamera = self._stack.enter_context(fake_picamera2.stack())
+        self.sensor = libcamera.Sensor(self.table["id"])
+        libcamera.SENSORS[self.sensor.id] = self.sensor
+
+    def go_quiet(self) -> None:
+        self.sensor.silent = True
+
+    def end(self) -> None:
+        self._stack.close()
+
+
+def picamera2(_folder: Path) -> Scenario:
+    return Libcamera()
 
 
 def scripted(folder: Path) -> Scenario:
@@ -100,6 +124,7 @@ def serial_lines(folder: Path) -> Scenario:
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "gpio-input": gpio_input,
     "gpio-output": gpio_output,
+    "picamera2": picamera2,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
