@@ -50,16 +50,22 @@ def usb(_folder: Path) -> Scenario:
 class Libcamera(Scenario):
     """A camera behind libcamera, with stand-ins of its Python libraries."""
 
+    threads = ("picamera2",)
+    exclusive = True
+
     def __init__(self) -> None:
         super().__init__({"driver": "picamera2", "id": "/base/i2c@1/imx708@1a", "size_px": (64, 48), "model_px": (32, 24)},
                          {"id": "/base/i2c@2/imx219@10"})
         self._stack = ExitStack()
-        libcamera = self._stack.enter_context(fake_picamera2.stack())
-        self.sensor = libcamera.Sensor(self.table["id"])
-        libcamera.SENSORS[self.sensor.id] = self.sensor
+        self._libcamera = self._stack.enter_context(fake_picamera2.stack())
+        self.sensor = self._libcamera.Sensor(self.table["id"])
+        self._libcamera.SENSORS[self.sensor.id] = self.sensor
 
     def go_quiet(self) -> None:
         self.sensor.silent = True
+
+    def vanish(self) -> None:
+        self._libcamera.SENSORS.clear()
 
     def end(self) -> None:
         self._stack.close()

@@ -136,7 +136,7 @@ def controls(settings: Settings, offered: Collection[str]) -> dict[str, Any]:
     if settings.autofocus == "once":
         told["AfTrigger"] = AF_START
     if "FrameDurationLimits" in offered:       # simulated cameras and some others keep a rate of their own
-        period_us = round(1e6 / settings.rate_hz)
+        period_us = round(1e6 / settings.hz)
         told["FrameDurationLimits"] = (period_us, period_us)
     return told
 

@@ -36,7 +36,7 @@ Even = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]     # colour has hal
 class Settings(CameraSettings):
     """What the configuration says of a camera behind libcamera."""
 
-    rate_hz: float = Field(default=30, gt=0, le=240, description="frames a second; the camera keeps it, however dark it is")
+    rate_hz: float | None = Field(default=30, gt=0, le=240, description="frames a second, kept however dark it is")
     id: str | None = Field(default=None, min_length=1, description="libcamera's name of the camera, which stays the same")
     index: int = Field(default=0, ge=0, le=15, description="number of the camera, as rpicam-hello --list-cameras counts")
     size_px: tuple[Even, Even] = Field(default=(640, 480), description="width and height of the main view")
@@ -58,11 +58,16 @@ class Settings(CameraSettings):
     def _fits(self) -> Settings:
         if self.model_px is not None and (self.model_px[0] > self.size_px[0] or self.model_px[1] > self.size_px[1]):
             raise ValueError("model_px is larger than size_px, and the camera scales down only; raise size_px")
-        if self.exposure_us is not None and self.exposure_us > 1e6 / self.rate_hz:
-            raise ValueError(f"exposure_us is longer than a frame of {self.rate_hz:g} Hz; lower rate_hz or exposure_us")
+        if self.exposure_us is not None and self.exposure_us > 1e6 / self.hz:
+            raise ValueError(f"exposure_us is longer than a frame of {self.hz:g} Hz; lower rate_hz or exposure_us")
         if self.focus_dioptres is not None and self.autofocus != "off":
             raise ValueError('focus_dioptres holds only with autofocus = "off"; add that')
         return self
+
+    @property
+    def hz(self) -> float:
+        """Give the rate, which always has a value here."""
+        return self.rate_hz or 30
 
     @property
     def where(self) -> str:
@@ -98,13 +103,13 @@ class Picamera2Camera:
         self._clockless = 0             # frames whose own time could not be believed
         self._past = PASTS.setdefault(self._where, Past())
         least_s, periods = EXPIRES
-        self._expires_s = max(least_s, periods / settings.rate_hz)
+        self._expires_s = max(least_s, periods / settings.hz)
         self._alive_at = monotonic() + START_S
         streams = camera.camera_configuration()
         self._layouts = {view: layout_of(self._where, streams[stream]) for view, stream in (("main", "main"), ("model", "lores"))
                          if streams.get(stream) is not None}
         sizes = ", ".join(f"{view} {one.format} {one.width}x{one.height}" for view, one in self._layouts.items())
-        self.about = f"{self._where}: {sizes} at {settings.rate_hz:g} Hz"
+        self.about = f"{self._where}: {sizes} at {settings.hz:g} Hz"
 
     def counters(self) -> dict[str, int]:
         """Count the frames whose own time could not be believed, and stand with that of their arrival."""
@@ -183,10 +188,11 @@ class Picamera2Camera:
         """
         arrived_at = monotonic_ns()
         told = request.get_metadata().get("SensorTimestamp")
-        trusted = told is not None and 0 <= arrived_at - told <= TRUSTED_NS
-        self._clockless += not trusted
         buffer = next(iter(request.request.buffers.values()))
-        return int(buffer.metadata.sequence), told if trusted else arrived_at
+        if told is not None and 0 <= arrived_at - told <= TRUSTED_NS:
+            return int(buffer.metadata.sequence), int(told)
+        self._clockless += 1
+        return int(buffer.metadata.sequence), arrived_at
 
     def close(self) -> None:
         """End a read that waits, stop the camera and give it back. Raises: LostError when picamera2 cannot."""

@@ -41,7 +41,7 @@ class _Manager:
         self.cameras[index] = camera
         if self.thread is None:
             self._ended.clear()
-            self.thread = threading.Thread(target=self._ended.wait, daemon=True)
+            self.thread = threading.Thread(target=self._ended.wait, name="picamera2 listen", daemon=True)
             self.thread.start()
 
     def cleanup(self, index: int) -> None:
@@ -174,7 +174,7 @@ class Picamera2:
         streams = {name: self.camera_config[name] for name in ("main", "lores") if self.camera_config[name]}
         self.queued = [{name: np.zeros(one["framesize"], np.uint8) for name, one in streams.items()}
                        for _ in range(self.camera_config["buffer_count"])]
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run, name="picamera2 thread_func", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
