@@ -12,7 +12,7 @@ from reflexd.looking import Looking
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
 from reflexd_drivers.base import Actuator, Camera, CameraSettings, Counts, DriverError, Frame, Sensor, SensorSettings
-from reflexd_models.base import Model
+from reflexd_models.base import Model, view_for
 from reflexd_models.runtime import runtime
 
 MS = 1_000_000
@@ -182,7 +182,7 @@ class ModelJob:
                 if self._required:
                     self._out.put(Rested(self._model_name, frame.taken_at))
                 return True
-            prediction = self.model.predict(frame.views["main"], frame.taken_at)
+            prediction = self.model.predict(view_for(self.model, frame.views), frame.taken_at)
         finally:
             frame.release()
         self.predictions += 1

@@ -16,6 +16,7 @@ Kind: TypeAlias = Literal["camera", "sensor", "actuator"]
 DRIVERS: dict[Kind, dict[str, str]] = {
     "camera": {
         "pattern": "reflexd_drivers.cameras.pattern",
+        "picamera2": "reflexd_drivers.cameras.picamera2",
         "replay": "reflexd_drivers.cameras.replay",
         "usb": "reflexd_drivers.cameras.usb",
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from reflexd_drivers.cameras import usb as usb_driver
 from reflexd_drivers.contract import Scenario
 
 from .echo import Module
+from . import fake_picamera2
 from .fake_v4l2 import FakeCamera
 from .terminals import Terminal
 
@@ -48,6 +50,34 @@ def usb(_folder: Path) -> Scenario:
     case = Usb({"driver": "usb", "device": "/dev/video0"}, {"device": "/dev/no-such-camera"})
     case.camera = FakeCamera(rate_hz=50)
     return case
+
+
+class Libcamera(Scenario):
+    """A camera behind libcamera, with stand-ins of its Python libraries."""
+
+    threads = ("picamera2",)
+    exclusive = True
+
+    def __init__(self) -> None:
+        super().__init__({"driver": "picamera2", "id": "/base/i2c@1/imx708@1a", "size_px": (64, 48), "model_px": (32, 24)},
+                         {"id": "/base/i2c@2/imx219@10"})
+        self._stack = ExitStack()
+        self._libcamera = self._stack.enter_context(fake_picamera2.stack())
+        self.sensor = self._libcamera.Sensor(self.table["id"])
+        self._libcamera.SENSORS[self.sensor.id] = self.sensor
+
+    def go_quiet(self) -> None:
+        self.sensor.silent = True
+
+    def vanish(self) -> None:
+        self._libcamera.SENSORS.clear()
+
+    def end(self) -> None:
+        self._stack.close()
+
+
+def picamera2(_folder: Path) -> Scenario:
+    return Libcamera()
 
 
 def scripted(folder: Path) -> Scenario:
@@ -201,6 +231,7 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "modbus": modbus,
     "nmea": nmea,
     "pattern": pattern,
+    "picamera2": picamera2,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
