@@ -14,8 +14,8 @@ from reflexd_drivers import gpio, registry
 from reflexd_drivers.cameras import usb as usb_driver
 from reflexd_drivers.contract import Scenario
 
-from .echo import Module
 from . import fake_picamera2
+from .echo import Module
 from .fake_v4l2 import FakeCamera
 from .terminals import Terminal
 
