@@ -10,12 +10,13 @@ from itertools import combinations
 from pathlib import Path
 
 from reflexd.config.merge import write_location
-from reflexd.config.messages import show
+from reflexd.config.messages import show, suggest
 from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
 from reflexd_drivers.base import ActuatorSettings, SensorSettings, ValueKind
+from reflexd_drivers.cameras.picture_state import STATES
 from reflexd_drivers.serial_port import SerialKeys
 from reflexd_models import tasks
 
@@ -133,6 +134,9 @@ def _judge_value(draft: Draft, location: Location, condition: ValueCondition) ->
             draft.merged.report((*location, "model"), f"the task {bundle.task} of this model gives scores and no value",
                                 found=show(condition.model), remedy="use label and at_least")
         return
+    if condition.camera is not None:
+        _judge_state(draft, location, condition.is_)
+        return
     sensor = draft.devices["sensor"].get(condition.sensor or "")
     if not isinstance(sensor, SensorSettings) or sensor.gives is None:
         return
@@ -142,6 +146,12 @@ def _judge_value(draft: Draft, location: Location, condition: ValueCondition) ->
             draft.merged.report((*location, key), f"this {sensor.driver} is {what}", found=key, remedy=remedy)
     if condition.is_ is not None:
         _judge_is(draft, (*location, "is"), sensor, condition.is_)
+
+
+def _judge_state(draft: Draft, location: Location, state: object) -> None:
+    if state is not None and state not in STATES:
+        draft.merged.report((*location, "is"), "no picture is in such a state", found=show(state),
+                            remedy=suggest(str(state), STATES))
 
 
 def _judge_is(draft: Draft, location: Location, sensor: SensorSettings, value: bool | float | str) -> None:

@@ -266,6 +266,36 @@ CASES = [
         ("sensor.x", "column and json"),
     ),
     more(
+        "conditions that no picture can fulfil",
+        RULE + 'when = [ { camera = @@"gat", is = "black" }, '
+        + '@@{ camera = "gate", above = 1 }, @@{ camera = "gate", sensor = "pir", is = "black" } ]\n' + THEN,
+        ("rule.new.when[0].camera", 'did you mean "gate"'), ("rule.new.when[1]", "a camera's picture is in a state"),
+        ("rule.new.when[2]", "one model, one sensor or one camera"),
+    ),
+    more(
+        "a state that no picture is in",
+        RULE + WHEN + 'unless = [ { camera = "gate", is = @@"coverd" } ]\n' + THEN,
+        ("rule.new.unless[0].is", 'did you mean "covered"'),
+    ),
+    more(
+        "cameras that are arranged wrongly",
+        '''
+[camera.low]
+driver = "pattern"
+rotate = @@45
+flip = @@"sideway"
+crop = @@[0.5, 0, 0.6, 1]
+masks = [ @@[[0, 0], [1, 1]], [[0, 0], [@@1.5, 0], [0, 1]], @@[[0, 0], [1, 1], [1, 0], [0, 1]] ]
+frozen_after_s = @@-1
+scene = @@"bar"
+size_px = [@@63, 48]
+''',
+        ("camera.low.rotate", "0 or 90 or 180 or 270"), ("camera.low.flip", "write"), ("camera.low.crop", "reaches out"),
+        ("camera.low.masks[0]", "at least 3"), ("camera.low.masks[1][1][0]", "at most 1"), ("camera.low.masks[2]", "cross"),
+        ("camera.low.frozen_after_s", "at least 0"), ("camera.low.scene", 'did you mean "bars"'),
+        ("camera.low.size_px[0]", "multiple of 2"),
+    ),
+    more(
         "an unknown stop switch",
         "\n[safety]\nstop = { sensor = @@'pri', is = true }\n",
         ("safety.stop.sensor", 'did you mean "pir"'),
