@@ -135,6 +135,10 @@ class Header:
             self._users[name] = user
         return made
 
+    def reserve(self, name: str, user: str) -> None:
+        """Keep a pin for one user who reaches it in another way. Raises: DriverError when it is in use."""
+        self._give(name, user, lambda: None)
+
     def release(self, name: str) -> None:
         """Let another device have the pin; its level and direction stay as they are."""
         with self._lock:
@@ -187,7 +191,9 @@ def mock_header(chip: str | None = None) -> Header:
     """Make pins without hardware; a test drives its inputs with `header.factory.pin("GPIO4").drive_high()`."""
     from gpiozero.pins.mock import MockFactory
 
-    return Header(MockFactory(), chip or MOCK_LABEL, lambda _line: "", listen_to_mock)
+    from reflexd_drivers.gpio_mock import PulsePin
+
+    return Header(MockFactory(pin_class=PulsePin), chip or MOCK_LABEL, lambda _line: "", listen_to_mock)
 
 
 def listen_to_mock(factory: Any, name: str, pull: Pull, debounce_s: float) -> Edges:   # noqa: ANN401

@@ -31,7 +31,9 @@ DRIVERS: dict[Kind, dict[str, str]] = {
     },
     "actuator": {
         "gpio-output": "reflexd_drivers.actuators.gpio_output",
+        "pwm": "reflexd_drivers.actuators.pwm",
         "recorder": "reflexd_drivers.actuators.recorder",
+        "servo": "reflexd_drivers.actuators.servo",
     },
 }
 

@@ -15,6 +15,7 @@ from reflexd_drivers.contract import Scenario
 
 from .echo import Module
 from .fake_v4l2 import FakeCamera
+from .kernel_pwm import KernelPwm
 from .terminals import Terminal
 
 
@@ -131,6 +132,33 @@ def gpio_output(_folder: Path) -> Scenario:
     return Scenario(table, {"factory": "auto", "chip": "no-such-chip"}, level)
 
 
+class OnPwm(Scenario):
+    """An actuator on the kernel's files for pulses."""
+
+    kernel: KernelPwm
+
+    def connect(self, kind: registry.Kind, table: dict[str, Any]) -> Any:
+        module: Any = self.driver(kind)
+        return module.connect(module.Settings.model_validate(table), self.kernel)
+
+
+def on_pwm(folder: Path, table: dict[str, Any], least: float, most: float) -> Scenario:
+    """Make a Pi 4 with its two channels; `least` and `most` are the shares of level 0 and 1."""
+    kernel = KernelPwm(folder)
+    case = OnPwm({"pin": "GPIO18", "safe": "off", "factory": "mock", "chip": "contract", **table}, {"pin": "GPIO17"},
+                 lambda: (kernel.share(0) - least) / (most - least))
+    case.kernel = kernel
+    return case
+
+
+def pwm(folder: Path) -> Scenario:
+    return on_pwm(folder, {"driver": "pwm", "method": "hardware"}, 0.0, 1.0)
+
+
+def servo(folder: Path) -> Scenario:
+    return on_pwm(folder, {"driver": "servo", "slew_deg_per_s": 900}, 0.05, 0.10)
+
+
 def recorder(folder: Path) -> Scenario:
     path = folder / "record.jsonl"
     table = {"driver": "recorder", "path": path, "safe": "off"}
@@ -171,9 +199,11 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "iio": iio,
     "one-wire": one_wire,
     "pulse-counter": pulse_counter,
+    "pwm": pwm,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
     "serial-lines": serial_lines,
+    "servo": servo,
     "usb": usb,
 }
