@@ -47,7 +47,7 @@ class DirectChannel:
         self.check = actuator.check if isinstance(actuator, ReadsBack) else unseen
 
 
-def unseen(_now: int) -> None:
+def unseen(now: int) -> None:
     """Stand for a look at the world where there is no way to see it."""
 
 

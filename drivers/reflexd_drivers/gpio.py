@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from reflexd_drivers.base import DriverError
-from reflexd_drivers.gpio_edges import Edges, MockLine, Pull, listen_to_kernel
+from reflexd_drivers.gpio_edges import Edges, Pull, listen_to_kernel
 
 HEADER_LABELS = ("pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1")
 """Label of the chip that drives the 40-pin header: Pi 0 to 3, Pi 4, Pi 5.
@@ -189,18 +189,10 @@ def open_header(factory: Factory, chip: str | None) -> Header:
 
 def mock_header(chip: str | None = None) -> Header:
     """Make pins without hardware; a test drives its inputs with `header.factory.pin("GPIO4").drive_high()`."""
-    from gpiozero.pins.mock import MockFactory
+    from reflexd_drivers.gpio_mock import Board, listen_to_mock
 
-    from reflexd_drivers.gpio_mock import PulsePin
+    return Header(Board(), chip or MOCK_LABEL, lambda _line: "", listen_to_mock)
 
-    return Header(MockFactory(pin_class=PulsePin), chip or MOCK_LABEL, lambda _line: "", listen_to_mock)
-
-
-def listen_to_mock(factory: Any, name: str, pull: Pull, debounce_s: float) -> Edges:   # noqa: ANN401
-    """Listen to a mock pin."""
-    pin = factory.pin(name)
-    pin.input_with_pull("floating" if pull == "none" else pull)     # gpiozero's word
-    return MockLine(pin, debounce_s).edges(name)
 
 
 def lgpio_header(chip: Chip) -> Header:

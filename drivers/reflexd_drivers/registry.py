@@ -24,6 +24,7 @@ DRIVERS: dict[Kind, dict[str, str]] = {
         "gpio-input": "reflexd_drivers.sensors.gpio_input",
         "hwmon": "reflexd_drivers.sensors.hwmon",
         "iio": "reflexd_drivers.sensors.iio",
+        "mcp3xxx": "reflexd_drivers.sensors.mcp3xxx",
         "one-wire": "reflexd_drivers.sensors.one_wire",
         "pulse-counter": "reflexd_drivers.sensors.pulse_counter",
         "scripted": "reflexd_drivers.sensors.scripted",

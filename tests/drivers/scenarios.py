@@ -13,6 +13,7 @@ from reflexd_drivers import gpio, registry
 from reflexd_drivers.cameras import usb as usb_driver
 from reflexd_drivers.contract import Scenario
 
+from .adc import Mcp
 from .echo import Module
 from .fake_v4l2 import FakeCamera
 from .kernel_pwm import KernelPwm
@@ -121,6 +122,11 @@ def one_wire(folder: Path) -> Scenario:
                     folder / "sys/bus/w1/devices/28-0316a2791aff/w1_slave", "72 01 : crc=d7 YES\n72 01 t=23125\n")
 
 
+def mcp3xxx(_folder: Path) -> Scenario:
+    table = {"driver": "mcp3xxx", "type": "MCP3008", "every_ms": 10, "factory": "mock", "chip": Mcp().chip}
+    return Scenario(table, {"factory": "auto", "chip": "no-such-chip"})
+
+
 def gpio_output(_folder: Path) -> Scenario:
     table = {"driver": "gpio-output", "pin": "GPIO17", "safe": "off", "factory": "mock", "chip": "contract", "active": "low"}
     pin = gpio.open_header("mock", "contract").factory.pin("GPIO17")
@@ -197,6 +203,7 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "gpio-output": gpio_output,
     "hwmon": hwmon,
     "iio": iio,
+    "mcp3xxx": mcp3xxx,
     "one-wire": one_wire,
     "pulse-counter": pulse_counter,
     "pwm": pwm,
