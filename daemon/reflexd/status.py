@@ -86,7 +86,9 @@ class Observer:
         return "RUN" if all(one["state"] == "run" for one in states.values()) else "DEGRADED"
 
     def _camera(self, name: str, job: CameraJob, states: Mapping[str, Report | dict[str, str | int]]) -> Report:
-        return {**states[f"camera.{name}"], "frames": job.frames, "gaps": job.gaps, **job.counts.total()}
+        told = states[f"camera.{name}"]
+        known = job.looking.state if told["state"] == "run" or job.looking.state == "frozen" else None
+        return {**told, "frames": job.frames, "gaps": job.gaps, "picture": known or "not known", **job.counts.total()}
 
     def _model(self, name: str, job: ModelJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
         source = self.loop.stage.sources[f"model.{name}"]

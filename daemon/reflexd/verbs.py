@@ -20,7 +20,7 @@ from reflexd.sandbox import probe
 from reflexd.status import Observer, Report
 from reflexd.workers import Wake
 from reflexd_drivers.base import Frame
-from reflexd_models.base import Model
+from reflexd_models.base import Model, view_for
 
 FRAME_S = 1.5
 Regions: TypeAlias = Sequence[Sequence[float]]
@@ -86,7 +86,7 @@ def snapshot(observer: Observer, request: Mapping[str, Any]) -> dict[str, str]:
     frame = _next_frame(observer, name, camera)
     try:
         regions, networks = observer.loop.between_cycles(lambda: _looking_at(name, observer))
-        given = {model: network.given(frame.views["main"]) for model, network in networks.items()}
+        given = {model: network.given(view_for(network, frame.views)) for model, network in networks.items()}
         picture = png_of(frame.views["main"], regions, given)
     finally:
         frame.release()

@@ -21,14 +21,16 @@ from tests.drivers.terminals import Terminal
 from tests.drivers.test_probe_more import plant
 
 VGA, ANY = ((640, 480), (640, 480)), ((16, 16), (4096, 2160))
-SAID = ["21.5", "1,2.5,x", "T=71.5 P=1.2", '{"temp": 21.5}', '{"on": true}', "x,y", "ready", "[[", "a.b: 3", "7.5 °C"]
+SAID = ["21.5", "1,2.5,x", "T=71.5 P=1.2", '{"temp": 21.5}', '{"on": true}', "x,y", "ready",
+        'say "\\d+" (now)', "[[", "a.b: 3", "7.5 °C"]
 
 
 def items() -> list[Item]:
     """Give everything that can be found at once, and some of it twice."""
     names = Names()
     return [
-        camera_item(FoundCamera("/dev/v4l/by-id/usb-Cam", 'Cam "x"\x07', {"YUYV": (VGA,), "MJPG": (ANY,)}, "motion (7)"), names),
+        camera_item(FoundCamera("/dev/v4l/by-id/usb-Cam", 'Cam "x"\x07', {"YUYV": (VGA,), "MJPG": (ANY,)},
+                                "motion (pid 7)"), names),
         camera_item(FoundCamera("/dev/video2", "Bare", {"GREY": ()}), names),
         chip_item(FoundChip("/dev/gpiochip0", "pinctrl-rp1", 54, {4: "fan", 17: "the kernel"}), True, names),
         chip_item(FoundChip("/dev/gpiochip1", "expander", 16), False, names),
@@ -82,7 +84,7 @@ def test_no_pin_is_offered_that_somebody_uses() -> None:
 
 @pytest.mark.parametrize(("line", "keys"), list(zip(SAID, [
     {}, {"column": 1}, {"pattern": "T=(-?[0-9.]+)"}, {"json": "temp"}, {"value": "text"}, {"value": "text"}, {"value": "text"},
-    {"value": "text"}, {"pattern": "b: (-?[0-9.]+)"}, {"value": "text"},
+    {"value": "text"}, {"value": "text"}, {"pattern": "b: (-?[0-9.]+)"}, {"value": "text"},
 ], strict=True)))
 def test_what_to_take_out_of_a_line_is_proposed(line: str, keys: dict[str, object]) -> None:
     assert value_in(line) == keys
