@@ -19,7 +19,8 @@ DOCS = ROOT / "docs"
 
 def between(page: str, mark: str, text: str) -> str:
     """Put a text between `<!-- mark -->` and `<!-- /mark -->`; a page without these stays as it is."""
-    return re.sub(rf"(<!-- {mark} -->\n).*?(\n?<!-- /{mark} -->)", lambda found: f"{found[1]}{text}\n<!-- /{mark} -->", page, flags=re.S)
+    begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+    return re.sub(f"{begin}.*?{end}", lambda _found: f"{begin}{text}\n{end}", page, flags=re.DOTALL)
 
 
 def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
@@ -38,9 +39,10 @@ def header() -> str:
 
 def pwm() -> str:
     """Give the pins of hardware PWM of each family of Pi."""
-    return table(("Pi", "device behind the chip", *(f"GPIO{bcm} (pin {POSITIONS[bcm]})" for bcm in PWM_FUNCTIONS)), (
-        (board.models, " or ".join(f"`{one}`" for one in board.pwm_device), *(f"channel {board.pwm[bcm]}" for bcm in PWM_FUNCTIONS))
-        for board in BOARDS))
+    pins = [f"GPIO{bcm} (pin {POSITIONS[bcm]})" for bcm in PWM_FUNCTIONS]
+    return table(("Pi", "device behind the chip", *pins), (
+        (board.models, " or ".join(f"`{one}`" for one in board.pwm_device),
+         *(f"channel {board.pwm[bcm]}" for bcm in PWM_FUNCTIONS)) for board in BOARDS))
 
 
 def uarts() -> str:

@@ -2,7 +2,7 @@
 
 A description has a title, parts with their terminals (`left` and `right`, from top to bottom), wires from a pin of the
 header ("GPIO4", "3.3 V", "5 V", "GND") or a terminal ("board.A") to a terminal, perhaps `through` a resistor, what is
-`across` two terminals of one side, and notes. Numbers of pins come from the one table of the header.
+`across` two terminals of one side, short wires with a `label`, and notes. Numbers of pins come from the one table of the header.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def draw(about: dict[str, Any]) -> str:
     wires = Drawing(about, made.points)      # below the boxes
     _wires(wires)
     _across(wires)
+    _labels(wires)
     bottom = max(made.bottom, wires.bottom) + 12
     for number, note in enumerate(about.get("notes", [])):
         made.text(PI_LEFT, bottom + 22 + 20 * number, f"• {note}", "green")
@@ -131,7 +132,8 @@ def _header(made: Drawing) -> None:
     taken: list[float] = []
     for pin in used:
         ends = [made.points[wire["to"]].y for wire in made.about["wire"] if wire["from"] == pin]
-        y = next(one for one in (ends[0] + step * ROW / 2 for step in range(99)) if all(abs(one - other) >= ROW - 1 for other in taken))
+        free = (ends[0] + step * ROW / 2 for step in range(99))
+        y = next(one for one in free if all(abs(one - other) >= ROW - 1 for other in taken))
         taken.append(y)
         made.points[pin] = Point(PI_LEFT + PI_WIDTH, y, right=True)
         name, _, where = pin.partition("@")
@@ -155,7 +157,7 @@ def _number(name: str, where: str) -> str:
 
 def _kind(name: str) -> str:
     pin = name.rpartition(".")[2].partition("@")[0]
-    if pin in ("GND", "−", "COM -") or pin.startswith("GND"):
+    if pin in ("GND", "\u2212") or pin.startswith("GND"):
         return "ground"
     return "plus" if pin in ("+", "VCC", "VDD") or pin.endswith(" V") or pin.startswith("V") else "signal"
 
@@ -163,7 +165,8 @@ def _kind(name: str) -> str:
 def _wires(made: Drawing) -> None:
     """Draw each wire: out of its pin, up or down in a lane of its own, into its terminal."""
     ends = [(made.points[wire["from"]], made.points[wire["to"]]) for wire in made.about["wire"]]
-    bends = {far: sum(start.y != end.y or end.right for start, end in ends if (start.x > COLUMNS[0]) == far) for far in (False, True)}
+    bends = {far: sum(start.y != end.y or end.right for start, end in ends if (start.x > COLUMNS[0]) == far)
+             for far in (False, True)}
     lanes = {False: 0, True: 0}
     for wire in made.about["wire"]:
         start, end = made.points[wire["from"]], made.points[wire["to"]]
@@ -188,6 +191,15 @@ def _resistor(made: Drawing, x: float, y: float, words: str) -> None:
     """Put a resistor, or a part that looks like one here, into a wire."""
     made.box(x - 22, y - 8, 44, 16, "part", 2)
     made.text(x, y - 13, words, "green", "middle")
+
+
+def _labels(made: Drawing) -> None:
+    """Draw a short wire with a name, where a long one would only cross others."""
+    for one in made.about.get("label", []):
+        end = made.points[one["at"]]
+        kind = one.get("kind") or _kind(one["text"])
+        made.line(f"M{end.x - 30:g} {end.y:g}H{end.x:g}", kind)
+        made.text(end.x - 36, end.y + 5, one["text"], "small", "end")
 
 
 def _across(made: Drawing) -> None:
