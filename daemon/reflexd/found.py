@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 from reflexd import paste
 from reflexd_drivers.cameras.libcamera_list import FoundSensor as FoundLens
 from reflexd_drivers.cameras.libcamera_list import found_cameras
+from reflexd_drivers.header import COOLING
 from reflexd_drivers.probe import FoundCamera, FoundChip, FoundPort, find_cameras, find_chips, find_ports, in_time
 from reflexd_drivers.probe_kernel import FoundPwm, FoundSensor, find_pwm, find_sensors
 from reflexd_drivers.probe_serial import BAUDS, LISTEN_S, SILENT_S, Heard, hear
@@ -114,7 +115,8 @@ def sensor_item(sensor: FoundSensor, names: paste.Names) -> Item:
 def pwm_item(pwm: FoundPwm, names: paste.Names) -> Item:
     """Describe a chip of PWM channels."""
     out = [f"channel {number} is exported: a program uses it" for number in pwm.exported]
-    return Item("pwm", pwm.path, (f"{pwm.channels} channels of {pwm.device}", *out), paste.pwm(pwm, names), asdict(pwm))
+    cooling = ["it drives the fan of the board itself: leave it alone"] if pwm.device == COOLING else []
+    return Item("pwm", pwm.path, (f"{pwm.channels} channels of {pwm.device}", *cooling, *out), paste.pwm(pwm, names), asdict(pwm))
 
 
 def unseen(root: Path = Path("/"), root_user: bool | None = None) -> list[str]:

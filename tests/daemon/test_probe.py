@@ -78,6 +78,12 @@ def test_a_chip_that_is_not_the_headers_is_named_for_every_pin(tmp_path: Path) -
     assert tomllib.loads(toml(item))["sensor"]["pin1"]["pin"] == "GPIO4"
 
 
+def test_the_fan_of_the_board_is_not_offered_as_an_output() -> None:
+    item = pwm_item(FoundPwm("/sys/class/pwm/pwmchip2", "1f0009c000.pwm", 4), Names())
+    assert item.tables == ()
+    assert "it drives the fan of the board itself: leave it alone" in item.about
+
+
 def test_no_pin_is_offered_that_somebody_uses() -> None:
     chip = FoundChip("/dev/gpiochip0", "pinctrl-bcm2711", 58, dict.fromkeys(range(58), "all"))
     assert chip_item(chip, True, Names()).tables == ()
