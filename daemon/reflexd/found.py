@@ -119,12 +119,17 @@ def pwm_item(pwm: FoundPwm, names: paste.Names) -> Item:
     return Item("pwm", pwm.path, (f"{pwm.channels} channels of {pwm.device}", *cooling, *out), paste.pwm(pwm, names), asdict(pwm))
 
 
-def unseen(root: Path = Path("/"), root_user: bool | None = None) -> list[str]:
+def may_open(node: Path) -> bool:
+    """Say whether this user may open a device."""
+    return os.access(node, os.R_OK | os.W_OK)
+
+
+def unseen(root: Path = Path("/"), root_user: bool | None = None, may: Callable[[Path], bool] = may_open) -> list[str]:
     """Say what this user may not open, and which group may."""
     if os.geteuid() == 0 if root_user is None else root_user:
         return []
     nodes = [one for pattern in NODES for one in sorted((root / "dev").glob(pattern))]
-    closed = [f"{node}: permission denied; {_remedy(node)}" for node in nodes if not os.access(node, os.R_OK | os.W_OK)]
+    closed = [f"{node}: permission denied; {_remedy(node)}" for node in nodes if not may(node)]
     return [*closed, "which program holds a device of another user: use sudo"]
 
 
