@@ -155,6 +155,7 @@ class Reports:
         self.settled = False                                   # some actuator that blocks carried a command out
         self.failed_writes: deque[tuple[str, str]] = deque()   # output and reason, of actuators that block
         self.pictures: deque[tuple[str, str, bool]] = deque()  # camera, what to say, and whether all is well
+        self.astray: deque[tuple[str, str]] = deque(maxlen=64)  # the same, where the world did not follow
 
     def tell_changed(self) -> None:
         """Say that a worker's state changed."""
@@ -174,6 +175,11 @@ class Reports:
     def tell_settled(self) -> None:
         """Say that an actuator that blocks is where it should be: an interlocked partner may wait for that."""
         self.settled = True
+        self.wake.set()
+
+    def tell_astray(self, output: str, why: str) -> None:
+        """Say that the world did not follow an actuator."""
+        self.astray.append((output, why))
         self.wake.set()
 
     def tell_failed_write(self, output: str, why: str) -> None:

@@ -114,12 +114,14 @@ class Machine(RuleBasedStateMachine):
         """Never two of a pair at once, not even between two writes."""
         assert [self.relays[name].level for name in ("up", "down")] != [1.0, 1.0], "both of an interlocked pair are active"
 
-    def _notes(self, source: str, taken_at: int) -> None:
-        """Keep our own account of what is known of a source."""
+    def _notes(self, source: str, taken_at: int) -> bool:
+        """Keep our own account of what is known of a source. Returns whether the item counts."""
         good = self.now - taken_at <= MAX_AGE[source] and taken_at > self.down_at.get(source, -1)
-        if good and taken_at >= self.newest.get(source, -1):
-            self.newest[source] = taken_at
-            self.fresh_until[source] = taken_at + MAX_AGE[source]
+        if not good or taken_at < self.newest.get(source, -1):
+            return False
+        self.newest[source] = taken_at
+        self.fresh_until[source] = taken_at + MAX_AGE[source]
+        return True
 
     @rule(seconds=st.sampled_from([0.001, 0.05, 0.1, 0.3, 0.49, 0.5, 0.9, 1.1, 2.5]))
     def time_passes(self, seconds: float) -> None:
@@ -161,9 +163,7 @@ class Machine(RuleBasedStateMachine):
     @rule(pressed=st.sampled_from([False, False, False, True]), age=st.sampled_from([0.0, 0.0, 0.5, 2.5]))
     def stop_says(self, pressed: bool, age: float) -> None:
         taken_at = self.now - round(age * S)
-        before = self.newest.get("sensor.stop", -1)
-        self._notes("sensor.stop", taken_at)
-        if self.newest.get("sensor.stop", -1) == taken_at and (taken_at > before or age == 0.0):
+        if self._notes("sensor.stop", taken_at):
             self.released_until = 0 if pressed else taken_at + MAX_AGE["sensor.stop"]
         self._carry_out(self.stage.consume(Sensed("stop", Reading(pressed, taken_at, taken_at)), self.now))
 

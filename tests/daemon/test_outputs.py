@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from reflexd.outputs import Outputs
 from reflexd.rules.items import Claim, Inhibit, Permit, Release
 from tests.daemon.relays import Relay, settings
@@ -182,3 +184,31 @@ def test_every_output_says_why_it_is_where_it_is() -> None:
     assert bench.gate.outputs["lamp"].why == "off, safe: no rule claims it"
     assert 'on: rule "r"' in bench.claim(for_s=9).gate.outputs["lamp"].why
     assert bench.at(2).gate.outputs["lamp"].why == "off, safe: it was active for max_on_s = 1"
+
+
+@pytest.mark.fault("F27", bound="sense_within_ms and 50 ms", outcome="every output safe for good, with the pin that saw it")
+def test_an_output_that_the_world_does_not_follow_makes_all_safe_for_good() -> None:
+    bench = Bench(lamp={}, fan={}).claim("lamp", for_s=60).claim("fan", for_s=60)
+    bench.gate.look(bench.now)
+    assert bench.levels() == [1.0, 1.0], "followed as far as can be seen"
+    bench.relays["lamp"].stuck_at = 0.0
+    bench.gate.look(bench.now)
+    assert bench.levels() == [0.0, 0.0]
+    assert bench.gate.inhibited["latched"] == "actuator lamp was not followed: the contact does not move; look at the relay"
+    bench.gate.look(bench.now)
+    assert bench.at(5).claim("fan").levels() == [0.0, 0.0]
+    assert not any("may not be safe" in str(change) for change in bench.gate.changes), "it is seen to be safe"
+
+
+@pytest.mark.fault("F27", bound="sense_within_ms and 50 ms", outcome="a contact that stays closed is told once, as not safe")
+def test_an_output_that_does_not_let_go_is_told_as_not_safe_once() -> None:
+    bench = Bench(lamp={}).claim(for_s=1)
+    bench.relays["lamp"].stuck_at = 1.0
+    bench.gate.look(bench.now)
+    assert bench.levels() == [1.0]
+    bench.at(2)
+    for _ in range(3):
+        bench.gate.look(bench.now)
+    told = [str(change) for change in bench.gate.changes if "may not be safe" in str(change)]
+    assert told == ["lamp may not be safe: the contact does not move; look at the relay"]
+    assert "was not followed" in bench.gate.inhibited["latched"]

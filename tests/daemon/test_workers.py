@@ -17,6 +17,7 @@ from reflexd.looking import Looking
 from reflexd.rules.items import Looked
 from reflexd.workers import Inbox, Reports, State, Wake, Worker
 from reflexd_drivers.base import (
+    AfterDeath,
     Camera,
     CameraSettings,
     DriverError,
@@ -244,3 +245,97 @@ def test_what_a_device_counts_is_added_up_over_each_time_that_it_is_opened() -> 
     assert tally.total() == {"garbled": 7}
     tally.follow(object())
     assert tally.total() == {"garbled": 7}, "a device that counts nothing loses nothing"
+
+
+class Slider:
+    """An actuator that needs ten steps of 5 ms from one end to the other."""
+
+    blocking = True
+
+    def __init__(self) -> None:
+        self.level = self.target = 0.0
+        self.passed: list[float] = []
+        self.broken = False
+
+    def set(self, level: float) -> None:
+        self.target = level
+
+    def safe(self) -> None:
+        self.set(0.0)
+
+    def advance(self) -> float | None:
+        if self.broken:
+            raise DriverError("the slider does not answer; check its wiring")
+        self.level = round(self.level + max(-0.1, min(0.1, self.target - self.level)), 6)
+        self.passed.append(self.level)
+        return None if self.level == self.target else 0.005
+
+    def close(self) -> None:
+        self.level = self.target = 0.0
+
+    def after_death(self) -> AfterDeath:
+        return None
+
+
+def moved(job: ActuatorJob, steps: int = 1000) -> None:
+    """Let the job work until it has settled."""
+    for _ in range(steps):
+        job.step()
+        if job.settled:
+            return
+    pytest.fail("it never settles")
+
+
+def test_a_movement_is_brought_to_its_end_and_settled_only_then() -> None:
+    slider = Slider()
+    reports = Reports(Wake())
+    job = ActuatorJob("slider", slider, reports)
+    job.set(1.0)
+    job.step()
+    assert (slider.level, job.settled, reports.settled) == (0.1, False, False)
+    moved(job)
+    assert slider.passed == [tenth / 10 for tenth in range(1, 11)]
+    assert reports.settled
+
+
+def test_a_newer_command_takes_the_place_of_a_movement_and_safe_wins() -> None:
+    slider = Slider()
+    job = ActuatorJob("slider", slider, Reports(Wake()))
+    job.set(1.0)
+    for _ in range(3):
+        job.step()
+    far = slider.level
+    job.set(0.5)
+    job.safe()
+    moved(job)
+    assert 0.1 <= far < 0.5
+    assert slider.level == 0
+    assert max(slider.passed) == far, "it turned round at once"
+
+
+def test_a_movement_that_fails_is_told_and_ends() -> None:
+    slider = Slider()
+    reports = Reports(Wake())
+    job = ActuatorJob("slider", slider, reports)
+    job.set(1.0)
+    job.step()
+    slider.broken = True
+    while not reports.failed_writes:
+        job.step()
+    assert list(reports.failed_writes) == [("slider", "the slider does not answer; check its wiring")]
+    assert not job.settled
+    slider.broken = False
+    job.safe()
+    moved(job)
+    assert slider.level == 0
+
+
+@pytest.mark.fault("F27", bound="sense_within_ms and 0.1 s", outcome="of an actuator that blocks, its worker looks")
+def test_the_worker_of_an_actuator_that_blocks_looks_whether_the_world_followed() -> None:
+    relay, reports = Relay(), Reports(Wake())
+    job = ActuatorJob("lamp", relay, reports)
+    job.set(1.0)
+    job.step()
+    relay.stuck_at = 0.0
+    job.step()
+    assert list(reports.astray) == [("lamp", "the contact does not move; look at the relay")]
