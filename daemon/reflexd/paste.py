@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reflexd_drivers import registry
 from reflexd_drivers.cameras.libcamera_list import FoundSensor as FoundLens
 from reflexd_drivers.gpio import PINS, RESERVED
 from reflexd_drivers.header import BOARDS, INPUTS, OUTPUTS, number_of
@@ -160,7 +159,7 @@ def pwm(chip: FoundPwm, names: Names) -> tuple[Table, ...]:
     """Name a pin of the header that a free channel of PWM can be led to; none for a chip of something else."""
     pins = next((board.pwm for board in BOARDS if chip.device in board.pwm_device), {})
     free = [bcm for bcm, channel in pins.items() if channel < chip.channels and channel not in chip.exported]
-    if not free or "pwm" not in registry.names("actuator"):
+    if not free:
         return ()
     pin = f"GPIO{free[0]}"
     keys = {"driver": "pwm", "pin": pin, "safe": "off", "max_on_s": 60}
