@@ -8,6 +8,7 @@ from time import monotonic_ns
 
 from reflexd import __version__
 from reflexd.config.settings import Settings
+from reflexd.health import Described
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.loop import Loop
@@ -39,7 +40,7 @@ class Observer:
     def __call__(self) -> Report:
         """Describe everything; times of the far past are ages in milliseconds."""
         now = monotonic_ns()
-        states = self.loop.monitor.states()
+        states = self.loop.monitor.states(now)
         outputs = self.loop.outputs
         return {
             "version": __version__,
@@ -62,15 +63,15 @@ class Observer:
             "log_lines_dropped": self._journal.dropped,
         }
 
-    def _state(self, states: Mapping[str, Mapping[str, str | int]]) -> str:
+    def _state(self, states: Mapping[str, Described]) -> str:
         if self.loop.outputs.inhibited:
             return "SAFE"
         return "RUN" if all(one["state"] == "run" for one in states.values()) else "DEGRADED"
 
-    def _camera(self, name: str, job: CameraJob, states: Mapping[str, Report | dict[str, str | int]]) -> Report:
+    def _camera(self, name: str, job: CameraJob, states: Mapping[str, Described]) -> Report:
         return {**states[f"camera.{name}"], "frames": job.frames, "gaps": job.gaps, **job.counts.total()}
 
-    def _model(self, name: str, job: ModelJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
+    def _model(self, name: str, job: ModelJob, states: Mapping[str, Described], now: int) -> Report:
         source = self.loop.stage.sources[f"model.{name}"]
         return {
             **states[f"model.{name}"],
@@ -82,7 +83,7 @@ class Observer:
             "scores": {label: round(score, 4) for label, score in source.scores.items()},
         }
 
-    def _sensor(self, name: str, job: SensorJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
+    def _sensor(self, name: str, job: SensorJob, states: Mapping[str, Described], now: int) -> Report:
         source = self.loop.stage.sources[f"sensor.{name}"]
         return {**states[f"sensor.{name}"], "readings": job.readings, **job.counts.total(),
                 **_source(source, now)}
