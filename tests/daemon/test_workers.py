@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from reflexd.health import Monitor
 from reflexd.jobs import ActuatorJob, CameraJob, Tally
+from reflexd.looking import Looking
+from reflexd.rules.items import Looked
 from reflexd.workers import BACKOFF_S, Inbox, Reports, State, Wake, Worker
 from reflexd_drivers.base import (
     Camera,
@@ -23,6 +25,7 @@ from reflexd_drivers.base import (
     DriverError,
     Frame,
     FramePool,
+    LostError,
     NotYetError,
     SilentError,
     SourceEndedError,
@@ -118,6 +121,34 @@ class Flaky:
         pass
 
 
+@pytest.mark.parametrize("where", ["open", "step", "close"])
+def test_a_device_that_only_a_new_process_brings_back_ends_this_one(where: str) -> None:
+    class Lost(Flaky):
+        def meet(self, step: str) -> None:
+            if step == where:
+                raise LostError(f"camera: lost in {step}; beginning anew")
+
+        def open(self) -> None:
+            super().open()
+            self.meet("open")
+
+        def step(self) -> bool:
+            self.meet("step")
+            if where == "close":
+                raise DriverError("camera: gone; plug it in")
+            return super().step()
+
+        def close(self) -> None:
+            self.meet("close")
+
+    reports, job = Reports(Wake()), Lost(0)
+    worker = Worker(job, reports)
+    worker.start()
+    assert worker.join(5), "it does not open the device again"
+    assert reports.fatal == f"camera.flaky: camera: lost in {where}; beginning anew"
+    assert len(job.opened) == 1
+
+
 def test_a_device_is_opened_again_after_growing_pauses() -> None:
     job = Flaky(2)
     worker = Worker(job, Reports(Wake()))
@@ -167,7 +198,9 @@ def test_a_lossless_camera_waits_for_its_busy_readers_together() -> None:
     slot = pool.take()
     assert slot is not None
     camera = SimpleNamespace(lossless=True, read=lambda _s: Frame(time.monotonic_ns(), 0, slot), close=lambda: None)
-    job = CameraJob("gate", CameraSettings(driver="replay", rate_hz=30), lambda: cast("Camera", camera))
+    settings = CameraSettings(driver="replay", rate_hz=30)
+    looking = Looking("gate", settings, Inbox[Looked](8, Wake()), Reports(Wake()))
+    job = CameraJob("gate", settings, lambda: cast("Camera", camera), looking)
     for _ in range(4):
         job.add_reader(Wake())
     job.open()
@@ -189,7 +222,9 @@ def test_gaps_of_the_sequence_are_counted_and_a_count_that_begins_anew_is_none()
         return Frame(time.monotonic_ns(), next(sequences), slot)
 
     camera = SimpleNamespace(lossless=False, read=read, close=lambda: None)
-    job = CameraJob("gate", CameraSettings(driver="replay", rate_hz=30), lambda: cast("Camera", camera))
+    settings = CameraSettings(driver="replay", rate_hz=30)
+    looking = Looking("gate", settings, Inbox[Looked](8, Wake()), Reports(Wake()))
+    job = CameraJob("gate", settings, lambda: cast("Camera", camera), looking)
     job.open()
     for _ in range(6):
         assert job.step()
