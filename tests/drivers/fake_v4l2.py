@@ -30,7 +30,9 @@ class FakeCamera:
         self.bad: set[int] = set()                 # sequences that the kernel flags
         self.contents: dict[int, bytes] = {}       # by sequence, instead of a grey picture
         self.clock_offset_ns: int | None = 0       # None: the driver does not say which clock
-        self.lose_end = False
+        self.lost: set[int] = set()                # sequences that never come
+        self.first = 0                             # the number of the first frame
+        self.restart = False                       # the next frame is number 0 again
         self.open = 0
         self.path = ""                             # where it is plugged in; "" for at every path
         self.controls = [
@@ -70,7 +72,7 @@ class FakeDevice:
         camera.open += 1
         self._queued: deque[int] = deque()
         self._filled: deque[Filled] = deque()
-        self._sequence = 0
+        self._sequence = camera.first
         self._next_at = 0.0
         self._condition = threading.Condition()
         self._woken = False
@@ -113,7 +115,9 @@ class FakeDevice:
     def _run(self) -> None:
         """Fill what was due until now; a frame for which no buffer is queued is lost."""
         while not self.camera.silent and self._next_at <= monotonic():
-            if self._queued:
+            if self.camera.restart:
+                self._sequence, self.camera.restart = 0, False
+            if self._queued and self._sequence not in self.camera.lost:
                 index = self._queued.popleft()
                 offset = self.camera.clock_offset_ns
                 taken_at = None if offset is None else monotonic_ns() + offset
