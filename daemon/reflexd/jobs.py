@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from time import monotonic
 
 from reflexd.health import LOOK_NS
+from reflexd.looking import Looking
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
 from reflexd_drivers.base import Actuator, Camera, CameraSettings, Counts, DriverError, Frame, Sensor, SensorSettings
@@ -47,7 +48,8 @@ class Tally:
 class CameraJob:
     """Reads frames and hands each to every reader."""
 
-    def __init__(self, name: str, settings: CameraSettings, connect: Callable[[], Camera]) -> None:
+    def __init__(self, name: str, settings: CameraSettings, connect: Callable[[], Camera], looking: Looking) -> None:
+        self.looking = looking
         self.name = f"camera.{name}"
         self.slow_ns = silence_ns(settings)
         self.bound_ns = self.slow_ns + GIVE_UP_NS
@@ -93,18 +95,26 @@ class CameraJob:
         self._camera = self._connect()
         self.counts.follow(self._camera)
         self._sequence = -1
+        self.looking.reopened()
 
     def step(self) -> bool:
-        """Read one frame and hand it out. A lossless camera waits until the last one was taken."""
+        """Read one frame and hand it out, unless the picture is frozen. A lossless camera waits until the last one was taken.
+
+        Raises: DriverError, and what its read() raises.
+        """
         assert self._camera is not None, "opened before"
         if self._camera.lossless and not self._all_taken():
             return False
         frame = self._camera.read(self.slow_ns * 0.9 / NS)
-        self._count(frame.sequence)
-        with self._lock:
-            for reader in self._readers:
-                reader.put(frame.retain())
-        frame.release()
+        try:
+            self._count(frame.sequence)
+            if not self.looking.passes(frame):
+                return False
+            with self._lock:
+                for reader in self._readers:
+                    reader.put(frame.retain())
+        finally:
+            frame.release()
         return True
 
     def _all_taken(self) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, Event
-from reflexd.rules.items import NS, Claim, Command, Lift, Permit, Release
+from reflexd.rules.items import NS, TEST, Claim, Command, Lift, Permit, Release
 from reflexd_drivers.base import ActuatorSettings, DriverError
 
 RETRY_NS = NS // 2          # between two tries to set a failed actuator safe
@@ -153,7 +153,7 @@ class Outputs:
 
     def _take(self, command: Command) -> None:
         if isinstance(command, Claim):
-            self.outputs[command.actuator].claims[command.rule] = command
+            self._claim(self.outputs[command.actuator], command)
         elif isinstance(command, Release):
             if command.actuator in self.outputs:      # it may have been let go
                 self.outputs[command.actuator].claims.pop(command.rule, None)
@@ -164,6 +164,13 @@ class Outputs:
             self._permits.pop(command.by, None)
         else:
             self._inhibit(command.by, command.why)
+
+    def _claim(self, output: Output, claim: Claim) -> None:
+        output.claims[claim.rule] = claim
+        if claim.rule != TEST and output.claims.pop(TEST, None) is not None:   # a rule takes over from a test, for good
+            output.cause = claim
+            if claim.level == output.level:      # nothing is driven that would tell it
+                self.changes.append(Change(OUTPUT, output.name, output.level, claim, bool(self.dry_run)))
 
     def _permit(self, command: Permit) -> None:
         if self.inhibited.pop(command.by, None) is not None:
@@ -252,6 +259,21 @@ class Outputs:
         """Say whether an output that should be safe is not known to be safe yet."""
         return output.active or output.failed or not output.channel.settled
 
+    def hindrance(self, output: Output, now: int) -> str:
+        """Say why an output that no rule claims could not be active now; empty when it could."""
+        if self.dry_run:
+            return f"no output is driven: {self.dry_run}"
+        if self.inhibited:
+            return f"every output is kept safe: {next(iter(self.inhibited.values()))}"
+        if self._resting(output, now):
+            left = round(output.settings.min_off_s * NS) - (now - output.rested_since)
+            return f"it rests for {left / NS:.1f} s more, as min_off_s = {output.settings.min_off_s:g} says"
+        group = output.settings.interlock
+        partners = [one for one in (*self.outputs.values(), *self._leaving)
+                    if group is not None and one.settings.interlock == group and one is not output]
+        held = [one.name for one in partners if one.claims or self._still_leaving(one)]
+        return f"it is interlocked with {held[0]}, which is claimed or not known to be safe" if held else ""
+
     def unsettled(self) -> list[str]:
         """Name the outputs whose last command failed or has not been carried out."""
         outputs = (*self._leaving, *self.outputs.values())
@@ -295,6 +317,7 @@ class Outputs:
             output.active_since = now
         elif was_active and not output.active:
             output.rested_since = now
+            output.claims.pop(TEST, None)      # one that was cut short is over
         output.changes += 1
         output.cause = max(output.claims.values(), key=lambda one: one.priority) if output.active else self._reason_safe(output)
         self.changes.append(Change(OUTPUT, output.name, output.level, output.cause, bool(self.dry_run)))
@@ -310,7 +333,12 @@ class Outputs:
             return output.leaving
         if output.tripped:
             return f"it was active for max_on_s = {output.settings.max_on_s:g}"
-        return "no rule claims it" if not output.claims else "it has to wait for min_off_s or an interlock"
+        if not output.claims:
+            return "no rule claims it"
+        claim = max(output.claims.values(), key=lambda one: one.priority)
+        if claim.level == output.settings.safe:
+            return f'rule "{claim.rule}" wants it so'
+        return "it has to wait for min_off_s or an interlock"
 
     def _next_deadline(self, now: int) -> int | None:
         """Find when something lapses by itself; None when only an item can change anything."""

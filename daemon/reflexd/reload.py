@@ -140,7 +140,7 @@ class Reloader:
         """Release claims, drive safe levels and take out what leaves; on the main thread."""
         daemon, now = self._daemon, monotonic_ns()
         leaving = daemon.leaving = daemon.parts.split(stays)
-        sources = [*(f"camera.{name}" for name in leaving.cameras), *leaving.inboxes]
+        sources = {*(f"camera.{name}" for name in leaving.cameras), *leaving.inboxes}
         outputs = daemon.loop.outputs
         outputs.let_go(leaving.actuators, "a reload closes it", now)
         outputs.apply(daemon.loop.stage.let_go(stays.rule, sources, now), now)

@@ -14,7 +14,7 @@ def lines(report: Report) -> Iterator[str]:
     yield f"reflexd {report['version']}: {report['state']} for {report['uptime_s']:.0f} s, {report['runtime']}{dry}"
     yield from (f"  ! {why}" for why in report["inhibited"].values())
     for name, one in report["cameras"].items():
-        yield f"camera {name}: {_state(one)}, {one['frames']} frames, {one['gaps']} lost by the camera"
+        yield f"camera {name}: {_state(one)}, {one['frames']} frames, {one['gaps']} lost by the camera, picture {one['picture']}"
     for name, one in report["models"].items():
         yield (f"model {name}: {_state(one)}, {one['predictions']} predictions, {one['frames_dropped']} frames dropped, "
                f"{one['late']} late, {_says(one)}")

@@ -12,11 +12,12 @@ from reflexd.access import Access
 from reflexd.arming import Arming
 from reflexd.control import Verb
 from reflexd.events import NOT_RELOADED, RELOADED
+from reflexd.exercise import exercise
 from reflexd.jobs import CameraJob
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.sandbox import probe
-from reflexd.status import Observer
+from reflexd.status import Observer, Report
 from reflexd.workers import Wake
 from reflexd_drivers.base import Frame
 from reflexd_models.base import Model, view_for
@@ -40,8 +41,18 @@ def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable
         "arm": Verb(Access.OPERATE, lambda _request: arming.say(True, observer.loop)),
         "disarm": Verb(Access.OPERATE, lambda _request: arming.say(False, observer.loop)),
         "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
+        "test": Verb(Access.ADMIN, lambda request: exercise(observer.loop, request)),
+        "watch": Verb(Access.READ, lambda request: look(observer, request)),
         "sandbox": Verb(Access.ADMIN, lambda _request: probe()),
     }
+
+
+def look(observer: Observer, request: Mapping[str, Any]) -> Report:
+    """Tell of one source how it is doing. Raises: ControlError."""
+    found = observer.loop.between_cycles(lambda: observer.one(str(request.get("source"))))
+    if isinstance(found, str):
+        raise ControlError(found)
+    return found
 
 
 def told(observer: Observer, dump: Callable[[], None]) -> str:

@@ -154,10 +154,16 @@ class Reports:
         self.fatal = ""                                        # a programming error
         self.settled = False                                   # some actuator that blocks carried a command out
         self.failed_writes: deque[tuple[str, str]] = deque()   # output and reason, of actuators that block
+        self.pictures: deque[tuple[str, str, bool]] = deque()  # camera, what to say, and whether all is well
 
     def tell_changed(self) -> None:
         """Say that a worker's state changed."""
         self.changed = True
+        self.wake.set()
+
+    def tell_picture(self, source: str, text: str, well: bool) -> None:
+        """Say that the state of a camera's picture changed."""
+        self.pictures.append((source, text, well))
         self.wake.set()
 
     def tell_fatal(self, text: str) -> None:

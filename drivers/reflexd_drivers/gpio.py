@@ -23,8 +23,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from reflexd_drivers.base import DriverError
+from reflexd_drivers.gpio_edges import Edges, MockLine, Pull, listen_to_kernel
+from reflexd_drivers.header import BOARDS, POSITIONS
 
-HEADER_LABELS = ("pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1")
+HEADER_LABELS = tuple(board.chip for board in BOARDS)
 """Label of the chip that drives the 40-pin header: Pi 0 to 3, Pi 4, Pi 5.
 
 Source: raspberrypi/linux, drivers/pinctrl/bcm/pinctrl-bcm2835.c (gpio_chip.label) and drivers/pinctrl/pinctrl-rp1.c.
@@ -32,11 +34,12 @@ Source: raspberrypi/linux, drivers/pinctrl/bcm/pinctrl-bcm2835.c (gpio_chip.labe
 MOCK_LABEL = "mock"
 RESERVED = ("GPIO0", "GPIO1")
 """ID_SD and ID_SC, where the firmware reads the EEPROM of an add-on board. Source: Raspberry Pi HAT design guide."""
-PINS = tuple(f"GPIO{number}" for number in range(28))
+PINS = tuple(f"GPIO{number}" for number in range(len(POSITIONS)))
 GPIO_GET_CHIPINFO = 0x8044_B401   # _IOR(0xB4, 0x01, struct gpiochip_info), linux/gpio.h
 CHIP_INFO = struct.Struct("=32s32sI")
 
 Factory: TypeAlias = Literal["auto", "lgpio", "mock"]
+Listen: TypeAlias = Callable[[Any, str, Pull, float], Edges]
 
 
 def check_pin(value: object) -> object:
@@ -59,12 +62,24 @@ PinName = Annotated[
 ]
 
 
-class GpioKeys(BaseModel):
-    """What every gpio driver takes from [gpio] where its own table does not say."""
+class HeaderKeys(BaseModel):
+    """What every driver of pins takes from [gpio] where its own table does not say."""
 
-    pin: PinName = Field(description='Broadcom name of the pin, as "GPIO17"')
     factory: Factory = Field(default="auto", description='library behind the pins, from [gpio]; "mock" has no hardware')
     chip: str | None = Field(default=None, description="label of the gpiochip instead of the header's, from [gpio]")
+
+
+class GpioKeys(HeaderKeys):
+    """What every driver of one pin takes."""
+
+    pin: PinName = Field(description='Broadcom name of the pin, as "GPIO17"')
+
+
+class InputKeys(GpioKeys):
+    """What every driver takes that counts the edges of one pin."""
+
+    pull: Pull = Field(description='resistor inside the Pi; "none" where the device drives the line')
+    debounce_ms: float = Field(default=0, ge=0, le=5000, description="a level counts once it has been there that long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +93,11 @@ class Chip:
 class Header:
     """The pins of one chip and who uses them; any thread may call."""
 
-    def __init__(self, factory: Any, label: str, consumer: Callable[[int], str]) -> None:   # noqa: ANN401  gpiozero has no types
+    def __init__(self, factory: Any, label: str, consumer: Callable[[int], str], listen: Listen) -> None:   # noqa: ANN401  gpiozero has no types
         self.factory = factory
         self.label = label
         self._consumer = consumer
+        self._listen = listen
         self._users: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -90,18 +106,35 @@ class Header:
 
         Raises: DriverError when it is in use or the library refuses.
         """
+        def make() -> Any:   # noqa: ANN401
+            pin = self.factory.pin(name)
+            prepare(pin)
+            return pin
+
+        try:
+            return self._give(name, user, make)
+        except DriverError:
+            if name not in self._users:
+                self._forget(name)
+            raise
+
+    def listen(self, name: str, user: str, pull: Pull, debounce_s: float = 0.0) -> Edges:
+        """Give the edges of the pin of that name to one user; its close() lets another device have the pin.
+
+        Raises: DriverError when it is in use or cannot be listened to.
+        """
+        edges: Edges = self._give(name, user, lambda: self._listen(self.factory, name, pull, debounce_s))
+        edges.then(lambda: self.release(name))
+        return edges
+
+    def _give(self, name: str, user: str, make: Callable[[], Any]) -> Any:   # noqa: ANN401
         with self._lock:
             if name in self._users:
                 raise DriverError(f"{name}: the pin is already in use by {self._users[name]}; give each device its own pin")
-            try:
-                with faults(name, lambda: self._consumer(int(name[4:]))):
-                    pin = self.factory.pin(name)
-                    prepare(pin)
-            except DriverError:
-                self._forget(name)
-                raise
+            with faults(name, lambda: self._consumer(line_number(name))):
+                made = make()
             self._users[name] = user
-        return pin
+        return made
 
     def release(self, name: str) -> None:
         """Let another device have the pin; its level and direction stay as they are."""
@@ -113,6 +146,11 @@ class Header:
         pins = self.factory.pins
         for info in [info for info in pins if info.name == name]:
             del pins[info]
+
+
+def line_number(name: str) -> int:
+    """Give the line of "GPIO17": on the header's chip they are numbered alike."""
+    return int(name.removeprefix("GPIO"))
 
 
 @contextmanager
@@ -150,7 +188,14 @@ def mock_header(chip: str | None = None) -> Header:
     """Make pins without hardware; a test drives its inputs with `header.factory.pin("GPIO4").drive_high()`."""
     from gpiozero.pins.mock import MockFactory
 
-    return Header(MockFactory(), chip or MOCK_LABEL, lambda _line: "")
+    return Header(MockFactory(), chip or MOCK_LABEL, lambda _line: "", listen_to_mock)
+
+
+def listen_to_mock(factory: Any, name: str, pull: Pull, debounce_s: float) -> Edges:   # noqa: ANN401
+    """Listen to a mock pin."""
+    pin = factory.pin(name)
+    pin.input_with_pull("floating" if pull == "none" else pull)     # gpiozero's word
+    return MockLine(pin, debounce_s).edges(name)
 
 
 def lgpio_header(chip: Chip) -> Header:
@@ -165,10 +210,17 @@ def lgpio_header(chip: Chip) -> Header:
         from reflexd_drivers.gpio_lgpio import DirectPin
     except ImportError as error:
         raise DriverError(f"gpio: lgpio cannot be imported ({error}); install python3-lgpio, {LAPTOP}") from error
-    with faults(f"gpio: /dev/gpiochip{chip.number}"):
+    device = f"/dev/gpiochip{chip.number}"
+    with faults(f"gpio: {device}"):
         factory = LGPIOFactory(chip=chip.number)
         factory.pin_class = DirectPin
-    return Header(factory, chip.label, lambda line: str(lgpio.gpio_get_line_info(factory._handle, line)[4]))   # noqa: SLF001
+
+    def listen(_factory: object, name: str, pull: Pull, debounce_s: float) -> Edges:
+        with suppress(lgpio.error):      # it was an output of this process before a reload, or it was not
+            lgpio.gpio_free(factory._handle, line_number(name))   # noqa: SLF001
+        return listen_to_kernel(name, device, line_number(name), pull, debounce_s)
+
+    return Header(factory, chip.label, lambda line: str(lgpio.gpio_get_line_info(factory._handle, line)[4]), listen)   # noqa: SLF001
 
 
 LAPTOP = 'or on a computer without pins write factory = "mock" in [gpio]'

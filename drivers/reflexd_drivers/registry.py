@@ -15,13 +15,23 @@ Kind: TypeAlias = Literal["camera", "sensor", "actuator"]
 
 DRIVERS: dict[Kind, dict[str, str]] = {
     "camera": {
+        "pattern": "reflexd_drivers.cameras.pattern",
         "picamera2": "reflexd_drivers.cameras.picamera2",
         "replay": "reflexd_drivers.cameras.replay",
         "usb": "reflexd_drivers.cameras.usb",
     },
     "sensor": {
+        "cpu-temperature": "reflexd_drivers.sensors.cpu_temperature",
+        "distance": "reflexd_drivers.sensors.distance",
         "gpio-input": "reflexd_drivers.sensors.gpio_input",
+        "hwmon": "reflexd_drivers.sensors.hwmon",
+        "iio": "reflexd_drivers.sensors.iio",
+        "one-wire": "reflexd_drivers.sensors.one_wire",
+        "pulse-counter": "reflexd_drivers.sensors.pulse_counter",
+        "modbus": "reflexd_drivers.sensors.modbus",
+        "nmea": "reflexd_drivers.sensors.nmea",
         "scripted": "reflexd_drivers.sensors.scripted",
+        "serial-frames": "reflexd_drivers.sensors.serial_frames",
         "serial-lines": "reflexd_drivers.sensors.serial_lines",
     },
     "actuator": {

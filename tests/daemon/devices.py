@@ -29,6 +29,8 @@ from reflexd_drivers.base import (
 )
 from reflexd_models.base import ModelError, Prediction
 
+Picture = Callable[[], Any]
+
 
 @dataclass
 class Device:
@@ -41,6 +43,7 @@ class Device:
     after_death: AfterDeath = None
     silent: bool = False
     value: Any = False
+    picture: Picture | None = None  # what a camera sees; None: black
     opened: int = 0
     closed: int = 0
     level: float = 0.0
@@ -104,6 +107,8 @@ class Camera(Base):
         time.sleep(self._period_s)
         slot = self._pool.take()
         assert slot is not None, "every frame is released in the end"
+        if self.device.picture is not None:
+            slot.views["main"].planes[0][:] = self.device.picture()
         self._sequence += 1
         return Frame(time.monotonic_ns(), self._sequence, slot)
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from reflexd.config.settings import Settings
 from reflexd.outputs import Output, Outputs
-from reflexd.rules.items import Claim, Command, Down, Inhibit, Predicted, Release, Sensed
+from reflexd.rules.items import TEST, TEST_PRIORITY, Claim, Command, Down, Inhibit, Predicted, Release, Sensed
 from reflexd.rules.stage import Stage
 from reflexd_drivers.base import Reading
 from reflexd_models.base import Prediction
@@ -94,6 +94,7 @@ class Machine(RuleBasedStateMachine):
             if isinstance(command, Claim):
                 self._check_evidence(command)
                 self.claims[command.rule, command.actuator] = command.until
+                self.claims.pop((TEST, command.actuator), None)     # a rule ends a test for good
             elif isinstance(command, Release):
                 self.claims.pop((command.rule, command.actuator), None)
             elif isinstance(command, Inhibit):
@@ -181,6 +182,16 @@ class Machine(RuleBasedStateMachine):
         self._carry_out(self.stage.let_go(same, [], self.now))
         self.stage = Stage(self.settings, self.stage)
         self._carry_out(self.stage.begin())
+
+    @rule(name=st.sampled_from(["up", "down", "lamp", "fan"]), seconds=st.sampled_from([0.2, 1.0, 5.0, 10.0]))
+    def somebody_tests(self, name: str, seconds: float) -> None:
+        output = self.gate.outputs[name]
+        if output.claims or self.gate.hindrance(output, self.now):
+            return
+        self.claims[TEST, name] = self.now + round(seconds * S)
+        level = 1.0 - output.settings.safe
+        self.gate.apply([Claim(TEST, name, level, TEST_PRIORITY, self.claims[TEST, name], ())], self.now)
+        assert self.relays[name].level == level, f"nothing hindered a test of {name}, and it was not driven"
 
     @rule(name=st.sampled_from(["up", "down"]), settled=st.booleans())
     def worker_is_slow(self, name: str, settled: bool) -> None:

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reflexd.jobs import ActuatorJob, CameraJob, Tally
+from reflexd.looking import Looking
+from reflexd.rules.items import Looked
 from reflexd.workers import Inbox, Reports, State, Wake, Worker
 from reflexd_drivers.base import (
     Camera,
@@ -163,7 +165,9 @@ def test_a_lossless_camera_waits_for_its_busy_readers_together() -> None:
     slot = pool.take()
     assert slot is not None
     camera = SimpleNamespace(lossless=True, read=lambda _s: Frame(time.monotonic_ns(), 0, slot), close=lambda: None)
-    job = CameraJob("gate", CameraSettings(driver="replay", rate_hz=30), lambda: cast("Camera", camera))
+    settings = CameraSettings(driver="replay", rate_hz=30)
+    looking = Looking("gate", settings, Inbox[Looked](8, Wake()), Reports(Wake()))
+    job = CameraJob("gate", settings, lambda: cast("Camera", camera), looking)
     for _ in range(4):
         job.add_reader(Wake())
     job.open()

@@ -14,6 +14,7 @@ from reflexd_drivers.cameras import usb as usb_driver
 from reflexd_drivers.contract import Scenario
 
 from . import fake_picamera2
+from .echo import Module
 from .fake_v4l2 import FakeCamera
 from .terminals import Terminal
 
@@ -22,6 +23,10 @@ def replay(folder: Path) -> Scenario:
     np.savez(folder / "frames.npz", x=np.zeros((100, 4, 6, 3), np.uint8))
     table = {"driver": "replay", "path": folder / "frames.npz", "rate_hz": 20}
     return Scenario(table, {"path": folder / "nothing.npz"})
+
+
+def pattern(_folder: Path) -> Scenario:
+    return Scenario({"driver": "pattern", "size_px": (16, 8), "rate_hz": 20}, None)
 
 
 class Usb(Scenario):
@@ -81,6 +86,70 @@ def gpio_input(_folder: Path) -> Scenario:
     return Scenario(table, {"factory": "auto", "chip": "no-such-chip"})
 
 
+def pulse_counter(_folder: Path) -> Scenario:
+    table = {"driver": "pulse-counter", "pin": "GPIO6", "pull": "up", "factory": "mock", "chip": "contract"}
+    return Scenario(table, {"factory": "auto", "chip": "no-such-chip"})
+
+
+class Slow(Scenario):
+    """A sensor that is asked at most every 60 ms."""
+
+    repeats_s = 0.2
+
+
+def distance(_folder: Path) -> Scenario:
+    module = Module(metres=1.0)
+    table = {"driver": "distance", "trigger_pin": "GPIO20", "echo_pin": "GPIO21", "samples": 1,
+             "factory": "mock", "chip": module.chip}
+    return Slow(table, {"factory": "auto", "chip": "no-such-chip"})
+
+
+class KernelFile(Scenario):
+    """A driver on a file of the kernel, below another root."""
+
+    def __init__(self, table: dict[str, Any], absent: dict[str, Any], file: Path, says: str, **more: str) -> None:
+        super().__init__(table, absent)
+        self._root = next(parent for parent in file.parents if parent.name == "sys").parent
+        self._file = file
+        file.parent.mkdir(parents=True)
+        file.write_text(says)
+        for name, text in more.items():
+            (file.parent / name).write_text(text)
+
+    def connect(self, kind: registry.Kind, table: dict[str, Any]) -> Any:
+        module: Any = self.driver(kind)
+        return module.connect(module.Settings.model_validate(table), self._root)
+
+    def vanish(self) -> None:
+        self._file.unlink()
+
+
+class SlowFile(KernelFile):
+    """A chip that is asked once a second at most."""
+
+    repeats_s = 1.2
+
+
+def cpu_temperature(folder: Path) -> Scenario:
+    return KernelFile({"driver": "cpu-temperature", "every_ms": 20}, {"zone": "soup"},
+                      folder / "sys/class/thermal/thermal_zone0/temp", "48312\n", type="cpu-thermal\n")
+
+
+def hwmon(folder: Path) -> Scenario:
+    return KernelFile({"driver": "hwmon", "device": "rpi_volt", "file": "in0_lcrit_alarm", "every_ms": 10}, {"device": "nothing"},
+                      folder / "sys/class/hwmon/hwmon1/in0_lcrit_alarm", "0\n", name="rpi_volt\n")
+
+
+def iio(folder: Path) -> Scenario:
+    return KernelFile({"driver": "iio", "device": "bme280", "channel": "in_temp", "every_ms": 10}, {"channel": "in_light"},
+                      folder / "sys/bus/iio/devices/iio:device0/in_temp_input", "21500\n", name="bme280\n")
+
+
+def one_wire(folder: Path) -> Scenario:
+    return SlowFile({"driver": "one-wire", "id": "28-0316a2791aff", "every_ms": 1000}, {"id": "28-000000000000"},
+                    folder / "sys/bus/w1/devices/28-0316a2791aff/w1_slave", "72 01 : crc=d7 YES\n72 01 t=23125\n")
+
+
 def gpio_output(_folder: Path) -> Scenario:
     table = {"driver": "gpio-output", "pin": "GPIO17", "safe": "off", "factory": "mock", "chip": "contract", "active": "low"}
     pin = gpio.open_header("mock", "contract").factory.pin("GPIO17")
@@ -123,13 +192,46 @@ def serial_lines(folder: Path) -> Scenario:
     return Serial({"driver": "serial-lines"}, folder, b"21.5\r\n")
 
 
+def serial_frames(folder: Path) -> Scenario:
+    table = {"driver": "serial-frames", "start": "ff", "length": 4, "checksum": {"kind": "sum8", "at": 3},
+             "value": {"at": 1, "type": "u16be"}}
+    return Serial(table, folder, bytes([0xFF, 0x01, 0x02, 0x02]))
+
+
+def nmea(folder: Path) -> Scenario:
+    return Serial({"driver": "nmea", "sentence": "MTW", "field": "temperature"}, folder, b"$YXMTW,17.75,C*26\r\n")
+
+
+class Meter(Serial):
+    """A device that answers each question about register 0 with 215."""
+
+    def __init__(self, folder: Path) -> None:
+        table = {"driver": "modbus", "parity": "none", "unit": 1, "register": 0, "every_ms": 20, "timeout_ms": 50}
+        super().__init__(table, folder, b"")
+        self._terminal.keep_answering(bytes.fromhex("01030200d7f81a"))
+
+
+def modbus(folder: Path) -> Scenario:
+    return Meter(folder)
+
+
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
+    "cpu-temperature": cpu_temperature,
+    "distance": distance,
     "gpio-input": gpio_input,
     "gpio-output": gpio_output,
+    "hwmon": hwmon,
+    "iio": iio,
+    "one-wire": one_wire,
+    "pulse-counter": pulse_counter,
+    "modbus": modbus,
+    "nmea": nmea,
+    "pattern": pattern,
     "picamera2": picamera2,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
+    "serial-frames": serial_frames,
     "serial-lines": serial_lines,
     "usb": usb,
 }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 import tty
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,6 +53,31 @@ class Terminal:
         self._talker = threading.Thread(target=talk)
         self._talker.start()
 
+    def keep_answering(self, data: bytes, heard: Callable[[bytes], None] = lambda data: None) -> None:
+        """Answer whatever is asked with the same, until go_quiet()."""
+        self.go_quiet()
+        self._stop.clear()
+
+        def answer() -> None:
+            while not self._stop.is_set():
+                if self.hear(0.02, heard):
+                    self.say(data)
+
+        self._talker = threading.Thread(target=answer)
+        self._talker.start()
+
+    def hear(self, timeout_s: float, heard: Callable[[bytes], None] = lambda data: None) -> bytes:
+        """Give what was sent to the device, nothing after timeout_s."""
+        poll = select.poll()
+        poll.register(self._device, select.POLLIN)
+        with suppress(OSError):       # nobody has the port open
+            if any(event & select.POLLIN for _, event in poll.poll(timeout_s * 1000)):
+                data = os.read(self._device, 4096)
+                heard(data)
+                return data
+        self._stop.wait(0.005)
+        return b""
+
     def go_quiet(self) -> None:
         self._stop.set()
         if self._talker is not None:
@@ -59,3 +87,44 @@ class Terminal:
     def close(self) -> None:
         if self._device >= 0:
             self.unplug()
+
+
+class Wire:
+    """Two serial ports joined by a wire that may be cut, and through which `spoil` may change what passes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = folder / "bus"              # the daemon's end
+        self.far_port = folder / "far"          # the device's end
+        self.cut = False
+        self.spoil: Callable[[bytes], bytes] = bytes      # what the daemon receives of what the device sent
+        self.sent: deque[bytes] = deque(maxlen=1000)      # by the daemon
+        self._ends: list[int] = []
+        for link in (self.port, self.far_port):
+            end, line = os.openpty()
+            tty.setraw(line)
+            link.symlink_to(os.ttyname(line))
+            self._ends += [end, line]           # kept open, so that no end hangs up
+        self._stop = threading.Event()
+        self._carrier = threading.Thread(target=self._carry)
+        self._carrier.start()
+
+    def _carry(self) -> None:
+        near, far = self._ends[0], self._ends[2]
+        while not self._stop.is_set():
+            for end in select.select([near, far], [], [], 0.02)[0]:
+                data = os.read(end, 4096)
+                if end == near:
+                    self.sent.append(data)
+                if not self.cut:
+                    os.write(far if end == near else near, data if end == near else self.spoil(data))
+
+    def answer(self, data: bytes) -> None:
+        """Send something to the daemon, as the device."""
+        os.write(self._ends[0], data)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._carrier.join()
+        for end in self._ends:
+            os.close(end)
+        self._ends = []

@@ -158,7 +158,7 @@ def _kind(shape: Schema, shapes: dict[str, Schema]) -> str:
             return " or ".join(dict.fromkeys(kinds))
     if "enum" in shape or "const" in shape:
         choices = shape.get("enum", [shape.get("const")])
-        return ", ".join(f"`{str(one).lower()}`" if isinstance(one, bool) else f'`"{one}"`' for one in choices)
+        return ", ".join(f'`"{one}"`' if isinstance(one, str) else f"`{str(one).lower()}`" for one in choices)
     words = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "object": "table"}
     if shape.get("type") == "array":
         return f"list of {_kind(shape['items'], shapes)}" if "items" in shape else f"list of {shape.get('minItems', 'values')}"
