@@ -31,6 +31,7 @@ from reflexd_drivers.cameras.libcamera_frames import Layout
 OPEN_S = 20.0                   # to load picamera2 and start a sensor on the slowest Pi; opening may take 30 s in all
 CLOSE_S, KILL_S = 1.0, 0.5      # to stop a camera by itself, then to die
 START_S = 3.0                   # the first frames of a sensor are dropped while exposure settles
+MESSAGE = 1 << 16               # the longest, in bytes
 EXPIRES = (1.0, 5.0)            # seconds, periods: the longer is libcamera's "dequeue timer" (pipeline/rpi, setCameraTimeout)
 
 Even = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]     # colour has half the resolution
@@ -93,9 +94,17 @@ class Process:
         """Give what it tells of the camera, and the shared memory. Raises: DriverError."""
         if not select.select([self.line], [], [], timeout_s)[0]:
             raise DriverError(f"{self.where}: libcamera did not open the camera within {timeout_s:g} s; check its cable")
-        text, files, *_ = socket.recv_fds(self.line, 1 << 16, 1)
+        text, files = self.receive()
         told = self.read(text)
         return told, files[0]
+
+    def receive(self) -> tuple[bytes, list[int]]:
+        """Take a message that is there, with its descriptors; an empty one is the end."""
+        try:
+            text, files, *_ = socket.recv_fds(self.line, MESSAGE, 1)
+        except ConnectionError:         # it died before it had read all
+            return b"", []
+        return text, files
 
     def read(self, text: bytes) -> dict[str, Any]:
         """Understand a message that is no frame. Raises: DriverError when it tells of an error, or of the end."""
@@ -174,14 +183,13 @@ class Picamera2Camera:
             if not self._asked:
                 self._say(child.NEXT)
                 self._asked = True
-            line = self._process.line
-            files: list[int] = [line.fileno(), self._wake]
+            files: list[int] = [self._process.line.fileno(), self._wake]
             ready = select.select(files, [], [], max(timeout_s, 0))[0]
             if self._wake in ready:
                 raise DriverError(f"{self._process.where}: the camera was closed while it was read; open it again")
             if not ready:
                 raise self._silence()
-            return self._frame(line.recv(1 << 16))
+            return self._frame(self._process.receive()[0])
 
     def _silence(self) -> DriverError:
         """Say that no frame came, and whether there is hope of one: past its own timer libcamera starts no further frame."""
