@@ -18,7 +18,7 @@ from time import monotonic_ns
 from typing import Generic, Protocol, TypeVar
 
 from reflexd.sandbox import explained
-from reflexd_drivers.base import DriverError, LostError, NotYetError, SilentError, SourceEndedError
+from reflexd_drivers.base import DriverError, NotYetError, SilentError, SourceEndedError
 from reflexd_models.base import ModelError
 
 T = TypeVar("T")
@@ -256,29 +256,18 @@ class Worker:
         except SourceEndedError as error:
             self._tell(State.ENDED, str(error))
             again = False
-        except LostError as error:
-            self._give_up(error)
-            again = False
         except (DriverError, ModelError) as error:
             self._tell(State.DEGRADED, explained(error))
-        return self._close() and again
+        self._close()
+        return again
 
-    def _give_up(self, error: LostError) -> None:
-        """Have the process end: a new one may succeed where opening the device again cannot."""
-        self._tell(State.DEGRADED, str(error))
-        self._reports.tell_fatal(f"{self.job.name}: {error}")
-
-    def _close(self) -> bool:
-        """Close; a device that is gone may refuse even that, and is opened again all the same. Returns whether it may be."""
+    def _close(self) -> None:
+        """Close; a device that is gone may refuse even that, and is opened again all the same."""
         try:
             self._call(self.job.close, self.job.slow_ns, self.job.bound_ns)
-        except LostError as error:
-            self._give_up(error)
-            return False
         except (DriverError, ModelError) as error:
             if self.state is State.RUN:     # else what went wrong first says more
                 self._tell(State.DEGRADED, str(error))
-        return True
 
     def _step(self) -> None:
         self.busy_since = monotonic_ns()

@@ -26,7 +26,6 @@ from reflexd_drivers.base import (
     DriverError,
     Frame,
     FramePool,
-    LostError,
     NotYetError,
     SilentError,
     SourceEndedError,
@@ -120,34 +119,6 @@ class Flaky:
 
     def close(self) -> None:
         pass
-
-
-@pytest.mark.parametrize("where", ["open", "step", "close"])
-def test_a_device_that_only_a_new_process_brings_back_ends_this_one(where: str) -> None:
-    class Lost(Flaky):
-        def meet(self, step: str) -> None:
-            if step == where:
-                raise LostError(f"camera: lost in {step}; beginning anew")
-
-        def open(self) -> None:
-            super().open()
-            self.meet("open")
-
-        def step(self) -> bool:
-            self.meet("step")
-            if where == "close":
-                raise DriverError("camera: gone; plug it in")
-            return super().step()
-
-        def close(self) -> None:
-            self.meet("close")
-
-    reports, job = Reports(Wake()), Lost(0)
-    worker = Worker(job, reports)
-    worker.start()
-    assert worker.join(5), "it does not open the device again"
-    assert reports.fatal == f"camera.flaky: camera: lost in {where}; beginning anew"
-    assert len(job.opened) == 1
 
 
 def test_a_device_is_opened_again_after_growing_pauses() -> None:
