@@ -28,6 +28,16 @@ class Channel(Protocol):
         """Say whether the last command has been carried out."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """Say why it cannot be driven and is opened again; empty while it can be."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """Count how often it got into trouble, so that none is missed that is over already."""
+        ...
+
     def set(self, level: float) -> None:
         """Drive a level. Raises: DriverError."""
         ...
@@ -83,6 +93,7 @@ class Output:
     tripped: bool = False        # ran into max_on_s; cleared when every claim has ended
     failed: bool = False         # the last write failed: it is tried again until it is safe
     retry_at: int = 0
+    failures: int = 0            # of its channel, as far as they were taken in
     leaving: str = ""            # why it is set safe while it is let go
     astray: float | None = None  # the level at which the world was told not to have followed
     changes: int = 0
@@ -123,6 +134,7 @@ class Outputs:
         self.settle(now)
         for name in names:
             output = self.outputs.pop(name)
+            self.inhibited.pop(f"actuator.{name}", None)
             self._rested[name] = output.rested_since
             self._leaving.append(output)
         self._regroup()
@@ -216,6 +228,7 @@ class Outputs:
     def settle(self, now: int) -> None:
         """Bring every output to the level that claims and bounds allow at this moment: safe ones first."""
         self._lapse_permits(now)
+        self._look_at_channels()
         self._leaving = [output for output in self._leaving if self._still_leaving(output)]
         while self._pass(now):   # a failed write makes all safe; one that let go makes room for its partner
             pass
@@ -234,6 +247,18 @@ class Outputs:
                 return True
             again = again or (output.settings.interlock is not None and not output.active)
         return again
+
+    def _look_at_channels(self) -> None:
+        """Keep every output safe while an actuator that can be plugged in again is absent; it permits them by itself."""
+        for output in self.outputs.values():
+            by, failures, trouble = f"actuator.{output.name}", output.channel.failures, output.channel.trouble
+            if failures != output.failures:
+                output.failures = failures
+                self._inhibit(by, f"actuator {output.name} failed: {trouble or 'for a moment'}")
+            elif trouble:
+                self.inhibited[by] = f"actuator {output.name}: {trouble}"
+            elif self.inhibited.pop(by, None) is not None and failures:
+                self._tell(PERMITTED, f"actuator {output.name} works again and permits outputs")
 
     def _lapse_permits(self, now: int) -> None:
         """End what was permitted until now: what is not known to permit, inhibits."""
@@ -373,6 +398,8 @@ class Outputs:
             due += [claim.until for claim in output.claims.values()]
             if output.failed:
                 due.append(output.retry_at)
+            if f"actuator.{output.name}" in self.inhibited:
+                due.append(now + RETRY_NS)
             if output.active and output.settings.max_on_s is not None and not output.tripped:
                 due.append(output.active_since + round(output.settings.max_on_s * NS))
             if output.claims and not output.active and output.rested_since != NEVER:

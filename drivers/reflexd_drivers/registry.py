@@ -40,6 +40,7 @@ DRIVERS: dict[Kind, dict[str, str]] = {
         "pwm": "reflexd_drivers.actuators.pwm",
         "recorder": "reflexd_drivers.actuators.recorder",
         "servo": "reflexd_drivers.actuators.servo",
+        "serial-command": "reflexd_drivers.actuators.serial_command",
     },
 }
 

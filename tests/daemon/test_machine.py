@@ -1,7 +1,7 @@
 """Rules and gate under random items, delays, stale and unknown inputs, stops, reloads and failures.
 
 The machine keeps its own account of what was said and ordered, and compares it with what the relays
-do at every write and after every step. Three defects planted in the gate have to be found by it.
+do at every write and after every step. Four defects planted in the gate have to be found by it.
 """
 
 from __future__ import annotations
@@ -198,6 +198,24 @@ class Machine(RuleBasedStateMachine):
         self.relays[name].settled = settled
         self.gate.settle(self.now)
 
+    @rule(name=st.sampled_from(["lamp", "down"]), seconds=st.sampled_from([0.0, 0.3, 1.5]))
+    def actuator_is_unplugged_and_comes_back(self, name: str, seconds: float) -> None:
+        """Its worker tells the trouble, then the failure; it comes back at its safe level, maybe before the gate looked."""
+        relay = self.relays[name]
+        relay.level, relay.trouble = relay.safe_level, "it was unplugged"
+        relay.failures += 1
+        if seconds:
+            self.gate.settle(self.now)
+            self.claims.clear()
+            assert all(one.level == one.safe_level for one in self.relays.values()), "active without an actuator"
+            self.time_passes(seconds)
+            self.button_says(True, 0.0, 1)
+            assert all(one.level == one.safe_level for one in self.relays.values()), "active without an actuator"
+        relay.trouble = ""
+        self.gate.settle(self.now)
+        self.claims.clear()
+        assert self.gate.outputs[name].level == relay.safe_level == relay.level, "the gate knows where it stands"
+
     @rule()
     def stop_and_begin_anew(self) -> None:
         self.gate.make_safe("SIGTERM", self.now)
@@ -246,7 +264,13 @@ class InterlockIsIgnored(Outputs):
         """Defect."""
 
 
+class TroubleIsIgnored(Outputs):
+    def _look_at_channels(self) -> None:
+        """Defect."""
+
+
 @pytest.mark.parametrize(("gate", "found"), [
+    (TroubleIsIgnored, "active without an actuator|the gate knows where it stands"),
     (ClaimsNeverLapse, "past its lease"),
     (MaxOnIsIgnored, "past max_on"),
     (InterlockIsIgnored, "interlocked pair"),

@@ -19,7 +19,7 @@ from .adc import Mcp
 from .echo import Module
 from .fake_v4l2 import FakeCamera
 from .kernel_pwm import KernelPwm
-from .terminals import Terminal
+from .terminals import Board, Terminal
 
 
 def replay(folder: Path) -> Scenario:
@@ -243,14 +243,33 @@ def nmea(folder: Path) -> Scenario:
 class Meter(Serial):
     """A device that answers each question about register 0 with 215."""
 
+    exclusive = False        # the sensors of one line share it
+
     def __init__(self, folder: Path) -> None:
         table = {"driver": "modbus", "parity": "none", "unit": 1, "register": 0, "every_ms": 20, "timeout_ms": 50}
         super().__init__(table, folder, b"")
-        self._terminal.keep_answering(bytes.fromhex("01030200d7f81a"))
+        self._terminal.keep_answering(lambda asked: bytes.fromhex("01030200d7f81a"))
 
 
 def modbus(folder: Path) -> Scenario:
     return Meter(folder)
+
+
+class RelayBoard(Scenario):
+    """A relay board that answers each command."""
+
+    exclusive = True
+
+    def __init__(self, folder: Path) -> None:
+        table = {"driver": "serial-command", "safe": "off", "commands": {"on": "ON\r\n", "off": "OFF\r\n"}, "answer": "OK"}
+        self._board = Board(folder / "tty")
+        super().__init__({**table, "port": str(folder / "tty")}, {"port": str(folder / "nothing")}, lambda: self._board.level)
+
+    def vanish(self) -> None:
+        self._board.unplug()
+
+    def end(self) -> None:
+        self._board.close()
 
 
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
@@ -271,6 +290,7 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
+    "serial-command": RelayBoard,
     "serial-frames": serial_frames,
     "serial-lines": serial_lines,
     "servo": servo,
