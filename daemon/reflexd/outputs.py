@@ -46,6 +46,10 @@ class Channel(Protocol):
         """Drive the safe level. Raises: DriverError."""
         ...
 
+    def check(self, now: int) -> None:
+        """Look whether the world followed, where that can be seen; never waits. Raises: DriverError."""
+        ...
+
 
 class Change(NamedTuple):
     """Something that the log should tell; put into words only after every output stands."""
@@ -91,6 +95,7 @@ class Output:
     retry_at: int = 0
     failures: int = 0            # of its channel, as far as they were taken in
     leaving: str = ""            # why it is set safe while it is let go
+    astray: float | None = None  # the level at which the world was told not to have followed
     changes: int = 0
     cause: Claim | str = "no rule claims it"     # why it is where it is
 
@@ -198,6 +203,27 @@ class Outputs:
     def latch(self, why: str) -> None:
         """Keep every output safe until the daemon is started anew."""
         self._inhibit("latched", why)
+
+    def look(self, now: int) -> None:
+        """See whether the world followed each output; where it did not, every output is safe for good."""
+        for output in list(self.outputs.values()):
+            try:
+                output.channel.check(now)
+            except DriverError as error:
+                self.astray(output.name, str(error), now)
+            else:
+                output.astray = None
+
+    def astray(self, name: str, why: str, now: int) -> None:
+        """Hear that the world did not follow an output: once for each level that it should have."""
+        output = self.outputs.get(name)
+        if output is None or output.astray == output.level:
+            return
+        output.astray = output.level
+        self.latch(f"actuator {name} was not followed: {why}")
+        if not output.active:
+            self._tell(NOT_SAFE, f"{name} may not be safe: {why}", name)
+        self.settle(now)
 
     def settle(self, now: int) -> None:
         """Bring every output to the level that claims and bounds allow at this moment: safe ones first."""

@@ -26,7 +26,7 @@ from reflexd.rules.stage import labels_of
 from reflexd.status import Observer
 from reflexd.workers import Inbox, Job, Reports, Wake, Worker
 from reflexd_drivers import registry
-from reflexd_drivers.base import Actuator, ActuatorSettings, Camera, CameraSettings, DriverError, Replugs, Sensor
+from reflexd_drivers.base import Actuator, ActuatorSettings, Camera, CameraSettings, DriverError, ReadsBack, Replugs, Sensor
 from reflexd_drivers.cameras.arranged import arrange
 from reflexd_models.base import Model
 from reflexd_models.bundle import find_bundle, open_model
@@ -49,6 +49,11 @@ class DirectChannel:
     def __init__(self, actuator: Actuator) -> None:
         self.set = actuator.set
         self.safe = actuator.safe
+        self.check = actuator.check if isinstance(actuator, ReadsBack) else unseen
+
+
+def unseen(now: int) -> None:
+    """Stand for a look at the world where there is no way to see it."""
 
 
 class Wiring:

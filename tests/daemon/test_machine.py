@@ -115,13 +115,13 @@ class Machine(RuleBasedStateMachine):
         assert [self.relays[name].level for name in ("up", "down")] != [1.0, 1.0], "both of an interlocked pair are active"
 
     def _notes(self, source: str, taken_at: int) -> bool:
-        """Keep our own account of what is known of a source. Returns whether that is taken: a second item of one moment is."""
+        """Keep our own account of what is known of a source. Returns whether the item counts."""
         good = self.now - taken_at <= MAX_AGE[source] and taken_at > self.down_at.get(source, -1)
-        if good and taken_at >= self.newest.get(source, -1):
-            self.newest[source] = taken_at
-            self.fresh_until[source] = taken_at + MAX_AGE[source]
-            return True
-        return False
+        if not good or taken_at < self.newest.get(source, -1):
+            return False
+        self.newest[source] = taken_at
+        self.fresh_until[source] = taken_at + MAX_AGE[source]
+        return True
 
     @rule(seconds=st.sampled_from([0.001, 0.05, 0.1, 0.3, 0.49, 0.5, 0.9, 1.1, 2.5]))
     def time_passes(self, seconds: float) -> None:
