@@ -32,6 +32,22 @@ def spoil_bytes(piece: bytes, dice: random.Random) -> bytes:
     return piece[:at]
 
 
+def at_the_wrong_rate(data: bytes, ratio: float) -> bytes:
+    """Give what a receiver samples whose bits last 1/ratio of the sender's: start bit, 8 bits from the lowest, stop bit."""
+    line = [1] * 20
+    for byte in data:
+        line += [0, *((byte >> bit) & 1 for bit in range(8)), 1]
+    line += [1] * 20
+    level = lambda bits: line[min(int(bits / ratio), len(line) - 1)]   # noqa: E731
+    found, at, end = bytearray(), 1.0, len(line) * ratio - 12
+    while at < end:
+        if level(at) == 0:                       # a start bit; its middle is half a bit later
+            found.append(sum(level(at + 1.5 + bit) << bit for bit in range(8)))
+            at += 9.5
+        at += 0.1
+    return bytes(found)
+
+
 class Talker:
     """Sends pieces through a terminal, in chunks that end anywhere, with pauses, noise and floods."""
 

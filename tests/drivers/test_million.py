@@ -61,7 +61,7 @@ def listen(device: Terminal, decoder: Callable[[Any], Decoder], talker: Talker, 
     talker.start()
     try:
         quiet = 0
-        while quiet < 3:
+        while quiet < 10:
             count = len(found)
             with suppress(NotYetError):
                 stream.read(0.1)

@@ -18,6 +18,7 @@ import pytest
 from reflexd_drivers.base import DriverError, NotYetError, SilentError
 from reflexd_drivers.sensors import serial_lines
 from reflexd_drivers.stream import Stream
+from tests.drivers.talkers import at_the_wrong_rate
 from tests.drivers.terminals import Terminal
 
 Open = Callable[..., Stream]
@@ -188,6 +189,15 @@ def test_f33_noise_says_that_the_baud_rate_may_be_wrong(device: Terminal, sensor
     device.keep_saying(b"\x9f\xe3\x00\xf8\n\xff", every_s=0.01)
     assert "what comes is no text; 9600 baud may be wrong: write the device's own as baud" in ended(one)
     assert one.counters()["garbled"] > 3
+
+
+@pytest.mark.parametrize("ratio", [0.5, 2.0, 1 / 6, 1 / 12, 12.0])
+@pytest.mark.fault("F33", bound="max_age_ms", outcome="says that the baud rate may be wrong; counted, no value")
+def test_f33_lines_at_a_wrong_baud_rate_are_no_text(device: Terminal, sensor: Open, ratio: float) -> None:
+    noise = at_the_wrong_rate(b"".join(b"T=%d.%d\r\n" % (number, number % 10) for number in range(20, 90)), ratio)
+    one = sensor(max_age_ms=300, pattern=r"^T=([0-9.]+)$")
+    device.keep_saying(noise[:2000] + b"\n", every_s=0.02)
+    assert "what comes is no text; 9600 baud may be wrong" in ended(one)
 
 
 @pytest.mark.fault("F34", bound="4 KiB", outcome="counted; the next whole line counts")

@@ -52,7 +52,7 @@ class Settings(SerialKeys, ActuatorSettings):
     )
     timeout_ms: int = Field(default=300, ge=10, le=LONGEST_MS, description="how long an answer may take")
     retries: int = Field(default=1, ge=0, le=10, description="how often a command is sent again that was not answered")
-    boot_delay_s: float = Field(default=0, ge=0, le=20, description="how long after opening the first command is sent")
+    boot_delay_s: float = Field(default=0, ge=0, le=8, description="how long after opening the first command is sent")
 
     @property
     def on_off(self) -> bool:   # type: ignore[override]
