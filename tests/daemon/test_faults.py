@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reflexd_drivers import gpio
 from tests.daemon.devices import Device
 
 CONFIG: dict[str, Any] = {
@@ -138,6 +139,7 @@ def test_a_network_that_never_returns_leaves_the_rest_alone(acting: Any, devices
     within(3, lambda: devices["lamp"].level == 1.0)
 
 
+@pytest.mark.fault("F26", bound="the write", outcome="every output safe for good; the daemon says why")
 def test_f26_a_write_that_fails_makes_everything_safe(acting: Any, devices: Devices) -> None:
     devices["fan"].broken = True
     devices["sensor"].value = False
@@ -235,3 +237,36 @@ def test_a_clean_stop_leaves_everything_safe_within_a_second(acting: Any, device
     assert time.monotonic() - began < 1.0
     assert [devices["lamp"].level, devices["fan"].level] == [0.0, 0.0]
     assert devices["lamp"].closed == 1
+
+
+@pytest.mark.fault("F27", bound="sense_within_ms and 50 ms", outcome="every output safe for good, told with its pins")
+def test_f27_a_relay_that_does_not_follow_makes_everything_safe(start: Start, devices: Devices) -> None:
+    header = gpio.open_header("mock", "world")
+    pins = {"factory": "mock", "chip": "world"}
+    devices["sensor"].value = True
+    press = [{"sensor": "button", "is": True}]
+    daemon = start({
+        "sensor": CONFIG["sensor"],
+        "actuator": {
+            "valve": {"driver": "gpio-output", "pin": "GPIO17", "safe": "off", "sense_pin": "GPIO27", "sense_within_ms": 2000,
+                      **pins},
+            "glow": {"driver": "pwm", "pin": "GPIO18", "safe": "off", **pins},
+            "fan": CONFIG["actuator"]["fan"],
+        },
+        "rule": [{"name": "press", "when": press, "then": [{"actuator": "valve", "set": "on", "follow": True},
+                                                           {"actuator": "glow", "set": 0.4, "follow": True},
+                                                           {"actuator": "fan", "set": "on", "follow": True}]}],
+    })
+    within(5, lambda: devices["fan"].level == 1.0 and header.factory.pin("GPIO17").state is True)
+    header.factory.pin("GPIO27").drive_high()
+    assert header.factory.pin("GPIO18").share == 0.4
+    header.factory.pin("GPIO27").drive_low()      # welded open, or its supply is gone
+    within(5, lambda: devices["fan"].level == 0.0)
+    assert (header.factory.pin("GPIO17").state, header.factory.pin("GPIO18").share) == (False, 0.0)
+    time.sleep(0.3)
+    assert devices["fan"].level == 0.0, "for good"
+    assert "GPIO27 has seen it off" in daemon.status()["inhibited"]["latched"]
+    assert daemon.stop() == 0
+    said = daemon.log()
+    assert "actuator valve was not followed: GPIO17: it is driven on, and GPIO27 has seen it off for more than 2000 ms" in said
+    assert "actuator.glow: run: GPIO18 by software, since the kernel shows no hardware for pulses" in said

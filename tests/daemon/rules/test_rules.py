@@ -125,6 +125,7 @@ def test_a_follow_claim_is_kept_during_its_own_cooldown() -> None:
     assert not acts(story.wait(0.1).sees(0.9))
 
 
+@pytest.mark.fault("F23", bound="at once", outcome="the rule rests until the hour allows another action")
 def test_no_more_actions_in_an_hour_than_allowed() -> None:
     story = Story({"when": [PERSON], "then": [{"actuator": "lamp", "set": "on", "for_s": 1}], "max_per_hour": 2})
     said = [acts(story.wait(1000).sees(0.9)) for _ in range(6)]
