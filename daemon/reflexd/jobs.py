@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, monotonic_ns
 
 from reflexd.health import LOOK_NS
+from reflexd.looking import Looking
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
 from reflexd_drivers.base import (
     Actuator,
+    AfterDeath,
     Camera,
     CameraSettings,
     Counts,
@@ -22,7 +24,7 @@ from reflexd_drivers.base import (
     Sensor,
     SensorSettings,
 )
-from reflexd_models.base import Model
+from reflexd_models.base import Model, view_for
 from reflexd_models.runtime import runtime
 
 MS = 1_000_000
@@ -59,7 +61,8 @@ class Tally:
 class CameraJob:
     """Reads frames and hands each to every reader."""
 
-    def __init__(self, name: str, settings: CameraSettings, connect: Callable[[], Camera]) -> None:
+    def __init__(self, name: str, settings: CameraSettings, connect: Callable[[], Camera], looking: Looking) -> None:
+        self.looking = looking
         self.name = f"camera.{name}"
         self.slow_ns = silence_ns(settings)
         self.bound_ns = self.slow_ns + GIVE_UP_NS
@@ -105,18 +108,26 @@ class CameraJob:
         self._camera = self._connect()
         self.counts.follow(self._camera)
         self._sequence = -1
+        self.looking.reopened()
 
     def step(self) -> bool:
-        """Read one frame and hand it out. A lossless camera waits until the last one was taken."""
+        """Read one frame and hand it out, unless the picture is frozen. A lossless camera waits until the last one was taken.
+
+        Raises: DriverError, and what its read() raises.
+        """
         assert self._camera is not None, "opened before"
         if self._camera.lossless and not self._all_taken():
             return False
         frame = self._camera.read(self.slow_ns * 0.9 / NS)
-        self._count(frame.sequence)
-        with self._lock:
-            for reader in self._readers:
-                reader.put(frame.retain())
-        frame.release()
+        try:
+            self._count(frame.sequence)
+            if not self.looking.passes(frame):
+                return False
+            with self._lock:
+                for reader in self._readers:
+                    reader.put(frame.retain())
+        finally:
+            frame.release()
         return True
 
     def _all_taken(self) -> bool:
@@ -184,7 +195,7 @@ class ModelJob:
                 if self._required:
                     self._out.put(Rested(self._model_name, frame.taken_at))
                 return True
-            prediction = self.model.predict(frame.views["main"], frame.taken_at)
+            prediction = self.model.predict(view_for(self.model, frame.views), frame.taken_at)
         finally:
             frame.release()
         self.predictions += 1
@@ -239,6 +250,9 @@ class SensorJob:
 class ActuatorJob:
     """Drives an actuator that blocks. One command waits at most, and in it safe wins; a movement makes way for a new one."""
 
+    trouble = ""
+    failures = 0
+
     def __init__(self, name: str, actuator: Actuator, reports: Reports) -> None:
         self.name = f"actuator.{name}"
         self.slow_ns = self.bound_ns = GIVE_UP_NS
@@ -251,7 +265,7 @@ class ActuatorJob:
         self._busy = False
         self._failed = False
         self._next_at: float | None = None     # when a movement goes on, monotonic seconds; None while nothing moves
-        self._look_s = LOOK_S if isinstance(actuator, ReadsBack) else WAIT_S
+        self._look_s = look_s(actuator)
 
     @property
     def about(self) -> str:
@@ -296,12 +310,16 @@ class ActuatorJob:
             self._failed = False
         except DriverError as error:
             self._failed, self._next_at = True, None      # before it is no longer busy: at no moment does it count as settled
-            self._reports.tell_failed_write(self._output, str(error))
+            self._not_taken(error)
         finally:
             self._busy = self._next_at is not None
         if not self._busy:
             self._reports.tell_settled()
         return True
+
+    def _not_taken(self, error: DriverError) -> None:
+        """Have every output kept safe until a restart."""
+        self._reports.tell_failed_write(self._output, str(error))
 
     def _carry_out(self, command: tuple[bool, float | None]) -> None:
         safe_first, level = command
@@ -321,7 +339,10 @@ class ActuatorJob:
             try:
                 self._actuator.check(monotonic_ns())
             except DriverError as error:
-                self._reports.tell_astray(self._output, str(error))
+                self._strays(error)
+
+    def _strays(self, error: DriverError) -> None:
+        self._reports.tell_astray(self._output, str(error))
 
     def close(self) -> None:
         """Leave the actuator driven safe: no command waits any more."""
@@ -334,3 +355,82 @@ class ActuatorJob:
         with self._lock:
             self._waits, self._busy, self._next_at = NOTHING, False, None
         self._reports.tell_settled()
+
+
+def look_s(actuator: Actuator) -> float:
+    """Say how often a worker looks at an actuator that it was told nothing of."""
+    return LOOK_S if isinstance(actuator, ReadsBack) else WAIT_S
+
+
+OPENING = "it is being opened"
+
+
+class Unplugged:
+    """Stands where an actuator will be."""
+
+    blocking = True
+
+    def __init__(self, after_death: Callable[[], AfterDeath]) -> None:
+        self.after_death = after_death
+
+    def set(self, level: float) -> None:
+        """Raises: DriverError."""
+        raise DriverError("the actuator is not open; plug it in")
+
+    def safe(self) -> None:
+        """Nothing: it is at its safe level when it is opened, and drives nothing before."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class PluggedJob(ActuatorJob):
+    """Drives an actuator that can be unplugged, and opens it; the gate keeps every output safe while `trouble` says why.
+
+    Whatever failed, `trouble` is told before the failure is counted, and ends only once the device stands at its
+    safe level. The gate takes each failure in, so it asks for nothing but safe until it knows that the trouble is over.
+    """
+
+    blocking = True
+
+    def __init__(self, name: str, connect: Callable[[], Actuator], after_death: Callable[[], AfterDeath],
+                 reports: Reports) -> None:
+        super().__init__(name, Unplugged(after_death), reports)
+        self.after_death = after_death
+        self.driven = False           # at least once open, so that it may not be safe when it is gone
+        self.trouble = OPENING
+        self._connect = connect
+        self._failed = True           # until it is open nobody knows where it stands
+
+    def open(self) -> None:
+        """Open the device, which is at its safe level then. What waited is of the time before."""
+        try:
+            self._actuator = self._connect()
+        except DriverError as error:
+            self._stumble(error)
+            raise
+        with self._lock:
+            self._waits, self._next_at = NOTHING, None
+        self._look_s = look_s(self._actuator)
+        self.driven, self._failed, self.trouble = True, False, ""
+        self._reports.tell_settled()
+
+    def _not_taken(self, error: DriverError) -> None:
+        self._stumble(error)
+        raise error
+
+    _strays = _not_taken      # a device that is gone is one that does not follow
+
+    def _stumble(self, error: DriverError) -> None:
+        first, self.trouble, self._failed = self.trouble in ("", OPENING), str(error), True
+        self.failures += first
+        self._reports.tell_settled()
+
+    def close(self) -> None:
+        """Leave the device driven safe where it still takes that; else the next opening does."""
+        if not self._failed:
+            super().close()
+            return
+        actuator, self._actuator = self._actuator, Unplugged(self.after_death)
+        with suppress(DriverError):      # what failed before says more
+            actuator.close()

@@ -12,7 +12,7 @@ from time import monotonic_ns
 from typing import TypeVar
 
 from reflexd.config.settings import Settings
-from reflexd.events import Event
+from reflexd.events import PICTURE, PICTURE_NORMAL, Event
 from reflexd.health import LOOK_NS, Latency, Monitor
 from reflexd.journal import Journal
 from reflexd.notify import Notifier
@@ -53,7 +53,9 @@ class Loop:
     def rewire(self, stage: Stage, parts: Parts, now: int) -> None:
         """Decide by that stage, on what these parts say, from the next cycle on."""
         self.stage = stage
-        self._inboxes = tuple(parts.inboxes.values())
+        self._inboxes = tuple(inbox for name, inbox in parts.inboxes.items() if name in stage.sources)
+        for name, camera in parts.cameras.items():
+            camera.looking.watched = f"camera.{name}" in stage.sources
         self._resting = {name: job for name, job in parts.models.items() if stage.sources[f"model.{name}"].gates}
         for name, job in self._resting.items():
             job.resting = stage.gated(name, now)
@@ -133,7 +135,7 @@ class Loop:
             self._act_on_frame(item, commands, now)
             return
         if commands:
-            self._act(commands, now)
+            self.act(commands, now)
         for name, job in self._resting.items():
             job.resting = self.stage.gated(name, now)
 
@@ -142,11 +144,14 @@ class Loop:
         self.decided += 1
         self.to_decision.add(monotonic_ns() - taken_at)
         if commands:
-            self._act(commands, now)
+            self.act(commands, now)
         self.to_pin.add(monotonic_ns() - taken_at)
 
-    def _act(self, commands: Sequence[Command], now: int) -> None:
-        """Drive what was decided. The manager's watchdog counts from READY on, so nothing is active before that was said."""
+    def act(self, commands: Sequence[Command], now: int) -> None:
+        """Drive what was decided; on the main thread.
+
+        The manager's watchdog counts from READY on, so nothing is active before that was said.
+        """
         self._notifier.ready()
         self.outputs.apply(commands, now)
 
@@ -157,6 +162,9 @@ class Loop:
         while self.reports.failed_writes:
             name, why = self.reports.failed_writes.popleft()
             self.outputs.failed_later(name, why, now)
+        while self.reports.pictures:
+            source, text, well = self.reports.pictures.popleft()
+            self._journal.say(PICTURE_NORMAL if well else PICTURE, f"{source}: {text}", source=source)
         while self.reports.astray:
             name, why = self.reports.astray.popleft()
             self.outputs.astray(name, why, now)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, Event
-from reflexd.rules.items import NS, Claim, Command, Lift, Permit, Release
+from reflexd.rules.items import NS, TEST, Claim, Command, Lift, Permit, Release
 from reflexd_drivers.base import ActuatorSettings, DriverError
 
 RETRY_NS = NS // 2          # between two tries to set a failed actuator safe
@@ -26,6 +26,16 @@ class Channel(Protocol):
     @property
     def settled(self) -> bool:
         """Say whether the last command has been carried out."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Say why it cannot be driven and is opened again; empty while it can be."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """Count how often it got into trouble, so that none is missed that is over already."""
         ...
 
     def set(self, level: float) -> None:
@@ -83,6 +93,7 @@ class Output:
     tripped: bool = False        # ran into max_on_s; cleared when every claim has ended
     failed: bool = False         # the last write failed: it is tried again until it is safe
     retry_at: int = 0
+    failures: int = 0            # of its channel, as far as they were taken in
     leaving: str = ""            # why it is set safe while it is let go
     astray: float | None = None  # the level at which the world was told not to have followed
     changes: int = 0
@@ -123,6 +134,7 @@ class Outputs:
         self.settle(now)
         for name in names:
             output = self.outputs.pop(name)
+            self.inhibited.pop(f"actuator.{name}", None)
             self._rested[name] = output.rested_since
             self._leaving.append(output)
         self._regroup()
@@ -158,7 +170,7 @@ class Outputs:
 
     def _take(self, command: Command) -> None:
         if isinstance(command, Claim):
-            self.outputs[command.actuator].claims[command.rule] = command
+            self._claim(self.outputs[command.actuator], command)
         elif isinstance(command, Release):
             if command.actuator in self.outputs:      # it may have been let go
                 self.outputs[command.actuator].claims.pop(command.rule, None)
@@ -169,6 +181,13 @@ class Outputs:
             self._permits.pop(command.by, None)
         else:
             self._inhibit(command.by, command.why)
+
+    def _claim(self, output: Output, claim: Claim) -> None:
+        output.claims[claim.rule] = claim
+        if claim.rule != TEST and output.claims.pop(TEST, None) is not None:   # a rule takes over from a test, for good
+            output.cause = claim
+            if claim.level == output.level:      # nothing is driven that would tell it
+                self.changes.append(Change(OUTPUT, output.name, output.level, claim, bool(self.dry_run)))
 
     def _permit(self, command: Permit) -> None:
         if self.inhibited.pop(command.by, None) is not None:
@@ -209,6 +228,7 @@ class Outputs:
     def settle(self, now: int) -> None:
         """Bring every output to the level that claims and bounds allow at this moment: safe ones first."""
         self._lapse_permits(now)
+        self._look_at_channels()
         self._leaving = [output for output in self._leaving if self._still_leaving(output)]
         while self._pass(now):   # a failed write makes all safe; one that let go makes room for its partner
             pass
@@ -227,6 +247,18 @@ class Outputs:
                 return True
             again = again or (output.settings.interlock is not None and not output.active)
         return again
+
+    def _look_at_channels(self) -> None:
+        """Keep every output safe while an actuator that can be plugged in again is absent; it permits them by itself."""
+        for output in self.outputs.values():
+            by, failures, trouble = f"actuator.{output.name}", output.channel.failures, output.channel.trouble
+            if failures != output.failures:
+                output.failures = failures
+                self._inhibit(by, f"actuator {output.name} failed: {trouble or 'for a moment'}")
+            elif trouble:
+                self.inhibited[by] = f"actuator {output.name}: {trouble}"
+            elif self.inhibited.pop(by, None) is not None and failures:
+                self._tell(PERMITTED, f"actuator {output.name} works again and permits outputs")
 
     def _lapse_permits(self, now: int) -> None:
         """End what was permitted until now: what is not known to permit, inhibits."""
@@ -278,6 +310,21 @@ class Outputs:
         """Say whether an output that should be safe is not known to be safe yet."""
         return output.active or output.failed or not output.channel.settled
 
+    def hindrance(self, output: Output, now: int) -> str:
+        """Say why an output that no rule claims could not be active now; empty when it could."""
+        if self.dry_run:
+            return f"no output is driven: {self.dry_run}"
+        if self.inhibited:
+            return f"every output is kept safe: {next(iter(self.inhibited.values()))}"
+        if self._resting(output, now):
+            left = round(output.settings.min_off_s * NS) - (now - output.rested_since)
+            return f"it rests for {left / NS:.1f} s more, as min_off_s = {output.settings.min_off_s:g} says"
+        group = output.settings.interlock
+        partners = [one for one in (*self.outputs.values(), *self._leaving)
+                    if group is not None and one.settings.interlock == group and one is not output]
+        held = [one.name for one in partners if one.claims or self._still_leaving(one)]
+        return f"it is interlocked with {held[0]}, which is claimed or not known to be safe" if held else ""
+
     def unsettled(self) -> list[str]:
         """Name the outputs whose last command failed or has not been carried out."""
         outputs = (*self._leaving, *self.outputs.values())
@@ -321,6 +368,7 @@ class Outputs:
             output.active_since = now
         elif was_active and not output.active:
             output.rested_since = now
+            output.claims.pop(TEST, None)      # one that was cut short is over
         output.changes += 1
         output.cause = max(output.claims.values(), key=lambda one: one.priority) if output.active else self._reason_safe(output)
         self.changes.append(Change(OUTPUT, output.name, output.level, output.cause, bool(self.dry_run)))
@@ -336,7 +384,12 @@ class Outputs:
             return output.leaving
         if output.tripped:
             return f"it was active for max_on_s = {output.settings.max_on_s:g}"
-        return "no rule claims it" if not output.claims else "it has to wait for min_off_s or an interlock"
+        if not output.claims:
+            return "no rule claims it"
+        claim = max(output.claims.values(), key=lambda one: one.priority)
+        if claim.level == output.settings.safe:
+            return f'rule "{claim.rule}" wants it so'
+        return "it has to wait for min_off_s or an interlock"
 
     def _next_deadline(self, now: int) -> int | None:
         """Find when something lapses by itself; None when only an item can change anything."""
@@ -345,6 +398,8 @@ class Outputs:
             due += [claim.until for claim in output.claims.values()]
             if output.failed:
                 due.append(output.retry_at)
+            if f"actuator.{output.name}" in self.inhibited:
+                due.append(now + RETRY_NS)
             if output.active and output.settings.max_on_s is not None and not output.tripped:
                 due.append(output.active_since + round(output.settings.max_on_s * NS))
             if output.claims and not output.active and output.rested_since != NEVER:

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from reflexd.config.settings import RuleSettings, Settings
 from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, SensorJob
-from reflexd.rules.items import Predicted, Rested, Sensed
+from reflexd.rules.conditions import source_of
+from reflexd.rules.items import Looked, Predicted, Rested, Sensed
 from reflexd.rules.stage import labels_of
 from reflexd.workers import Inbox, Worker
 from reflexd_drivers.base import Actuator
@@ -39,7 +40,7 @@ class Parts:
     sensors: dict[str, SensorJob] = field(default_factory=dict)
     actuators: dict[str, Actuator] = field(default_factory=dict)
     blocking: dict[str, ActuatorJob] = field(default_factory=dict)     # the actuators that have a worker
-    inboxes: dict[str, Inbox[Predicted | Rested] | Inbox[Sensed]] = field(default_factory=dict)
+    inboxes: dict[str, Inbox[Predicted | Rested] | Inbox[Sensed] | Inbox[Looked]] = field(default_factory=dict)
     workers: dict[str, Worker] = field(default_factory=dict)
 
     def names(self) -> Stays:
@@ -82,7 +83,7 @@ def what_stays(old: Settings, new: Settings, models: Mapping[str, ModelJob]) -> 
         and labels_of(new, name) <= models[name].watch       # of other labels no score is computed
     }
     actuator = _same(old.actuator, new.actuator)
-    sections = {"sensor": sensor, "model": model, "actuator": actuator}
+    sections = {"camera": camera, "sensor": sensor, "model": model, "actuator": actuator}
     there = {f"{section}.{name}" for section, names in sections.items() for name in names}
     rule = {name for name in _same(_rules(old), _rules(new)) if _needs(_rules(new)[name]) <= there}
     return Stays(frozenset(camera), frozenset(model), frozenset(sensor), frozenset(actuator), frozenset(rule))
@@ -108,8 +109,5 @@ def _rules(settings: Settings) -> dict[str, RuleSettings]:
 
 def _needs(rule: RuleSettings) -> set[str]:
     """Name what a rule looks at and what it drives."""
-    needs = {f"actuator.{action.actuator}" for action in rule.then}
-    for condition in (*rule.when, *rule.unless):
-        sensor = getattr(condition, "sensor", None)
-        needs.add(f"sensor.{sensor}" if sensor else f"model.{condition.model}")
-    return needs
+    return {*(f"actuator.{action.actuator}" for action in rule.then),
+            *(source_of(condition) for condition in (*rule.when, *rule.unless))}

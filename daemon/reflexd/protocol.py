@@ -31,7 +31,7 @@ def line_of(message: Mapping[str, object]) -> bytes:
     return json.dumps({"v": VERSION, **message}).encode() + b"\n"
 
 
-def ask(path: Path, verb: str, request: Mapping[str, str] | None = None, timeout_s: float = CLIENT_S) -> Any:   # noqa: ANN401
+def ask(path: Path, verb: str, request: Mapping[str, object] | None = None, timeout_s: float = CLIENT_S) -> Any:   # noqa: ANN401
     """Ask a running daemon. Raises: ControlError."""
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as client:
         client.settimeout(timeout_s)

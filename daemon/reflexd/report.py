@@ -14,7 +14,7 @@ def lines(report: Report) -> Iterator[str]:
     yield f"reflexd {report['version']}: {report['state']} for {report['uptime_s']:.0f} s, {report['runtime']}{dry}"
     yield from (f"  ! {why}" for why in report["inhibited"].values())
     for name, one in report["cameras"].items():
-        yield f"camera {name}: {_state(one)}, {one['frames']} frames, {one['gaps']} lost by the camera"
+        yield f"camera {name}: {_state(one)}, {one['frames']} frames, {one['gaps']} lost by the camera, picture {one['picture']}"
     for name, one in report["models"].items():
         yield (f"model {name}: {_state(one)}, {one['predictions']} predictions, {one['frames_dropped']} frames dropped, "
                f"{one['late']} late, {_says(one)}")
@@ -31,7 +31,17 @@ def lines(report: Report) -> Iterator[str]:
 
 
 def _state(one: Report) -> str:
-    return str(one["state"]) + (f" ({one['why']})" if one["why"] else "")
+    """Say how a part stands, and what its recovery has counted once there was anything to recover from."""
+    state = str(one["state"]) + (f" ({one['why']})" if one["why"] else "")
+    if one["state"] == "degraded":
+        state += f" for {one['down_s']:.0f} s, opened {_times(one['openings'])}"
+    elif one["failures"]:
+        state += f", failed {_times(one['failures'])}, last: {one['last_error']}"
+    return state
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _says(one: Report) -> str:

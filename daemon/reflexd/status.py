@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic_ns
 
 from reflexd import __version__
+from reflexd.config.messages import suggest
 from reflexd.config.settings import Settings
+from reflexd.health import Described
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.loop import Loop
@@ -39,7 +41,7 @@ class Observer:
     def __call__(self) -> Report:
         """Describe everything; times of the far past are ages in milliseconds."""
         now = monotonic_ns()
-        states = self.loop.monitor.states()
+        states = self.loop.monitor.states(now)
         outputs = self.loop.outputs
         return {
             "version": __version__,
@@ -62,15 +64,35 @@ class Observer:
             "log_lines_dropped": self._journal.dropped,
         }
 
-    def _state(self, states: Mapping[str, Mapping[str, str | int]]) -> str:
+    def one(self, wanted: str) -> Report | str:
+        """Describe one source, "button" or "sensor.button"; or say that there is none of that name."""
+        now = monotonic_ns()
+        states = self.loop.monitor.states(now)
+        kinds: dict[str, Callable[[str], Report]] = {
+            "sensor": lambda name: self._sensor(name, self._sensors[name], states, now),
+            "model": lambda name: self._model(name, self.models[name], states, now),
+            "camera": lambda name: self._camera(name, self.cameras[name], states),
+        }
+        jobs: dict[str, Mapping[str, object]] = {"sensor": self._sensors, "model": self.models, "camera": self.cameras}
+        known = [f"{kind}.{name}" for kind in kinds for name in jobs[kind]]
+        found = [one for one in known if wanted in (one, one.partition(".")[2])]
+        if not found:
+            names = known if "." in wanted else [one.partition(".")[2] for one in known]
+            return f'nothing is called "{wanted}"; {suggest(wanted, names, "the configuration has no sensor")}'
+        kind, _, name = found[0].partition(".")
+        return {"source": found[0], **kinds[kind](name)}
+
+    def _state(self, states: Mapping[str, Described]) -> str:
         if self.loop.outputs.inhibited:
             return "SAFE"
         return "RUN" if all(one["state"] == "run" for one in states.values()) else "DEGRADED"
 
-    def _camera(self, name: str, job: CameraJob, states: Mapping[str, Report | dict[str, str | int]]) -> Report:
-        return {**states[f"camera.{name}"], "frames": job.frames, "gaps": job.gaps, **job.counts.total()}
+    def _camera(self, name: str, job: CameraJob, states: Mapping[str, Described]) -> Report:
+        told = states[f"camera.{name}"]
+        known = job.looking.state if told["state"] == "run" or job.looking.state == "frozen" else None
+        return {**told, "frames": job.frames, "gaps": job.gaps, "picture": known or "not known", **job.counts.total()}
 
-    def _model(self, name: str, job: ModelJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
+    def _model(self, name: str, job: ModelJob, states: Mapping[str, Described], now: int) -> Report:
         source = self.loop.stage.sources[f"model.{name}"]
         return {
             **states[f"model.{name}"],
@@ -82,7 +104,7 @@ class Observer:
             "scores": {label: round(score, 4) for label, score in source.scores.items()},
         }
 
-    def _sensor(self, name: str, job: SensorJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
+    def _sensor(self, name: str, job: SensorJob, states: Mapping[str, Described], now: int) -> Report:
         source = self.loop.stage.sources[f"sensor.{name}"]
         return {**states[f"sensor.{name}"], "readings": job.readings, **job.counts.total(),
                 **_source(source, now)}
@@ -94,6 +116,8 @@ def _source(source: Source, now: int) -> Report:
         "unknown": source.unusable(now) or (source.trouble if source.value is None else ""),
         "age_ms": None if source.taken_at < 0 else round((now - source.taken_at) / 1e6, 1),
         "late": source.late,
+        "rises": source.rises,
+        "falls": source.falls,
     }
 
 

@@ -6,20 +6,22 @@ import base64
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic_ns
 from typing import Any, TypeAlias
 
 from reflexd.access import Access
 from reflexd.arming import Arming
 from reflexd.control import Verb
 from reflexd.events import NOT_RELOADED, RELOADED
+from reflexd.exercise import exercise
 from reflexd.jobs import CameraJob
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.sandbox import probe
-from reflexd.status import Observer
+from reflexd.status import Observer, Report
 from reflexd.workers import Wake
 from reflexd_drivers.base import Frame
-from reflexd_models.base import Model
+from reflexd_models.base import Model, view_for
 
 FRAME_S = 1.5
 Regions: TypeAlias = Sequence[Sequence[float]]
@@ -40,8 +42,18 @@ def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable
         "arm": Verb(Access.OPERATE, lambda _request: arming.say(True, observer.loop)),
         "disarm": Verb(Access.OPERATE, lambda _request: arming.say(False, observer.loop)),
         "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
+        "test": Verb(Access.ADMIN, lambda request: exercise(observer.loop, request)),
+        "watch": Verb(Access.READ, lambda request: look(observer, request)),
         "sandbox": Verb(Access.ADMIN, lambda _request: probe()),
     }
+
+
+def look(observer: Observer, request: Mapping[str, Any]) -> Report:
+    """Tell of one source how it is doing. Raises: ControlError."""
+    found = observer.loop.between_cycles(lambda: observer.one(str(request.get("source"))))
+    if isinstance(found, str):
+        raise ControlError(found)
+    return found
 
 
 def told(observer: Observer, dump: Callable[[], None]) -> str:
@@ -75,7 +87,7 @@ def snapshot(observer: Observer, request: Mapping[str, Any]) -> dict[str, str]:
     frame = _next_frame(observer, name, camera)
     try:
         regions, networks = observer.loop.between_cycles(lambda: _looking_at(name, observer))
-        given = {model: network.given(frame.views["main"]) for model, network in networks.items()}
+        given = {model: network.given(view_for(network, frame.views)) for model, network in networks.items()}
         picture = png_of(frame.views["main"], regions, given)
     finally:
         frame.release()
@@ -101,7 +113,7 @@ def _next_frame(observer: Observer, name: str, camera: CameraJob) -> Frame:
         frame = inbox.take()
     if frame is None:
         stays = observer.cameras.get(name) is camera
-        told = observer.loop.monitor.states().get(camera.name, {})
+        told = observer.loop.monitor.states(monotonic_ns()).get(camera.name, {})
         why = told.get("why") if stays else "a reload closed it; ask again"
         raise ControlError(f"{camera.name} gave no frame within {FRAME_S:g} s{f': {why}' if why else ''}")
     return frame

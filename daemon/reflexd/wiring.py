@@ -13,25 +13,28 @@ from typing import cast
 
 from reflexd.arming import Arming
 from reflexd.config.settings import ModelSettings, Settings
-from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, SensorJob
+from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, PluggedJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.lifecycle import Daemon
+from reflexd.looking import Looking
 from reflexd.loop import Loop
 from reflexd.notify import Notifier
 from reflexd.outputs import Channel, Outputs
 from reflexd.parts import Parts
-from reflexd.rules.items import Predicted, Rested, Sensed
+from reflexd.rules.items import Looked, Predicted, Rested, Sensed
 from reflexd.rules.stage import labels_of
 from reflexd.status import Observer
 from reflexd.workers import Inbox, Job, Reports, Wake, Worker
 from reflexd_drivers import registry
-from reflexd_drivers.base import Actuator, ActuatorSettings, Camera, DriverError, ReadsBack, Sensor
+from reflexd_drivers.base import Actuator, ActuatorSettings, Camera, CameraSettings, DriverError, ReadsBack, Replugs, Sensor
+from reflexd_drivers.cameras.arranged import arrange
 from reflexd_models.base import Model
 from reflexd_models.bundle import find_bundle, open_model
 from reflexd_models.noise import CHATTER, held_back
 
 PREDICTIONS = 8
 READINGS = 32
+LOOKS = 8
 
 Open = Callable[[ModelSettings, Settings, frozenset[str]], Model]
 
@@ -40,6 +43,8 @@ class DirectChannel:
     """An actuator that does not block, driven by the main thread itself."""
 
     settled = True
+    trouble = ""       # a write that fails keeps every output safe until a restart
+    failures = 0
 
     def __init__(self, actuator: Actuator) -> None:
         self.set = actuator.set
@@ -64,7 +69,10 @@ class Wiring:
         try:
             for name in names:
                 one = settings.actuator[name]
-                actuator = cast("Actuator", registry.load("actuator", one.driver).connect(one))
+                if isinstance(one, Replugs):
+                    self._connect_later(parts, name, one)
+                    continue
+                actuator = _actuator(one)
                 parts.actuators[name] = actuator
                 if actuator.blocking:
                     parts.blocking[name] = ActuatorJob(name, actuator, self.reports)
@@ -76,11 +84,20 @@ class Wiring:
             raise
         return parts
 
+    def _connect_later(self, parts: Parts, name: str, settings: ActuatorSettings) -> None:
+        """Leave an actuator that may be absent to its worker; until that has it open, every output is safe."""
+        assert isinstance(settings, Replugs), "asked before"
+        job = PluggedJob(name, lambda: _actuator(settings), settings.after_death, self.reports)
+        parts.actuators[name] = parts.blocking[name] = job
+        self._employ(parts, job)
+
     def make(self, settings: Settings, standing: Parts, networks: Mapping[str, Model]) -> Parts:
         """Describe what workers do for every source that does not stand yet; `networks` are loaded already."""
         parts = Parts()
         for name in missing(settings.camera, standing.cameras):
-            parts.cameras[name] = CameraJob(name, settings.camera[name], lambda s=settings.camera[name]: _camera(s))   # type: ignore[misc]
+            parts.inboxes[f"camera.{name}"] = looks = Inbox[Looked](LOOKS, self.reports.wake)
+            looking = Looking(name, settings.camera[name], looks, self.reports)
+            parts.cameras[name] = CameraJob(name, settings.camera[name], lambda s=settings.camera[name]: _camera(s), looking)   # type: ignore[misc]
         cameras = {**standing.cameras, **parts.cameras}
         for name in missing(settings.model, standing.models):
             parts.inboxes[f"model.{name}"] = out = Inbox[Predicted | Rested](PREDICTIONS, self.reports.wake)
@@ -137,8 +154,12 @@ def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with
     return Daemon(loop, parts, wiring, journal, notifier, Observer(loop, parts, journal), arming)
 
 
-def _camera(settings: object) -> Camera:
-    return cast("Camera", registry.load("camera", getattr(settings, "driver", "")).connect(settings))
+def _actuator(settings: object) -> Actuator:
+    return cast("Actuator", registry.load("actuator", getattr(settings, "driver", "")).connect(settings))
+
+
+def _camera(settings: CameraSettings) -> Camera:
+    return arrange(cast("Camera", registry.load("camera", settings.driver).connect(settings)), settings)
 
 
 def _sensor(settings: object) -> Sensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -21,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 Plane: TypeAlias = NDArray[np.uint8]
 Value: TypeAlias = float | bool | str
+Format: TypeAlias = Literal["rgb", "grey", "yuv420"]
 ValueKind: TypeAlias = Literal["number", "boolean", "text"]
 
 LEVELS = {"on": 1.0, "off": 0.0}
@@ -78,12 +80,64 @@ class DriverSettings(BaseModel):
     driver: str = Field(description="name of the driver")
 
 
+ROUNDED_ONE = 1.000001       # 0.7 + 0.3 may be a little more than 1
+Share = Annotated[float, Field(ge=0, le=1)]
+Point: TypeAlias = tuple[Share, Share]
+
+
+def check_crop(crop: tuple[float, float, float, float] | None) -> tuple[float, float, float, float] | None:
+    """Refuse a crop that is empty or reaches out of the picture. Raises: ValueError."""
+    if crop is not None:
+        x, y, width, height = crop
+        if not width or not height or max(x + width, y + height) > ROUNDED_ONE:
+            raise ValueError("crop is empty or reaches out of the picture; write [x, y, width, height], as [0.25, 0, 0.5, 1]")
+    return crop
+
+
+def check_polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    """Refuse a polygon whose sides cross, which would leave a part of what it means uncovered. Raises: ValueError."""
+    sides = list(zip(points, (*points[1:], *points[:1]), strict=True))
+    if any(_cross(*one, *other) for one, other in combinations(sides, 2)):
+        raise ValueError("the sides of this polygon cross; write its corners in the order in which one walks around it")
+    return points
+
+
+def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:
+    return _turn(a, b, c) * _turn(a, b, d) < 0 and _turn(c, d, a) * _turn(c, d, b) < 0
+
+
+def _turn(a: Point, b: Point, c: Point) -> float:
+    """Say on which side of the way from a to b the point c lies: positive, negative, or 0 for on it."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+Crop = Annotated[tuple[Share, Share, Share, Share] | None, AfterValidator(check_crop)]
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3, max_length=100), AfterValidator(check_polygon)]
+
+
 class CameraSettings(DriverSettings):
     """What the configuration says of every camera."""
+
+    frozen_default_s: ClassVar[float] = 5.0    # 0 where a scene may stay the same bit for bit: a recording, a drawing
 
     max_age_ms: int = Field(default=500, gt=0, le=60_000, description="older frames are counted and dropped")
     rate_hz: float | None = Field(default=None, gt=0, le=1000, description="frames a second that are expected")
     required: bool = Field(default=False, description="keep every output safe while this camera is absent")
+    rotate: Literal[0, 90, 180, 270] = Field(default=0, description="degrees clockwise by which the picture is turned")
+    flip: Literal["none", "horizontal", "vertical", "both"] = Field(default="none", description="mirrored, after it was turned")
+    crop: Crop = Field(
+        default=None, description="[x, y, width, height] that is kept, as shares of the picture after it was turned and mirrored")
+    masks: tuple[Polygon, ...] = Field(
+        default=(), max_length=32, description="polygons [[x, y], …], as shares of the picture that is kept; painted black "
+                                               "before anything looks at it")
+    frozen_after_s: float | None = Field(
+        default=None, ge=0, le=3600, description="the same picture bit for bit for that long is trouble; 0 is never; "
+                                                 "default: 5, and 0 for replay and pattern")
+
+    @property
+    def frozen_s(self) -> float:
+        """After how long the same picture is trouble; 0 for never."""
+        return self.frozen_default_s if self.frozen_after_s is None else self.frozen_after_s
 
 
 class SensorSettings(DriverSettings):
@@ -121,7 +175,7 @@ class View:
     yuv420: planes Y (height, width), U and V (height/2, width/2).
     """
 
-    format: Literal["rgb", "grey", "yuv420"]
+    format: Format
     planes: tuple[Plane, ...]
 
     @property
@@ -246,6 +300,9 @@ class SerialBytes:
     port: str
     baud: int
     data: bytes
+    data_bits: int = 8
+    parity: str = "none"
+    stop_bits: int = 1
 
 
 AfterDeath: TypeAlias = GpioLine | SysfsWrite | SerialBytes | None
@@ -256,7 +313,8 @@ class Camera(Protocol):
 
     lossless: bool
     """True: the next frame waits until each reader took the last one (a recording read as fast as
-    possible); False: a new frame replaces one that was not taken, and is counted."""
+    possible); False: a new frame replaces one that was not taken, and is counted. A camera that turns
+    or mirrors its pictures itself says so by `arranged`, a frozenset of "rotate" and "flip"."""
 
     def read(self, timeout_s: float) -> Frame:
         """Give the next frame, which the caller holds.
@@ -320,6 +378,15 @@ class Counts(Protocol):
 
     def counters(self) -> Mapping[str, int]:
         """Give each count since this opening, always under the same names; any thread may call."""
+        ...
+
+
+@runtime_checkable
+class Replugs(Protocol):
+    """Settings of an actuator that may be absent: a worker opens it, and opens it again after it failed; it is `blocking`."""
+
+    def after_death(self) -> AfterDeath:
+        """Say what sets the safe level, which nobody can ask an absent device."""
         ...
 
 

@@ -24,8 +24,9 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from reflexd_drivers.base import DriverError
 from reflexd_drivers.gpio_edges import Edges, Pull, listen_to_kernel
+from reflexd_drivers.header import BOARDS, POSITIONS
 
-HEADER_LABELS = ("pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1")
+HEADER_LABELS = tuple(board.chip for board in BOARDS)
 """Label of the chip that drives the 40-pin header: Pi 0 to 3, Pi 4, Pi 5.
 
 Source: raspberrypi/linux, drivers/pinctrl/bcm/pinctrl-bcm2835.c (gpio_chip.label) and drivers/pinctrl/pinctrl-rp1.c.
@@ -33,7 +34,7 @@ Source: raspberrypi/linux, drivers/pinctrl/bcm/pinctrl-bcm2835.c (gpio_chip.labe
 MOCK_LABEL = "mock"
 RESERVED = ("GPIO0", "GPIO1")
 """ID_SD and ID_SC, where the firmware reads the EEPROM of an add-on board. Source: Raspberry Pi HAT design guide."""
-PINS = tuple(f"GPIO{number}" for number in range(28))
+PINS = tuple(f"GPIO{number}" for number in range(len(POSITIONS)))
 GPIO_GET_CHIPINFO = 0x8044_B401   # _IOR(0xB4, 0x01, struct gpiochip_info), linux/gpio.h
 CHIP_INFO = struct.Struct("=32s32sI")
 

@@ -11,26 +11,14 @@ from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 
-from pydantic import BaseModel, Field, model_validator
-
+from reflexd_drivers import scaling
 from reflexd_drivers.base import DriverError, SilentError, ValueKind
-from reflexd_drivers.lines import Finite
 
 LONGEST = 4096      # of a file of the kernel: a page
 
 
-class NumberKeys(BaseModel):
-    """What every driver takes whose device says a number."""
-
-    scale: Finite = Field(default=1, description="the number is multiplied by it")
-    offset: Finite = Field(default=0, description="added after scale")
-    range: tuple[Finite, Finite] | None = Field(default=None, description="least and greatest value that can be true")
-
-    @model_validator(mode="after")
-    def _least_first(self) -> NumberKeys:
-        if self.range is not None and self.range[0] >= self.range[1]:
-            raise ValueError("range is the least, then the greatest; exchange the two")
-        return self
+class NumberKeys(scaling.NumberKeys):
+    """What every driver takes whose device says nothing but a number."""
 
     @property
     def gives(self) -> ValueKind:

@@ -9,24 +9,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from math import isfinite
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from reflexd_drivers.base import Value, ValueKind
+from reflexd_drivers.scaling import NumberKeys, number
 
 LONGEST = 4096          # bytes without an end of line, until they count as noise
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")      # tabs and colours of a terminal are text
 WORDS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class NoTextError(ValueError):
     """Bytes that no device meant as text."""
 
 
-class LineKeys(BaseModel):
+class LineKeys(NumberKeys):
     """How the value is found in a line, and what it is."""
 
     value: ValueKind = Field(default="number", description="what a line says")
@@ -34,9 +33,6 @@ class LineKeys(BaseModel):
     column: int | None = Field(default=None, ge=1, le=1000, description="number of the column with the value, from 1")
     separator: str | None = Field(default=None, min_length=1, description='between columns, default ","; " " is any space')
     json_: str | None = Field(default=None, alias="json", min_length=1, description='way to the value in JSON, as "sensor.temp"')
-    scale: Finite = Field(default=1, description="a number is multiplied by it, to come to SI units")
-    offset: Finite = Field(default=0, description="added to a number after scale")
-    range: tuple[Finite, Finite] | None = Field(default=None, description="least and greatest number that can be true")
 
     @field_validator("pattern")
     @classmethod
@@ -58,8 +54,6 @@ class LineKeys(BaseModel):
             raise ValueError("separator goes with column; add column, or remove it")
         if self.value != "number" and (self.scale, self.offset, self.range) != (1, 0, None):
             raise ValueError('scale, offset and range go with value = "number"; remove them')
-        if self.range is not None and self.range[0] >= self.range[1]:
-            raise ValueError("range is the least, then the greatest; exchange the two")
         return self
 
 
@@ -145,17 +139,6 @@ def converter(keys: LineKeys) -> Callable[[Any], Value]:
     if keys.value == "number":
         return lambda found: number(found, keys)
     return boolean if keys.value == "boolean" else words
-
-
-def number(found: object, keys: LineKeys) -> float:
-    """Read a finite number in range. Raises: ValueError, OverflowError."""
-    if isinstance(found, bool) or not isinstance(found, int | float | str):
-        raise ValueError("no number")
-    value = float(found) * keys.scale + keys.offset
-    least, greatest = keys.range or (-float("inf"), float("inf"))
-    if not isfinite(value) or not least <= value <= greatest:
-        raise ValueError("out of range")
-    return value
 
 
 def boolean(found: object) -> bool:

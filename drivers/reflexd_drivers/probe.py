@@ -127,7 +127,7 @@ def stable(node: Path, links: Path) -> str:
     return str(node)
 
 
-def in_time(look: Callable[[], T | None]) -> T | None:
+def in_time(look: Callable[[], T | None], bound_s: float = ANSWER_S) -> T | None:
     """Look at one device in a thread of its own, which is left behind where the device does not answer."""
     answer: list[T | None] = []
 
@@ -137,7 +137,7 @@ def in_time(look: Callable[[], T | None]) -> T | None:
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    asking.join(ANSWER_S)
+    asking.join(bound_s)
     return answer[0] if answer else None
 
 

@@ -17,10 +17,9 @@ from pathlib import Path
 
 from reflexd_drivers.base import DriverError
 from reflexd_drivers.gpio import Factory
+from reflexd_drivers.header import BOARDS, PWM_FUNCTIONS
 
-BCM = {"GPIO12": 0, "GPIO13": 1, "GPIO18": 0, "GPIO19": 1}
-RP1 = {"GPIO12": 0, "GPIO13": 1, "GPIO18": 2, "GPIO19": 3}
-CHIPS = {"2020c000.pwm": BCM, "3f20c000.pwm": BCM, "fe20c000.pwm": BCM, "1f00098000.pwm": RP1}     # Pi 0 and 1; 2 and 3; 4; 5
+CHIPS = {device: {f"GPIO{bcm}": channel for bcm, channel in board.pwm.items()} for board in BOARDS for device in board.pwm_device}
 OVERLAY = "add dtoverlay=pwm,pin=18,func=2 to config.txt (GPIO12: func=4), and the drop-in hardware-pwm.conf"
 
 
@@ -105,7 +104,7 @@ class Route:
 
 def find_route(pin: str, files: PwmFiles) -> Route:
     """Find the hardware behind a pin. Raises: DriverError that says why there is none."""
-    if pin not in BCM:
+    if pin not in (f"GPIO{bcm}" for bcm in PWM_FUNCTIONS):
         raise DriverError(f"{pin}: no hardware makes pulses at this pin; take GPIO12, GPIO13, GPIO18 or GPIO19")
     for chip, device in files.chips():
         if device in CHIPS:

@@ -15,6 +15,8 @@ Kind: TypeAlias = Literal["camera", "sensor", "actuator"]
 
 DRIVERS: dict[Kind, dict[str, str]] = {
     "camera": {
+        "pattern": "reflexd_drivers.cameras.pattern",
+        "picamera2": "reflexd_drivers.cameras.picamera2",
         "replay": "reflexd_drivers.cameras.replay",
         "usb": "reflexd_drivers.cameras.usb",
     },
@@ -27,7 +29,10 @@ DRIVERS: dict[Kind, dict[str, str]] = {
         "mcp3xxx": "reflexd_drivers.sensors.mcp3xxx",
         "one-wire": "reflexd_drivers.sensors.one_wire",
         "pulse-counter": "reflexd_drivers.sensors.pulse_counter",
+        "modbus": "reflexd_drivers.sensors.modbus",
+        "nmea": "reflexd_drivers.sensors.nmea",
         "scripted": "reflexd_drivers.sensors.scripted",
+        "serial-frames": "reflexd_drivers.sensors.serial_frames",
         "serial-lines": "reflexd_drivers.sensors.serial_lines",
     },
     "actuator": {
@@ -35,6 +40,7 @@ DRIVERS: dict[Kind, dict[str, str]] = {
         "pwm": "reflexd_drivers.actuators.pwm",
         "recorder": "reflexd_drivers.actuators.recorder",
         "servo": "reflexd_drivers.actuators.servo",
+        "serial-command": "reflexd_drivers.actuators.serial_command",
     },
 }
 

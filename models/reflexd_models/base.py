@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 Tensor: TypeAlias = NDArray[Any]
+Size: TypeAlias = tuple[int, int]      # width and height in pixels
 
 
 class ModelError(RuntimeError):
@@ -84,3 +85,34 @@ class Model(Protocol):
         It may be called by another thread while predict() runs.
         """
         ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A model that says how large a view has to be for it to lose nothing."""
+
+    @property
+    def least_px(self) -> Size:
+        """Width and height of the smallest view that need not be enlarged."""
+        ...
+
+
+class SizedView(View, Protocol):
+    """A view that knows its size; the drivers' View does."""
+
+    @property
+    def size_px(self) -> Size:
+        """Width and height."""
+        ...
+
+
+V = TypeVar("V", bound=SizedView)
+
+
+def view_for(model: Model, views: Mapping[str, V]) -> V:
+    """Choose the smallest view that a network loses nothing by, else "main": the camera's own scaler is antialiased and free."""
+    if len(views) == 1 or not isinstance(model, Sized):
+        return views["main"]
+    width, height = model.least_px
+    enough = [view for view in views.values() if view.size_px[0] >= width and view.size_px[1] >= height]
+    return min(enough, key=lambda view: view.size_px[0] * view.size_px[1], default=views["main"])

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reflexd_models.base import ModelError, Tensor, View
+from reflexd_models.base import ModelError, Size, Tensor, View
 from reflexd_models.image import CHANNELS, WHOLE, Layout, Pixels, Region, Scaler, Still
 from reflexd_models.quantize import Normal, plain, writer
 from reflexd_models.runtime import Network, TensorInfo
@@ -73,6 +74,13 @@ class Sight:
         except ValueError as problem:
             raise ModelError(f"{network.where}: the network {problem}; state input.mean and input.std in a bundle") from None
 
+    @property
+    def least_px(self) -> Size:
+        """Give the size of the smallest view of which no region has to be enlarged."""
+        wanted = self.intake
+        return (max(_ceil(wanted.width / region[2]) for region in self.regions),
+                max(_ceil(wanted.height / region[3]) for region in self.regions))
+
     def look(self, view: View, region: int = 0) -> Tensor:
         """Infer on one region; give the raw first output, flat and ours, until the next look.
 
@@ -94,6 +102,10 @@ class Sight:
     def _new_scalers(self) -> list[Scaler]:
         wanted = self.intake
         return [Scaler(wanted.width, wanted.height, wanted.layout, region) for region in self.regions]
+
+
+def _ceil(pixels: float) -> int:
+    return ceil(pixels - 1e-6)      # 48 / 0.16 is a little more than 300
 
 
 def _as_rgb(picture: Pixels, layout: Layout) -> Pixels:

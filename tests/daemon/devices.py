@@ -29,6 +29,8 @@ from reflexd_drivers.base import (
 )
 from reflexd_models.base import ModelError, Prediction
 
+Picture = Callable[[], Any]
+
 
 @dataclass
 class Device:
@@ -38,9 +40,11 @@ class Device:
     hangs: threading.Event | None = None    # a call waits here until the test sets it
     bug: bool = False               # raises what no driver may raise
     unclosable: bool = False
+    closes_never: threading.Event | None = None    # close waits here until the test sets it
     after_death: AfterDeath = None
     silent: bool = False
     value: Any = False
+    picture: Picture | None = None  # what a camera sees; None: black
     opened: int = 0
     closed: int = 0
     level: float = 0.0
@@ -81,6 +85,8 @@ class Base:
 
     def close(self) -> None:
         self.device.closed += 1
+        if self.device.closes_never is not None:
+            self.device.closes_never.wait(60)
         if self.device.unclosable:
             raise DriverError("/dev/fake: cannot close: no such device; plug it in")
 
@@ -104,6 +110,8 @@ class Camera(Base):
         time.sleep(self._period_s)
         slot = self._pool.take()
         assert slot is not None, "every frame is released in the end"
+        if self.device.picture is not None:
+            slot.views["main"].planes[0][:] = self.device.picture()
         self._sequence += 1
         return Frame(time.monotonic_ns(), self._sequence, slot)
 

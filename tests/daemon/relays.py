@@ -19,6 +19,8 @@ class Relay:
         self.level = safe
         self.broken = False
         self.stuck_at: float | None = None
+        self.trouble = ""
+        self.failures = 0
         self.written: list[float] = []
 
     def set(self, level: float) -> None:

@@ -83,7 +83,7 @@ def test_what_is_written_is_right_but_for_a_camera_that_waits_for_its_network(
     path = written(tmp_path, chosen(tmp_path, found, *words))
     path.write_text(path.read_text().replace("\n[daemon]\n", f'\n[daemon]\nstate_dir = "{tmp_path}"\n', 1))
     warnings = [str(one) for one in load(path).warnings]
-    assert [one for one in warnings if "camera.front: no model uses this camera" not in one] == []
+    assert [one for one in warnings if "camera.front: no model or rule uses this camera" not in one] == []
 
 
 def test_what_was_found_besides_is_written_as_comments_with_real_paths(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -56,6 +57,10 @@ class ActuatorSettingsOfOurs(ActuatorSettings):
 
 class Unexplained(SensorSettings):
     there: bool = True
+
+
+class NotOfAFile(SensorSettingsOfOurs):
+    folder: Path = Field(default=Path("/sys"), description="a default that no configuration could say")
 
 
 class Permissive(SensorSettingsOfOurs):
@@ -192,6 +197,10 @@ class NoDescription(Sensor):
 
 class AnyKey(Sensor):
     settings = Permissive
+
+
+class DefaultPath(Sensor):
+    settings = NotOfAFile
 
 
 class LeakyOpening(Sensor):
@@ -406,6 +415,7 @@ SAFE = "test_it_is_at_its_safe_level_after_connect_and_after_close"
 DEFECTS: list[tuple[type[Device], str]] = [
     (NoDescription, SETTINGS),
     (AnyKey, SETTINGS),
+    (DefaultPath, "test_settings_are_made_of_what_a_configuration_can_say"),
     (saying(DriverError("no such device")), ABSENT),
     (saying(DriverError("/dev/fake: there is no such device")), ABSENT),
     (saying(DriverError("/dev/fake: there is no such device; plug it in.")), ABSENT),

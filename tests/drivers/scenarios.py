@@ -13,17 +13,22 @@ from reflexd_drivers import gpio, registry
 from reflexd_drivers.cameras import usb as usb_driver
 from reflexd_drivers.contract import Scenario
 
+from . import fake_picamera2
 from .adc import Mcp
 from .echo import Module
 from .fake_v4l2 import FakeCamera
 from .kernel_pwm import KernelPwm
-from .terminals import Terminal
+from .terminals import Board, Terminal
 
 
 def replay(folder: Path) -> Scenario:
     np.savez(folder / "frames.npz", x=np.zeros((100, 4, 6, 3), np.uint8))
     table = {"driver": "replay", "path": folder / "frames.npz", "rate_hz": 20}
     return Scenario(table, {"path": folder / "nothing.npz"})
+
+
+def pattern(_folder: Path) -> Scenario:
+    return Scenario({"driver": "pattern", "size_px": (16, 8), "rate_hz": 20}, None)
 
 
 class Usb(Scenario):
@@ -46,6 +51,31 @@ def usb(_folder: Path) -> Scenario:
     case = Usb({"driver": "usb", "device": "/dev/video0"}, {"device": "/dev/no-such-camera"})
     case.camera = FakeCamera(rate_hz=50)
     return case
+
+
+class Libcamera(Scenario):
+    """A camera behind libcamera, with stand-ins of its Python libraries in the driver's own process."""
+
+    exclusive = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__({"driver": "picamera2", "id": "/base/i2c@1/imx708@1a", "size_px": (64, 48), "model_px": (32, 24)},
+                         {"id": "/base/i2c@2/imx219@10"})
+        self._world = fake_picamera2.World(folder)
+        self._world.plug(self.table["id"])
+
+    def go_quiet(self) -> None:
+        self._world.plug(self.table["id"], silent=True)
+
+    def vanish(self) -> None:
+        self._world.unplug(self.table["id"])
+
+    def end(self) -> None:
+        self._world.end()
+
+
+def picamera2(folder: Path) -> Scenario:
+    return Libcamera(folder)
 
 
 def scripted(folder: Path) -> Scenario:
@@ -196,6 +226,48 @@ def serial_lines(folder: Path) -> Scenario:
     return Serial({"driver": "serial-lines"}, folder, b"21.5\r\n")
 
 
+def serial_frames(folder: Path) -> Scenario:
+    table = {"driver": "serial-frames", "start": "ff", "length": 4, "checksum": {"kind": "sum8", "at": 3},
+             "value": {"at": 1, "type": "u16be"}}
+    return Serial(table, folder, bytes([0xFF, 0x01, 0x02, 0x02]))
+
+
+def nmea(folder: Path) -> Scenario:
+    return Serial({"driver": "nmea", "sentence": "MTW", "field": "temperature"}, folder, b"$YXMTW,17.75,C*26\r\n")
+
+
+class Meter(Serial):
+    """A device that answers each question about register 0 with 215."""
+
+    exclusive = False        # the sensors of one line share it
+
+    def __init__(self, folder: Path) -> None:
+        table = {"driver": "modbus", "parity": "none", "unit": 1, "register": 0, "every_ms": 20, "timeout_ms": 50}
+        super().__init__(table, folder, b"")
+        self._terminal.keep_answering(lambda asked: bytes.fromhex("01030200d7f81a"))
+
+
+def modbus(folder: Path) -> Scenario:
+    return Meter(folder)
+
+
+class RelayBoard(Scenario):
+    """A relay board that answers each command."""
+
+    exclusive = True
+
+    def __init__(self, folder: Path) -> None:
+        table = {"driver": "serial-command", "safe": "off", "commands": {"on": "ON\r\n", "off": "OFF\r\n"}, "answer": "OK"}
+        self._board = Board(folder / "tty")
+        super().__init__({**table, "port": str(folder / "tty")}, {"port": str(folder / "nothing")}, lambda: self._board.level)
+
+    def vanish(self) -> None:
+        self._board.unplug()
+
+    def end(self) -> None:
+        self._board.close()
+
+
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "cpu-temperature": cpu_temperature,
     "distance": distance,
@@ -206,10 +278,16 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "mcp3xxx": mcp3xxx,
     "one-wire": one_wire,
     "pulse-counter": pulse_counter,
+    "modbus": modbus,
+    "nmea": nmea,
+    "pattern": pattern,
+    "picamera2": picamera2,
     "pwm": pwm,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
+    "serial-command": RelayBoard,
+    "serial-frames": serial_frames,
     "serial-lines": serial_lines,
     "servo": servo,
     "usb": usb,

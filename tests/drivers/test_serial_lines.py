@@ -17,9 +17,10 @@ import pytest
 
 from reflexd_drivers.base import DriverError, NotYetError, SilentError
 from reflexd_drivers.sensors import serial_lines
+from reflexd_drivers.stream import Stream
 from tests.drivers.terminals import Terminal
 
-Open = Callable[..., serial_lines.SerialLines]
+Open = Callable[..., Stream]
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def device(tmp_path: Path) -> Iterator[Terminal]:
     made.close()
 
 
-def connect(port: Path, **table: Any) -> serial_lines.SerialLines:
+def connect(port: Path, **table: Any) -> Stream:
     settings = serial_lines.Settings.model_validate({"driver": "serial-lines", "port": str(port), **table})
     return serial_lines.connect(settings)
 
@@ -37,9 +38,9 @@ def connect(port: Path, **table: Any) -> serial_lines.SerialLines:
 @pytest.fixture
 def sensor(device: Terminal) -> Iterator[Open]:
     """Open the port of the device, past the line that may be cut."""
-    opened: list[serial_lines.SerialLines] = []
+    opened: list[Stream] = []
 
-    def begin(**table: Any) -> serial_lines.SerialLines:
+    def begin(**table: Any) -> Stream:
         opened.append(connect(device.port, **{"max_age_ms": 5000, **table}))
         device.say(b"cut\n")
         return opened[-1]
@@ -49,7 +50,7 @@ def sensor(device: Terminal) -> Iterator[Open]:
         one.close()
 
 
-def ended(sensor: serial_lines.SerialLines, within_s: float = 2.0) -> str:
+def ended(sensor: Stream, within_s: float = 2.0) -> str:
     """Read until the sensor is in trouble, and give what it says."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -182,14 +183,14 @@ def test_f33_noise_says_that_the_baud_rate_may_be_wrong(device: Terminal, sensor
     one = sensor(max_age_ms=200)
     device.keep_saying(b"\x9f\xe3\x00\xf8\n\xff", every_s=0.01)
     assert "what comes is no text; 9600 baud may be wrong: write the device's own as baud" in ended(one)
-    assert one.garbled > 3
+    assert one.counters()["garbled"] > 3
 
 
 def test_f34_noise_without_an_end_of_line_says_so_too(device: Terminal, sensor: Open) -> None:
     one = sensor(max_age_ms=200)
     device.keep_saying(b"x" * 2000, every_s=0.01)
     assert "9600 baud may be wrong" in ended(one)
-    assert one.overlong >= 1
+    assert one.counters()["overlong"] >= 1
     device.go_quiet()
     device.say(b"\n21.5\n")
     assert one.read(1).value == 21.5
@@ -211,7 +212,7 @@ def test_f36_lines_that_are_no_text_are_skipped_and_counted(device: Terminal, se
     device.say(b"4\n")
     while one.read(1).value != 4.0:
         pass
-    assert one.garbled == 2
+    assert one.counters()["garbled"] == 2
 
 
 def test_f37_no_reading_is_ever_infinite_or_no_number(device: Terminal, sensor: Open) -> None:
@@ -219,7 +220,7 @@ def test_f37_no_reading_is_ever_infinite_or_no_number(device: Terminal, sensor: 
     device.say(b"1\nnan\ninf\n-inf\n1e999\n2\n")
     values = {one.read(0.2).value for _ in range(6)}
     assert values <= {1.0, 2.0}
-    assert one.unfit == 4
+    assert one.counters()["unfit"] == 4
 
 
 def test_f38_a_silent_device_is_silent_after_max_age(device: Terminal, sensor: Open) -> None:
@@ -260,8 +261,8 @@ def test_f35_a_flood_of_1_mb_a_second_keeps_every_read_in_its_bound_and_memory_w
     writer.join()
     assert slowest < 0.1 + 0.3
     assert readings > 20
-    assert one.skipped > readings, "of each chunk the newest lines count"
-    assert len(one._lines._rest) <= 4096
+    assert one.counters()["skipped"] > readings, "of each chunk the newest lines count"
+    assert len(one._decoder._lines._rest) <= 4096
 
 
 def test_a_terminal_is_told_the_speed(device: Terminal, sensor: Open) -> None:

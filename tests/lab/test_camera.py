@@ -30,7 +30,7 @@ def configuration() -> str:
     """Take the example for a USB camera, with pins and a camera that exist here."""
     text = (ROOT / "docs" / "examples" / "meter" / "usb.toml").read_text()
     camera = (f'device = "/dev/video10"\nsize_px = [640, 480]\nformat = "RGB3"\nrate_hz = {RATE_HZ}\n'
-              f"max_age_ms = {MAX_AGE_MS}\n")
+              f"max_age_ms = {MAX_AGE_MS}\nfrozen_after_s = 0\n")     # what is played stands still, bit for bit
     edits = [
         (r"\[daemon\]\nsocket.*\n", ""),
         (r"\[gpio\]\nfactory.*\n", ""),

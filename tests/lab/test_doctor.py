@@ -23,6 +23,7 @@ CAMERA = """
 [camera.gate]
 driver = "usb"
 device = "/dev/video10"
+frozen_after_s = 0
 """
 METER = CAMERA + """
 [model.meter]

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 
 from reflexd.config.merge import write_location
-from reflexd.config.messages import show
+from reflexd.config.messages import show, suggest
 from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
 from reflexd_drivers.base import ActuatorSettings, SensorSettings, ValueKind
+from reflexd_drivers.cameras.picture_state import STATES
 from reflexd_drivers.gpio import names_a_pin
+from reflexd_drivers.serial_port import SerialKeys
 from reflexd_models import tasks
 
 KINDS: dict[ValueKind, tuple[str, str, tuple[str, ...], str]] = {      # what it is, an example, what has no sense, instead
@@ -29,6 +32,7 @@ def judge(draft: Draft) -> None:
     """Report everything that does not fit."""
     judge_references(draft)
     _judge_pins(draft)
+    _judge_ports(draft)
     _judge_interlocks(draft)
     _judge_guards(draft)
     _judge_conflicts(draft)
@@ -72,6 +76,26 @@ def _judge_bus(draft: Draft, location: Location, pins: tuple[str, ...], seen: di
         if other is not None:
             what = f"its bus needs {pin}, and {write_location(other[:2])} has it at {draft.merged.line_of(other)}"
             draft.merged.report(location, what, found=show(pin), remedy="give that one another pin")
+
+
+def _judge_ports(draft: Draft) -> None:
+    """Find ports that two devices name: one has a port for itself, unless both talk the same way on a bus."""
+    seen: dict[Path, tuple[Location, SerialKeys]] = {}
+    for kind, devices in draft.devices.items():
+        for name, device in devices.items():
+            if not isinstance(device, SerialKeys):
+                continue
+            location: Location = (kind, name, "port")
+            other, first = seen.setdefault(Path(device.port).resolve(), (location, device))
+            if first is device:
+                continue
+            who = f"{write_location(other[:2])} has it at {draft.merged.line_of(other)}"
+            if not (device.shares_port and first.shares_port):
+                draft.merged.report(location, f"{device.port} is used twice: {who}", found=show(device.port),
+                                    remedy="give one of them another port")
+            elif device.line != first.line:
+                draft.merged.report(location, f"another baud, data_bits, parity, stop_bits or dtr than on the same port: {who}",
+                                    found=show(device.port), remedy="give both the same")
 
 
 def _actuators(draft: Draft) -> Iterator[tuple[str, ActuatorSettings]]:
@@ -133,6 +157,9 @@ def _judge_value(draft: Draft, location: Location, condition: ValueCondition) ->
             draft.merged.report((*location, "model"), f"the task {bundle.task} of this model gives scores and no value",
                                 found=show(condition.model), remedy="use label and at_least")
         return
+    if condition.camera is not None:
+        _judge_state(draft, location, condition.is_)
+        return
     sensor = draft.devices["sensor"].get(condition.sensor or "")
     if not isinstance(sensor, SensorSettings) or sensor.gives is None:
         return
@@ -142,6 +169,12 @@ def _judge_value(draft: Draft, location: Location, condition: ValueCondition) ->
             draft.merged.report((*location, key), f"this {sensor.driver} is {what}", found=key, remedy=remedy)
     if condition.is_ is not None:
         _judge_is(draft, (*location, "is"), sensor, condition.is_)
+
+
+def _judge_state(draft: Draft, location: Location, state: object) -> None:
+    if state is not None and state not in STATES:
+        draft.merged.report((*location, "is"), "no picture is in such a state", found=show(state),
+                            remedy=suggest(str(state), STATES))
 
 
 def _judge_is(draft: Draft, location: Location, sensor: SensorSettings, value: bool | float | str) -> None:

@@ -20,9 +20,11 @@ REFERENCES: tuple[tuple[Location, str], ...] = (
     (("rule", _ANY, "unless", _ANY, "sensor"), "sensor"),
     (("rule", _ANY, "when", _ANY, "model"), "model"),
     (("rule", _ANY, "unless", _ANY, "model"), "model"),
+    (("rule", _ANY, "when", _ANY, "camera"), "camera"),
+    (("rule", _ANY, "unless", _ANY, "camera"), "camera"),
     (("rule", _ANY, "then", _ANY, "actuator"), "actuator"),
 )
-_USERS = {"camera": "model", "model": "rule", "sensor": "rule, model or [safety]", "actuator": "rule"}
+_USERS = {"camera": "model or rule", "model": "rule", "sensor": "rule, model or [safety]", "actuator": "rule"}
 
 
 def select(value: Any, pattern: Location, location: Location = ()) -> Iterator[tuple[Location, Any]]:   # noqa: ANN401

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, model_validator
 
+from reflexd.rules.items import TEST
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, Level, SensorSettings, resolve_by_context
 from reflexd_models.base import Options
 
@@ -21,6 +22,13 @@ def _resolve_text(path: str, info: ValidationInfo) -> str:
     return str(resolve_by_context(Path(path), info))
 
 
+def _leave_test(name: str) -> str:
+    if name == TEST:
+        raise ValueError(f'no rule may be called "{TEST}"; a test of an output claims it by that name, so choose another')
+    return name
+
+
+RuleName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_leave_test)]
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_resolve_text)]   # relative: from the main file's folder
 
 
@@ -111,10 +119,12 @@ class ScoreCondition(Table):
 
 
 class ValueCondition(Table):
-    """What a sensor's reading or a model's number does. Exactly one comparison is given."""
+    """What a sensor's reading, a model's number or a camera's picture does. Exactly one comparison is given."""
 
-    model: str | None = Field(default=None, description="name of a model that reads a number; or sensor")
-    sensor: str | None = Field(default=None, description="name of a sensor; or model")
+    model: str | None = Field(default=None, description="name of a model that reads a number; or sensor or camera")
+    sensor: str | None = Field(default=None, description="name of a sensor; or model or camera")
+    camera: str | None = Field(
+        default=None, description="name of a camera whose picture is normal, black, covered, saturated, moved or frozen")
     is_: bool | float | str | None = Field(default=None, alias="is", description="equal to")
     above: float | None = Field(default=None, description="greater than; with release_below, until it is less than that")
     below: float | None = Field(default=None, description="less than; with release_above, until it is greater than that")
@@ -129,8 +139,8 @@ class ValueCondition(Table):
 
     @model_validator(mode="after")
     def _fits(self) -> ValueCondition:
-        if (self.model is None) == (self.sensor is None):
-            raise ValueError("a condition is about one model or one sensor; name one of them")
+        if [self.model, self.sensor, self.camera].count(None) != 2:
+            raise ValueError("a condition is about one model, one sensor or one camera; name one of them")
         given = [key for key in COMPARISONS if getattr(self, key) is not None]
         names = ", ".join(key.rstrip("_") for key in given) or "none"
         if len(given) != 1:
@@ -147,6 +157,8 @@ class ValueCondition(Table):
             raise ValueError("pause_s goes with rising_for_s; remove it")
         if self.model is not None and (self.edge is not None or isinstance(self.is_, (bool, str))):
             raise ValueError("a model's value is a number; use above, below, changed or rising_for_s, or label with at_least")
+        if self.camera is not None and not (isinstance(self.is_, str) or self.changed is True):
+            raise ValueError('a camera\'s picture is in a state; use is = "covered" or changed = true')
 
 
 COMPARISONS = ("is_", "above", "below", "changed", "rising_for_s", "edge")
@@ -185,7 +197,7 @@ class Action(Table):
 class RuleSettings(Table):
     """[[rule]]: acts when every `when` is true and every `unless` is known to be false."""
 
-    name: str = Field(min_length=1, max_length=100, description="its name in the log; a later file replaces the rule by it")
+    name: RuleName = Field(description="its name in the log; a later file replaces the rule by it")
     when: tuple[Condition, ...] = Field(min_length=1, description="all of these have to be true")
     unless: tuple[Condition, ...] = Field(default=(), description="each of these has to be known to be false")
     then: tuple[Action, ...] = Field(min_length=1, description="what is done")

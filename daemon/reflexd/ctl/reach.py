@@ -20,7 +20,7 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--socket", type=Path, default=Path(default), metavar="PATH", help=f"of the daemon, default {shown}")
 
 
-def ask_or_explain(args: argparse.Namespace, verb: str, request: Mapping[str, str] | None = None,
+def ask_or_explain(args: argparse.Namespace, verb: str, request: Mapping[str, object] | None = None,
                    timeout_s: float = 2.0) -> Any:   # noqa: ANN401  what JSON gives
     """Ask the daemon; None after one line on stderr when that failed."""
     from reflexd.protocol import ControlError, ask

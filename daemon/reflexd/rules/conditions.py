@@ -264,11 +264,17 @@ class Edge(Valued):
 
 def build(condition: Condition, sources: dict[str, Source]) -> Test:
     """Make the condition that a line of the configuration asks for."""
-    name = f"sensor.{condition.sensor}" if isinstance(condition, ValueCondition) and condition.sensor else ""
-    source = sources[name or f"model.{condition.model}"]
+    source = sources[source_of(condition)]
     if isinstance(condition, ScoreCondition):
         return Score(source, condition)
     return _of_value(source, condition)
+
+
+def source_of(condition: Condition) -> str:
+    """Name what a condition looks at, as "camera.gate"."""
+    if isinstance(condition, ValueCondition) and condition.model is None:
+        return f"sensor.{condition.sensor}" if condition.sensor is not None else f"camera.{condition.camera}"
+    return f"model.{condition.model}"
 
 
 def _of_value(source: Source, condition: ValueCondition) -> Test:

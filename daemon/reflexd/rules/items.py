@@ -9,6 +9,8 @@ from reflexd_drivers.base import Reading
 from reflexd_models.base import Prediction
 
 NS = 1_000_000_000
+TEST = "reflexctl test"        # claims an output for a moment, as a rule does; no rule may be called so
+TEST_PRIORITY = -1_000_000     # below every rule's
 
 
 class Predicted(NamedTuple):
@@ -32,6 +34,14 @@ class Sensed(NamedTuple):
     reading: Reading
 
 
+class Looked(NamedTuple):
+    """A camera's picture is in a state: normal, black, covered, saturated, moved or frozen."""
+
+    camera: str
+    state: str
+    taken_at: int
+
+
 class Down(NamedTuple):
     """A source failed or fell silent. What was taken before now is void; what is taken later is
     itself the proof that the source is back, so no item says that it is up again."""
@@ -40,7 +50,7 @@ class Down(NamedTuple):
     why: str
 
 
-Item: TypeAlias = Predicted | Rested | Sensed | Down
+Item: TypeAlias = Predicted | Rested | Sensed | Looked | Down
 
 
 class Verdict(NamedTuple):

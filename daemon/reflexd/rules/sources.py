@@ -26,9 +26,9 @@ def equals(value: Value | None, wanted: Value) -> bool | None:
 
 @dataclass(slots=True)
 class Source:
-    """A sensor or a model as the rules see it."""
+    """A sensor, a model or the state of a camera's picture as the rules see it."""
 
-    name: str                      # "model.person" or "sensor.pir"
+    name: str                      # "model.person", "sensor.pir" or "camera.gate"
     max_age_ns: int
     period_ns: int                 # as expected, or longer where items come more slowly; while `measured`, as they come
     measured: bool = False
@@ -82,6 +82,11 @@ class Source:
         self.put(reading.taken_at)
         self.value, self.rises, self.falls = reading.value, reading.rises, reading.falls
         self._refuse_nan()
+
+    def look(self, state: str, taken_at: int) -> None:
+        """Take the state of a camera's picture over."""
+        self.put(taken_at)
+        self.value = state
 
     def predict(self, prediction: Prediction, value: float | None, unsure: str) -> None:
         """Take a network's prediction over; `value` is what plausibility left of its number."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from reflexd.config.settings import RuleSettings, ScoreCondition, SensorIs, Settings
-from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Lift, Permit, Predicted, Rested, Sensed
+from reflexd.config.settings import Condition, RuleSettings, ScoreCondition, SensorIs, Settings, ValueCondition
+from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Lift, Looked, Permit, Predicted, Rested, Sensed
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
 from reflexd.rules.sources import Source, equals
+from reflexd_drivers.base import CameraSettings
 
 MS = 1_000_000
 
@@ -96,6 +97,8 @@ class Stage:
             return self._rested(item.model, item.taken_at, now)
         if isinstance(item, Sensed):
             return self._sensed(item, now)
+        if isinstance(item, Looked):
+            return self._looked(item, now)
         return self._down(item, now)
 
     def _predicted(self, item: Predicted, now: int) -> list[Command]:
@@ -126,6 +129,14 @@ class Stage:
         source.sense(item.reading)
         self._gate(source, now)
         return self._guard(item.sensor, now) + self._permit(source.name, source, source.taken_at, now) + self._decide(source, now)
+
+    def _looked(self, item: Looked, now: int) -> list[Command]:
+        source = self.sources.get(f"camera.{item.camera}")      # None: no rule asks any more, since a reload
+        if source is None or not source.admits(item.taken_at, now):
+            return []
+        source.look(item.state, item.taken_at)
+        permits = self._permit(source.name, source, item.taken_at, now) if item.state != "frozen" else []
+        return permits + self._decide(source, now)
 
     def _decide(self, moved: Source, now: int) -> list[Command]:
         """Let the rules decide; while outputs are kept safe they watch, and an action that cannot be costs no cooldown."""
@@ -215,22 +226,39 @@ class Stage:
 
 
 def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, Source]:
-    """Make a source for each sensor and each model that does not have one yet."""
+    """Make a source for each sensor, each model and each camera that rules look at, where there is none yet."""
     found: dict[str, Source] = {}
     for name, sensor in settings.sensor.items():
         age = sensor.max_age_ms * MS
         found[f"sensor.{name}"] = standing.get(f"sensor.{name}") or Source(f"sensor.{name}", age, age // 2, expected_ns=age // 2)
+    for name in looked_at(settings):
+        age, period = _pace(settings.camera[name])
+        found[f"camera.{name}"] = standing.get(f"camera.{name}") or Source(
+            f"camera.{name}", age, max(period, age // 2), expected_ns=max(period, age // 2))
     for name, model in settings.model.items():
         camera = settings.camera[model.camera]
-        age = camera.max_age_ms * MS
-        period = age if camera.rate_hz is None else round(NS / camera.rate_hz)
+        age, period = _pace(camera)
         gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
         found[f"model.{name}"] = standing.get(f"model.{name}") or Source(
             f"model.{name}", age, period, camera.rate_hz is None, period, gates=gates)
     return found
 
 
+def _pace(camera: CameraSettings) -> tuple[int, int]:
+    """Give how long a frame counts, and what lies between two."""
+    age = camera.max_age_ms * MS
+    return age, age if camera.rate_hz is None else round(NS / camera.rate_hz)
+
+
+def _conditions(settings: Settings) -> list[Condition]:
+    return [one for rule in settings.rule for one in (*rule.when, *rule.unless)]
+
+
+def looked_at(settings: Settings) -> list[str]:
+    """Name the cameras whose picture some rule asks about, each once."""
+    return list(dict.fromkeys(one.camera for one in _conditions(settings) if isinstance(one, ValueCondition) and one.camera))
+
+
 def labels_of(settings: Settings, model: str) -> frozenset[str]:
     """Collect the labels of a model that some rule asks about: no other score is worth computing."""
-    conditions = [one for rule in settings.rule for one in (*rule.when, *rule.unless)]
-    return frozenset(one.label for one in conditions if isinstance(one, ScoreCondition) and one.model == model)
+    return frozenset(one.label for one in _conditions(settings) if isinstance(one, ScoreCondition) and one.model == model)

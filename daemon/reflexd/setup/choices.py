@@ -11,13 +11,12 @@ from typing import TypeVar
 
 from reflexd.setup import SetupError
 from reflexd_drivers.gpio import check_pin
+from reflexd_drivers.header import INPUTS, OUTPUTS
 from reflexd_drivers.probe import Found, FoundCamera, FoundChip
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import find_bundle
 
 NONE, RECORD, SCRIPT = "none", "record", "script"
-# None of them has another use that Raspberry Pi OS turns on, as I2C, SPI and the serial port have.
-INPUTS, OUTPUTS = (4, 22, 23, 24), (17, 27, 5, 6)
 
 T = TypeVar("T")
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reflexd.setup.choices import NONE, RECORD, SCRIPT, Choices
+from reflexd_drivers.header import number_of
 from reflexd_drivers.probe import Found, FoundCamera
 
 SOCKET = "control.sock"
 DISARMED = ('initially = "disarmed"', "decide and log, but drive nothing, until `reflexctl arm`; that is remembered")
-HEADER_PIN = (0, 0, 3, 5, 7, 29, 31, 26, 24, 21, 19, 23, 32, 33, 8, 10, 36, 11, 12, 35, 38, 40, 15, 16, 18, 22, 37, 13)
-"""GPIO number → number on the 40-pin header. Source: Raspberry Pi documentation, GPIO and the 40-pin header."""
 TIMELINE = "# at_s,value of a button that is played: a second down, two up\n0,false\n0.5,true\n1.5,false\n3,false\n"
 WHEELS = """regions = [                            # each wheel: left, top, width, height as shares of the picture;
   [0.1133, 0.25, 0.1328, 0.4219],      # aim them with: reflexctl snapshot seen.png
@@ -74,7 +73,7 @@ def _button(pin: str, state: Path) -> Iterator[str]:
         yield _line("[sensor.button]", "what feels: a stand-in for a button, which presses itself")
         yield f'driver = "scripted"\npath = {_text(state / "button.csv")}\nloop = true'
     elif pin != NONE:
-        yield _line("[sensor.button]", f"what feels: a button between pin {HEADER_PIN[int(pin[4:])]} of the header and ground")
+        yield _line("[sensor.button]", f"what feels: a button between pin {number_of(pin)} of the header and ground")
         yield f'driver = "gpio-input"\npin = "{pin}"'
         yield _line('pull = "up"', "a resistor in the Pi holds the line high while nobody presses")
         yield _line('active = "low"', "pressed, the line is low, and the value true")
@@ -87,7 +86,7 @@ def _lamp(pin: str, state: Path) -> Iterator[str]:
         yield f'driver = "recorder"\npath = {_text(state / "lamp.log")}'
         yield _line("accept_unguarded = true", "a file needs nobody to set it safe")
     else:
-        yield _line("[actuator.lamp]", f"what acts: a relay or a transistor at pin {HEADER_PIN[int(pin[4:])]} of the header")
+        yield _line("[actuator.lamp]", f"what acts: a relay or a transistor at pin {number_of(pin)} of the header")
         yield f'driver = "gpio-output"\npin = "{pin}"'
         yield _line('# active = "low"', "for a relay board that pulls in at a low level")
     yield _line('safe = "off"', "where it stands whenever nothing asks for it, and in every fault")

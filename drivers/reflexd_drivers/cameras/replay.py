@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from time import monotonic_ns
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ RETRY_S = 0.001                 # while every buffer is held
 
 class Settings(CameraSettings):
     """What the configuration says of a replay camera; rate_hz sets its pace, else the recording's own is kept."""
+
+    frozen_default_s: ClassVar[float] = 0.0     # a recording may hold one picture for long
 
     path: ConfigPath = Field(description="folder of .png, .jpg or .bmp (10 Hz), video file, or .npz of uint8 pictures")
     pace: Literal["own", "fast"] = Field(default="own", description='"fast" waits only for the reader, who gets every frame')

@@ -21,13 +21,14 @@ class Scenario:
     close_s: ClassVar[float] = 2.0              # nor does close()
     repeats_s: ClassVar[float] = 0.05           # how long a read of a sensor may have to wait for a reading that is new
 
-    def __init__(self, table: dict[str, Any], absent: dict[str, Any], level: Callable[[], float] = float) -> None:
-        """`table` is the driver's table of a configuration; `absent` has what differs where the device is not there.
+    def __init__(self, table: dict[str, Any], absent: dict[str, Any] | None, level: Callable[[], float] = float) -> None:
+        """`table` is the driver's table of a configuration; `absent` has what differs where the device is not there,
+        None for a driver that needs no device.
 
         `level` says what an actuator's device really does, from 0 to 1, also once the driver is closed.
         """
         self.table = table
-        self.absent = {**table, **absent}
+        self.absent = None if absent is None else {**table, **absent}
         self.level = level
 
     def driver(self, kind: registry.Kind) -> DriverModule:

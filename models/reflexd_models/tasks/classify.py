@@ -36,6 +36,11 @@ class Classifier:
         """
         return Prediction(taken_at, self._scores(self._sight.look(view)))
 
+    @property
+    def least_px(self) -> base.Size:
+        """Give the size of the smallest view by which nothing is lost."""
+        return self._sight.least_px
+
     def given(self, view: View) -> list[Pixels]:
         """Draw what the network is given."""
         return self._sight.given(view)

@@ -81,6 +81,11 @@ class Reader:
         best = int(np.argmax(raw))
         return self.labels[best], share(real(raw.item(best), self._sight.network.outputs[0]), self._sight.network.where)
 
+    @property
+    def least_px(self) -> base.Size:
+        """Give the size of the smallest view by which nothing is lost."""
+        return self._sight.least_px
+
     def given(self, view: View) -> list[Pixels]:
         """Draw what the network is given of each wheel."""
         return self._sight.given(view)

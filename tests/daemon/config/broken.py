@@ -100,6 +100,17 @@ SCALE = (
     '\n[sensor.word]\ndriver = "serial-lines"\nport = "/dev/ttyUSB1"\nvalue = "text"\n'
 )
 
+PORTS = (
+    '\n[sensor.first]\ndriver = "serial-lines"\nport = @\n'
+    '\n[sensor.second]\ndriver = "nmea"\nport = @\nsentence = "MTW"\nfield = "temperature"\n'
+)
+BUS = (
+    '\n[sensor.first]\ndriver = "modbus"\nport = "/dev/ttyUSB9"\nunit = 1\nregister = 0\n'
+    '\n[sensor.second]\ndriver = "modbus"\nport = @@"/dev/ttyUSB9"\nunit = 2\nregister = 0\nbaud = 9600\n'
+    '\n[sensor.third]\ndriver = "modbus"\nport = "/dev/ttyUSB9"\nunit = 3\nregister = 0\n'
+)
+USE_PORTS = RULE + 'when = [ { sensor = "first", above = 1 }, { sensor = "second", above = 1 } ]\n' + THEN
+
 CASES = [
     # F52: syntax, one error per file
     main("an empty file", "@@", ("", "schema is missing")),
@@ -216,6 +227,9 @@ CASES = [
                      '@@[sensor.depth]\ndriver = "mcp3xxx"\ntype = "MCP3008"').replace('pin = "GPIO17"', 'pin = "GPIO10"'),
         ("sensor.depth", "its bus needs GPIO10, and actuator.lamp has it"),
     ),
+    more("a port used twice", PORTS.replace('@', '"/dev/ttyUSB9"', 1).replace('@', '@@"/dev/ttyUSB9"') + USE_PORTS,
+         ("sensor.second.port", "sensor.first has it at")),
+    more("a bus whose users disagree", BUS + USE_PORTS, ("sensor.second.port", "another baud")),
     change("a pin that does not exist", 'pin = "GPIO17"', 'pin = @@"GPIO99"', ("actuator.lamp.pin", "GPIO2 to GPIO27")),
     change(
         "an unknown camera",
@@ -258,6 +272,36 @@ CASES = [
         "two ways to read one line",
         '\n@@[sensor.x]\ndriver = "serial-lines"\nport = "/dev/ttyUSB0"\ncolumn = 1\njson = "a"\n',
         ("sensor.x", "column and json"),
+    ),
+    more(
+        "conditions that no picture can fulfil",
+        RULE + 'when = [ { camera = @@"gat", is = "black" }, '
+        + '@@{ camera = "gate", above = 1 }, @@{ camera = "gate", sensor = "pir", is = "black" } ]\n' + THEN,
+        ("rule.new.when[0].camera", 'did you mean "gate"'), ("rule.new.when[1]", "a camera's picture is in a state"),
+        ("rule.new.when[2]", "one model, one sensor or one camera"),
+    ),
+    more(
+        "a state that no picture is in",
+        RULE + WHEN + 'unless = [ { camera = "gate", is = @@"coverd" } ]\n' + THEN,
+        ("rule.new.unless[0].is", 'did you mean "covered"'),
+    ),
+    more(
+        "cameras that are arranged wrongly",
+        '''
+[camera.low]
+driver = "pattern"
+rotate = @@45
+flip = @@"sideway"
+crop = @@[0.5, 0, 0.6, 1]
+masks = [ @@[[0, 0], [1, 1]], [[0, 0], [@@1.5, 0], [0, 1]], @@[[0, 0], [1, 1], [1, 0], [0, 1]] ]
+frozen_after_s = @@-1
+scene = @@"bar"
+size_px = [@@63, 48]
+''',
+        ("camera.low.rotate", "0 or 90 or 180 or 270"), ("camera.low.flip", "write"), ("camera.low.crop", "reaches out"),
+        ("camera.low.masks[0]", "at least 3"), ("camera.low.masks[1][1][0]", "at most 1"), ("camera.low.masks[2]", "cross"),
+        ("camera.low.frozen_after_s", "at least 0"), ("camera.low.scene", 'did you mean "bars"'),
+        ("camera.low.size_px[0]", "multiple of 2"),
     ),
     more(
         "an unknown stop switch",

@@ -1,7 +1,7 @@
 """The pytest plugin: a test of each promise for each scenario, with asserts that tell what they compared.
 
 pytest loads it in every run where reflexd is installed, so it imports nothing but pytest and looks only at classes that
-have scenarios.
+have scenarios. It stands outside of the contract's folder, which would be imported with it, before its asserts are rewritten.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Drivers for reflexd, as somebody else would write them."""
