@@ -198,12 +198,12 @@ def test_a_blocking_actuator_gets_the_last_command_and_safe_goes_first(start: St
     daemon = start(config)
     within(5, lambda: devices["camera"].opened > 0)
     devices["fan"].hangs = threading.Event()
-    devices["sensor"].value = True
-    time.sleep(0.2)
-    devices["sensor"].value = False
-    time.sleep(0.2)
+    for pressed in (True, False):
+        devices["sensor"].value = pressed
+        within(5, lambda pressed=pressed: daemon.status()["outputs"]["fan"]["active"] is pressed)
+        time.sleep(0.1)          # so that its worker is in the call
     devices["fan"].hangs.set()
-    within(1, lambda: [level for _, level in devices["fan"].written] == [1.0, 0.0])
+    within(5, lambda: [level for _, level in devices["fan"].written] == [1.0, 0.0])
     assert daemon.status()["outputs"]["fan"]["active"] is False
 
 
