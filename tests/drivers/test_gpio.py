@@ -194,6 +194,7 @@ def gpio_claim_output(handle, line, level=0, flags=0):
 def gpio_free(handle, line): lines.pop(line, None)
 def gpio_get_mode(handle, line): return 2 if lines.get(line) == "out" else 0
 def gpio_write(handle, line, level): print("level", line, int(level))
+def tx_pwm(handle, line, frequency, share): print("pulses", line, frequency, round(share, 6))
 def gpio_read(handle, line): return 0
 def gpio_get_line_info(handle, line): return (0, line, 1, "", "motion")
 '''
@@ -228,6 +229,26 @@ def test_lgpio_claims_an_output_once_directly_at_its_safe_level_and_never_floats
         "level 17 0", "level 17 1",       # on, and safe at close
         "level 17 0", "level 17 0",       # opened again, now safe is on; no input in between, nor at exit
         "GPIO27: the line is in use by motion; stop that program or choose another pin",
+    ]
+
+
+PULSES = PROGRAM.partition("def relay")[0] + """
+from reflexd_drivers.pulses import SoftwarePulses
+pulses = SoftwarePulses("GPIO18", "a test", 50, 1.0, header)
+pulses.give(0.075)
+pulses.close(1.0)
+"""
+
+
+def test_lgpio_gives_pulses_between_two_levels_that_stand(tmp_path: Path) -> None:
+    (tmp_path / "lgpio.py").write_text(LGPIO)
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]\n{PULSES}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=tmp_path, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "output 18 1", "level 18 1",      # claimed at its level, without pulses
+        "pulses 18 50 7.5",               # not 7 %: a servo sees the difference
+        "pulses 18 50 100.0", "pulses 18 0 0", "level 18 1",
     ]
 
 
