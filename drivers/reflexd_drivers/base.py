@@ -40,10 +40,6 @@ class NotYetError(SilentError):
     """Nothing arrived because its time has not come; a recording that is opened again would begin anew."""
 
 
-class LostError(DriverError):
-    """Opening the device again will not bring it back, only a new process may: the daemon leaves, outputs safe."""
-
-
 class SourceEndedError(DriverError, EOFError):
     """A recording came to its end; nothing will ever arrive again."""
 

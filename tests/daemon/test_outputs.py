@@ -80,6 +80,7 @@ def test_safe_may_be_on() -> None:
     assert bench.at(1).levels() == [1.0]
 
 
+@pytest.mark.fault("F22", bound="max_on_s", outcome="safe, until every claim has ended")
 def test_no_output_is_active_past_max_on_however_often_it_is_claimed() -> None:
     bench = Bench(lamp={"max_on_s": 3})
     for tenth in range(60):
@@ -104,6 +105,7 @@ def test_min_off_keeps_an_output_at_rest() -> None:
 PAIR = {"up": {"interlock": "motor"}, "down": {"interlock": "motor"}}
 
 
+@pytest.mark.fault("F24", bound="at once", outcome="one is active, the other waits")
 def test_of_an_interlocked_pair_one_is_active() -> None:
     bench = Bench(**PAIR).claim("up", rule="a", for_s=1).claim("down", rule="b", for_s=3)
     assert bench.levels() == [1.0, 0.0], "the one that is active stays"
@@ -119,6 +121,7 @@ def test_priority_moves_an_interlock_letting_go_before_it_activates() -> None:
     assert order == ["up 1.0", "up 0.0", "down 1.0"]
 
 
+@pytest.mark.fault("F24", bound="at once", outcome="waits until the other is known to be safe")
 def test_an_interlocked_partner_waits_until_the_other_is_known_to_be_safe() -> None:
     bench = Bench(**PAIR).claim("up", rule="a")
     bench.relays["up"].settled = False
@@ -147,6 +150,7 @@ def test_a_permit_that_is_not_confirmed_lapses() -> None:
     assert "stop has not been confirmed in time" in bench.gate.inhibited["stop"]
 
 
+@pytest.mark.fault("F26", bound="at once", outcome="every output safe until somebody looks: latched")
 def test_a_failed_write_makes_every_output_safe_for_good() -> None:
     bench = Bench(lamp={}, fan={}).claim("lamp", for_s=60)
     bench.relays["fan"].broken = True

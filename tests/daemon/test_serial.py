@@ -26,6 +26,7 @@ def device(tmp_path: Path) -> Iterator[Terminal]:
     made.close()
 
 
+@pytest.mark.fault("F31", bound="1 s", outcome="degraded, its output safe; back by itself")
 def test_f31_an_unplugged_sensor_makes_its_output_safe_and_acts_again_once_it_is_back(
         start: Callable[[dict[str, Any]], Any], devices: dict[str, Device], device: Terminal) -> None:
     device.keep_saying(b"T=71.5\n", every_s=0.02)
@@ -48,6 +49,7 @@ def test_f31_an_unplugged_sensor_makes_its_output_safe_and_acts_again_once_it_is
     assert "the port was unplugged or failed" in daemon.log()
 
 
+@pytest.mark.fault("F38", bound="max_age_ms", outcome="degraded, its output safe")
 def test_f38_a_silent_sensor_makes_its_output_safe(
         start: Callable[[dict[str, Any]], Any], devices: dict[str, Device], device: Terminal) -> None:
     device.keep_saying(b"1\n", every_s=0.02)

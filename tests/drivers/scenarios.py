@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -55,31 +54,28 @@ def usb(_folder: Path) -> Scenario:
 
 
 class Libcamera(Scenario):
-    """A camera behind libcamera, with stand-ins of its Python libraries."""
+    """A camera behind libcamera, with stand-ins of its Python libraries in the driver's own process."""
 
-    threads = ("picamera2",)
     exclusive = True
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__({"driver": "picamera2", "id": "/base/i2c@1/imx708@1a", "size_px": (64, 48), "model_px": (32, 24)},
                          {"id": "/base/i2c@2/imx219@10"})
-        self._stack = ExitStack()
-        self._libcamera = self._stack.enter_context(fake_picamera2.stack())
-        self.sensor = self._libcamera.Sensor(self.table["id"])
-        self._libcamera.SENSORS[self.sensor.id] = self.sensor
+        self._world = fake_picamera2.World(folder)
+        self._world.plug(self.table["id"])
 
     def go_quiet(self) -> None:
-        self.sensor.silent = True
+        self._world.plug(self.table["id"], silent=True)
 
     def vanish(self) -> None:
-        self._libcamera.SENSORS.clear()
+        self._world.unplug(self.table["id"])
 
     def end(self) -> None:
-        self._stack.close()
+        self._world.end()
 
 
-def picamera2(_folder: Path) -> Scenario:
-    return Libcamera()
+def picamera2(folder: Path) -> Scenario:
+    return Libcamera(folder)
 
 
 def scripted(folder: Path) -> Scenario:
