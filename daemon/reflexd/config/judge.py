@@ -17,8 +17,8 @@ from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
 from reflexd_drivers.base import ActuatorSettings, SensorSettings, ValueKind
 from reflexd_drivers.cameras.picture_state import STATES
-from reflexd_drivers.serial_port import SerialKeys
 from reflexd_drivers.gpio import names_a_pin
+from reflexd_drivers.serial_port import SerialKeys
 from reflexd_models import tasks
 
 KINDS: dict[ValueKind, tuple[str, str, tuple[str, ...], str]] = {      # what it is, an example, what has no sense, instead
