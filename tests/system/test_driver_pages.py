@@ -18,7 +18,8 @@ import pytest
 from reflexd.config.load import load
 from reflexd_drivers import registry
 from reflexd_drivers.gpio import HEADER_LABELS, PINS, RESERVED
-from reflexd_drivers.header import BOARDS, POSITIONS, PWM_FUNCTIONS
+from reflexd_drivers.header import BOARDS, POSITIONS, PWM_FUNCTIONS, USES
+from reflexd_drivers.sensors.mcp3xxx import SELECT_PINS, SPI_PINS
 from tests import pages
 
 ROOT = pages.ROOT
@@ -164,4 +165,5 @@ def test_the_pins_that_drivers_know_are_those_of_the_table() -> None:
     for pin in RESERVED:
         assert re.search(rf"(\| [^|]*reserved \| {pin} \||\| {pin} \| [^|]*reserved \|)", text)
     assert all(f"| GPIO{bcm} |" in text for bcm in range(len(POSITIONS)))
+    assert all("SPI0" in USES[int(pin[4:])] for pin in (*SPI_PINS, *SELECT_PINS))
     assert all(PWM_FUNCTIONS.keys() == board.pwm.keys() for board in BOARDS)
