@@ -117,6 +117,7 @@ def test_a_relay_whose_safe_level_is_on_starts_and_ends_on() -> None:
     assert pin("GPIO17").state is True
 
 
+@pytest.mark.fault("F17", bound="at once", outcome="of two devices of one daemon, the second is refused")
 def test_a_pin_that_is_in_use_is_refused_until_its_user_closes() -> None:
     first = relay()
     with pytest.raises(DriverError, match="GPIO17: the pin is already in use by an open gpio-output"):
@@ -127,6 +128,7 @@ def test_a_pin_that_is_in_use_is_refused_until_its_user_closes() -> None:
     switch(pin="GPIO17").close()
 
 
+@pytest.mark.fault("F25", bound="at once", outcome="refused, and nothing is driven")
 def test_a_level_between_on_and_off_is_refused() -> None:
     device = relay()
     with pytest.raises(DriverError, match=r"found 0\.5"):
@@ -140,17 +142,20 @@ def test_a_level_between_on_and_off_is_refused() -> None:
     (17, 'write "GPIO17"'), ("17", 'write "GPIO17"'), ("BOARD11", 'write "GPIO17"'), ("GPIO28", "GPIO2 to GPIO27"),
     ("gpio17", "GPIO2 to GPIO27"), ("GPIO0", "reserved"), ("GPIO1", "reserved"), (None, "GPIO2 to GPIO27"), ("", "GPIO2"),
 ])
+@pytest.mark.fault("F19", bound="when it is checked", outcome="GPIO0 and GPIO1 are refused")
 def test_a_pin_has_one_way_to_be_written(name: object, remedy: str) -> None:
     with pytest.raises(ValidationError, match=remedy):
         gpio_output.Settings.model_validate({"driver": "gpio-output", "pin": name, "safe": "off"})
 
 
+@pytest.mark.fault("F18", bound="at once", outcome="found by its label, whatever its number")
 def test_the_headers_chip_is_found_by_its_label_whatever_its_number() -> None:
     chips = [Chip(0, "gpio-brcmstb@107d508500"), Chip(11, "pinctrl-rp1")]
     assert find_chip(chips) == Chip(11, "pinctrl-rp1")
     assert find_chip(chips, "gpio-brcmstb@107d508500").number == 0
 
 
+@pytest.mark.fault("F18", bound="at once", outcome="told which chips there are; no other one is taken")
 def test_without_the_headers_chip_there_is_no_fallback_but_an_answer() -> None:
     with pytest.raises(DriverError, match=r'found gpiochip0 INT33FF:00;.*factory = "mock" in \[gpio\]'):
         find_chip([Chip(0, "INT33FF:00")])
@@ -212,6 +217,7 @@ except OSError as error:
 '''
 
 
+@pytest.mark.fault("F17", bound="at once", outcome="refused, with the name of who has the line")
 def test_lgpio_claims_an_output_once_directly_at_its_safe_level_and_never_floats_it(tmp_path: Path) -> None:
     (tmp_path / "lgpio.py").write_text(LGPIO)
     code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]\n{PROGRAM}"
