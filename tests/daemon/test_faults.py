@@ -61,6 +61,8 @@ def fan_works_on(devices: Devices) -> None:
     within(0.5, lambda: devices["fan"].level == 1.0)
 
 
+@pytest.mark.fault("F03", bound="3 periods, 200 ms at least; given up 2 s later",
+                   outcome="degraded, then status 70, and the service manager starts it anew")
 def test_f03_a_camera_whose_read_never_returns(acting: Any, devices: Devices) -> None:
     devices["camera"].hangs = threading.Event()
     within(0.5, lambda: devices["lamp"].level == 0.0)     # 200 ms are allowed to notice, the rest is this machine's noise
@@ -80,6 +82,7 @@ def test_a_camera_that_falls_silent_and_speaks_again(acting: Any, devices: Devic
     within(1, lambda: devices["lamp"].level == 1.0)
 
 
+@pytest.mark.fault("F01", bound="1 s", outcome="degraded; opened again after 0.5, 1, 2 … 30 s, for ever")
 def test_f01_a_camera_unplugged_and_back(acting: Any, devices: Devices) -> None:
     devices["camera"].broken = True
     within(0.5, lambda: devices["lamp"].level == 0.0)

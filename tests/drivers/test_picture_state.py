@@ -226,7 +226,7 @@ def test_what_a_mask_covers_is_not_judged(state: str) -> None:
 
 def test_masks_over_everything_leave_nothing_to_judge() -> None:
     everything = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-    assert Lens(masks=(everything,)).sees(np.zeros((240, 320, 3), np.uint8), 4, still=True) == [None, "normal"]
+    assert Lens(masks=(everything,)).sees(np.zeros((240, 320, 3), np.uint8), 12, still=True) == [None, "normal"]
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (2, 2), (50, 70), (1080, 1920)])
