@@ -32,13 +32,19 @@ class Layout:
         code, (width, height) = CODES.get(stream["format"]), stream["size"]
         return None if code is None else cls(code, width, height, stream["stride"])
 
-    def make(self) -> View:
-        """Make the buffer of a frame."""
-        high, wide = self.height, self.width
-        shapes: tuple[tuple[int, ...], ...] = ((high, wide, 3),)
-        if self.format == "yuv420":
-            shapes = ((high, wide), (high // 2, wide // 2), (high // 2, wide // 2))
-        return View(self.format, tuple(np.empty(shape, np.uint8) for shape in shapes))
+    @property
+    def size(self) -> int:
+        """How many bytes the picture has without any padding."""
+        return self.width * self.height * 3 // (1 if self.format == "rgb" else 2)
+
+    def view(self, data: Plane) -> View:
+        """Make a view of contiguous planes in uint8 (size,)."""
+        return View(self.format, Layout(self.format, self.width, self.height, self.row).planes(data))
+
+    @property
+    def row(self) -> int:
+        """How long a row of the first plane is without padding."""
+        return self.width * (3 if self.format == "rgb" else 1)
 
     def planes(self, data: Plane) -> tuple[Plane, ...]:
         """Find the planes in a buffer, uint8 (bytes,); nothing is copied. Raises: ValueError when it is too short."""

@@ -1,13 +1,12 @@
-"""From the configuration to an open camera of picamera2, and back: find, make, configure, shut."""
+"""From the configuration to a camera of picamera2 that is configured, and what its errors mean."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from reflexd_drivers.base import DriverError, LostError
+from reflexd_drivers.base import DriverError
 from reflexd_drivers.cameras.libcamera_list import busy_with
 
 if TYPE_CHECKING:
@@ -50,43 +49,14 @@ def meaning(error: BaseException) -> str:
 
 def find(kind: Any, settings: Settings) -> int:      # noqa: ANN401  picamera2 has no types
     """Give the number under which picamera2 knows the camera; `kind` is the class Picamera2. Raises: DriverError."""
-    look_again(kind)
     cameras = kind.global_camera_info()
-    number = number_of(cameras, settings)
-    if number is None:
+    wanted = [number for number, one in enumerate(cameras) if settings.id in (None, one["Id"])]
+    if settings.id is None:
+        wanted = wanted[settings.index :]
+    if not wanted:
         found = ", ".join(str(one["Id"]) for one in cameras) or "none"
         raise DriverError(f"{settings.where}: there is no such camera; found {found}; check its cable, or name another id")
-    return number
-
-
-def number_of(cameras: list[dict[str, Any]], settings: Settings) -> int | None:
-    """Look the camera up in what global_camera_info() told."""
-    if settings.id is None:
-        return settings.index if settings.index < len(cameras) else None
-    return next((number for number, one in enumerate(cameras) if one["Id"] == settings.id), None)
-
-
-def look_again(kind: Any) -> None:       # noqa: ANN401
-    """Have picamera2 look for cameras anew: it keeps what it found first until the last camera is closed.
-
-    While another camera is open libcamera keeps its list; that one has to be closed before a new one is found.
-    """
-    manager = getattr(kind, "_cm", None)
-    if manager is not None and hasattr(manager, "reset") and not getattr(manager, "cameras", None):
-        manager.reset()
-
-
-def make(kind: Any, number: int) -> Any:     # noqa: ANN401
-    """Open a camera. picamera2 leaves a pipe open when it fails, so two descriptors would be lost at each attempt."""
-    camera = kind.__new__(kind)
-    try:
-        camera.__init__(number)
-    except BaseException:
-        with suppress(AttributeError, OSError):
-            camera.notifymeread.close()
-            os.close(camera.notifyme_w)
-        raise
-    return camera
+    return wanted[0]
 
 
 def configure(camera: Any, libcamera: Any, settings: Settings) -> frozenset[str]:      # noqa: ANN401
@@ -139,12 +109,3 @@ def controls(settings: Settings, offered: Collection[str]) -> dict[str, Any]:
         period_us = round(1e6 / settings.hz)
         told["FrameDurationLimits"] = (period_us, period_us)
     return told
-
-
-def shut(where: str, camera: Any) -> None:       # noqa: ANN401
-    """Stop a camera and give it back. Raises: LostError when picamera2 cannot: nothing but a new process frees it then."""
-    try:
-        camera.close()
-    except FAILURES as error:
-        raise LostError(f"{where}: the camera could not be closed ({error}); beginning anew") from error
-    camera.allocator = None      # else picamera2 keeps the memory's device open for each camera that was closed

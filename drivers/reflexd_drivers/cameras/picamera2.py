@@ -1,34 +1,38 @@
 """A camera at a Pi's camera connector, by libcamera and picamera2.
 
 Two views of each frame: "main", and where `model_px` is given "model", the same field of view at a network's size,
-straight from the camera's own scaler. Configured once; each request goes back to libcamera as soon as it is copied.
-
-Every wait for a frame is bounded: a job that was asked for stays asked for when a read gives up, and the next read
-waits for the same one (given up for good it would swallow a buffer when its frame comes: picamera2's capture_request(wait=N)
-does so). Opening, stop and close cannot be bounded from outside (picamera2 issues 1004, 1264): they run in the camera's worker,
-and the daemon gives the process up when one exceeds its bound. Threads: two of picamera2's and some of libcamera's.
+straight from the camera's own scaler. libcamera runs in a process of its own (libcamera_child.py tells why), which copies each
+picture once, into memory that both share. Every wait here is bounded: a process that hangs is killed, one that
+crashes is told, and in either case the worker opens the camera again, with a new process.
 """
 
 from __future__ import annotations
 
+import json
+import mmap
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from time import monotonic, monotonic_ns, sleep
+from time import monotonic
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from reflexd_drivers.base import CameraSettings, DriverError, Frame, FramePool, LostError, SilentError, Slot, View
+from reflexd_drivers.base import CameraSettings, DriverError, Frame, SilentError, Slot, View
+from reflexd_drivers.cameras import libcamera_child as child
 from reflexd_drivers.cameras.libcamera_frames import Layout
-from reflexd_drivers.cameras.libcamera_list import picamera2_library
-from reflexd_drivers.cameras.libcamera_open import configure, explained, find, make, shut
 
-SLICE_S = 0.1                   # how soon a read notices that it was closed
-TRUSTED_NS = 5_000_000_000      # a time of libcamera's is believed if it is that young
+OPEN_S = 20.0                   # to load picamera2 and start a sensor on the slowest Pi; opening may take 30 s in all
+CLOSE_S, KILL_S = 1.0, 0.5      # to stop a camera by itself, then to die
 START_S = 3.0                   # the first frames of a sensor are dropped while exposure settles
+MESSAGE = 1 << 16               # the longest, in bytes
 EXPIRES = (1.0, 5.0)            # seconds, periods: the longer is libcamera's "dequeue timer" (pipeline/rpi, setCameraTimeout)
-EXPIRED_IN_A_ROW = 3
 
 Even = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]     # colour has half the resolution
 
@@ -75,15 +79,59 @@ class Settings(CameraSettings):
         return self.id or f"camera {self.index}"
 
 
-class Past:
-    """What this process went through with one camera, over every opening."""
+class Process:
+    """The process around a camera: started, spoken to, and ended within a bound."""
 
-    def __init__(self) -> None:
-        self.gave_frames = False
-        self.expired = 0            # openings in a row that ended without a further frame
+    def __init__(self, settings: Settings) -> None:
+        self.where = settings.where
+        self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-B", "-m", child.__name__, str(theirs.fileno()), settings.model_dump_json()]
+        with theirs:
+            self._process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
 
+    def first(self, timeout_s: float) -> tuple[dict[str, Any], int]:
+        """Give what it tells of the camera, and the shared memory. Raises: DriverError."""
+        if not select.select([self.line], [], [], timeout_s)[0]:
+            raise DriverError(f"{self.where}: libcamera did not open the camera within {timeout_s:g} s; check its cable")
+        text, files = self.receive()
+        told = self.read(text)
+        return told, files[0]
 
-PASTS: dict[str, Past] = {}         # by the camera's name; only its own worker touches it
+    def receive(self) -> tuple[bytes, list[int]]:
+        """Take a message that is there, with its descriptors; an empty one is the end."""
+        try:
+            text, files, *_ = socket.recv_fds(self.line, MESSAGE, 1)
+        except ConnectionError:         # it died before it had read all
+            return b"", []
+        return text, files
+
+    def read(self, text: bytes) -> dict[str, Any]:
+        """Understand a message that is no frame. Raises: DriverError when it tells of an error, or of the end."""
+        if not text:
+            raise DriverError(f"{self.where}: libcamera {self._ended()}, as it does when a camera vanishes; check its cable")
+        told: dict[str, Any] = json.loads(text)
+        if "error" in told:
+            raise DriverError(str(told["error"]))
+        return told
+
+    def _ended(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            status = self._process.wait(KILL_S)
+            return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return "closed its socket"
+
+    def close(self) -> None:
+        """End it: asked to, and then killed. Raises: DriverError when not even that ends it."""
+        self.line.close()
+        for bound_s in (CLOSE_S, KILL_S):
+            try:
+                self._process.wait(bound_s)
+                return
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        raise DriverError(f"{self.where}: process {self._process.pid} of libcamera cannot be killed, "
+                          "the kernel's camera driver hangs; restart the computer")
 
 
 class Picamera2Camera:
@@ -91,129 +139,86 @@ class Picamera2Camera:
 
     lossless = False
 
-    def __init__(self, settings: Settings, camera: Any, mapped: Any, arranged: frozenset[str]) -> None:   # noqa: ANN401  no types
-        """Read a configured camera; `mapped` is picamera2's MappedArray."""
-        self.arranged = arranged        # keys of the configuration that the camera itself carries out
-        self._where = settings.where
-        self._camera, self._mapped = camera, mapped
-        self._lock = threading.Lock()   # held by a read from begin to end: close() lets it see that and waits for it
+    def __init__(self, settings: Settings, process: Process) -> None:
+        told, file = process.first(OPEN_S)
+        layouts = {name: Layout(**layout) for name, layout in told["layouts"].items()}
+        try:
+            memory = mmap.mmap(file, child.SLOTS * child.slot_bytes(layouts))
+        finally:
+            os.close(file)
+        self.arranged = frozenset(told["arranged"])     # keys of the configuration that the camera itself carries out
+        self.about = str(told["about"])
+        self._process = process
+        self._slots = [self._slot(number, views) for number, views in enumerate(child.slots(memory, layouts))]
+        self._lock = threading.Lock()       # held by a read from begin to end: close() wakes it and then waits for it
         self._closed = False
-        self._job: Any = None           # a frame that was asked for and has not come
-        self._pool = FramePool(self._make_views)
-        self._clockless = 0             # frames whose own time could not be believed
-        self._past = PASTS.setdefault(self._where, Past())
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._asked = False
+        self._clockless = 0                 # frames whose own time could not be believed
         least_s, periods = EXPIRES
         self._expires_s = max(least_s, periods / settings.hz)
         self._alive_at = monotonic() + START_S
-        streams = camera.camera_configuration()
-        self._layouts = {view: layout_of(self._where, streams[stream]) for view, stream in (("main", "main"), ("model", "lores"))
-                         if streams.get(stream) is not None}
-        sizes = ", ".join(f"{view} {one.format} {one.width}x{one.height}" for view, one in self._layouts.items())
-        self.about = f"{self._where}: {sizes} at {settings.hz:g} Hz"
+
+    def _slot(self, number: int, views: Mapping[str, View]) -> Slot:
+        def give_back(_slot: Slot) -> None:
+            self._say(number)
+        return Slot(views, give_back)
+
+    def _say(self, byte: int) -> None:
+        with suppress(OSError):      # it is closed, or the process is gone: the next read tells
+            self._process.line.send(bytes([byte]), socket.MSG_DONTWAIT)
 
     def counters(self) -> dict[str, int]:
         """Count the frames whose own time could not be believed, and stand with that of their arrival."""
         return {"clockless": self._clockless}
 
-    def _make_views(self) -> Mapping[str, View]:
-        return {name: layout.make() for name, layout in self._layouts.items()}
-
     def read(self, timeout_s: float) -> Frame:
         """Give the newest frame.
 
-        Raises: SilentError when none came; DriverError when libcamera gave the camera up; LostError when that goes on.
+        Raises: SilentError when none came in time; DriverError when libcamera gave the camera up.
         """
-        with self._lock, explained(self._where):
-            deadline = monotonic() + timeout_s
-            while not self._closed:
-                request = self._request(deadline)
-                if request is None:
-                    continue
-                try:
-                    frame = self._copy(request)
-                finally:
-                    request.release()
-                if frame is not None:
-                    return frame
-                sleep(0.001)        # readers hold every frame: this one is lost
-        raise DriverError(f"{self._where}: the camera was closed while it was read; open it again")
+        with self._lock:
+            if self._closed:
+                raise DriverError(f"{self._process.where}: the camera was closed; open it again")
+            if not self._asked:
+                self._say(child.NEXT)
+                self._asked = True
+            files: list[int] = [self._process.line.fileno(), self._wake]
+            ready = select.select(files, [], [], max(timeout_s, 0))[0]
+            if self._wake in ready:
+                raise DriverError(f"{self._process.where}: the camera was closed while it was read; open it again")
+            if not ready:
+                raise self._silence()
+            return self._frame(self._process.receive()[0])
 
-    def _request(self, deadline: float) -> Any:      # noqa: ANN401
-        """Wait a little for the frame that was asked for; None when it has not come. Raises: DriverError."""
-        if self._job is None:
-            self._job = self._camera.capture_request(wait=False)
-        try:
-            request = self._camera.wait(self._job, timeout=max(min(deadline - monotonic(), SLICE_S), 0))
-        except TimeoutError:
-            if monotonic() >= deadline:
-                self._give_up()
-            return None
-        self._job = None
-        return request
-
-    def _give_up(self) -> None:
-        """Say that no frame came, and whether there is hope of one. Raises: DriverError."""
+    def _silence(self) -> DriverError:
+        """Say that no frame came, and whether there is hope of one: past its own timer libcamera starts no further frame."""
+        where = self._process.where
         if monotonic() - self._alive_at < self._expires_s:
-            raise SilentError(f"{self._where}: no frame came in time; check the camera's rate_hz and its cable")
-        self._past.expired += 1
-        text = f"no frame came for {self._expires_s:g} s and libcamera gives up then; check the camera's cable"
-        if self._past.gave_frames and self._past.expired >= EXPIRED_IN_A_ROW:
-            raise LostError(f"{self._where}: {text}; it was opened {EXPIRED_IN_A_ROW} times in vain: beginning anew")
-        raise DriverError(f"{self._where}: {text}")
+            return SilentError(f"{where}: no frame came in time; check the camera's rate_hz and its cable")
+        return DriverError(f"{where}: no frame came for {self._expires_s:g} s, and libcamera gives up then; check its cable")
 
-    def _copy(self, request: Any) -> Frame | None:      # noqa: ANN401
-        slot = self._pool.take()
-        if slot is None:
-            return None
-        try:
-            self._fill(request, slot)
-            sequence, taken_at = self._stamp(request)
-        except BaseException:
-            slot.release()
-            raise
-        self._past.gave_frames, self._past.expired = True, 0
+    def _frame(self, text: bytes) -> Frame:
+        if len(text) != child.FRAME.size:
+            self._process.read(text)
+        number, by_camera, sequence, taken_at = child.FRAME.unpack(text)
+        self._asked = False
+        self._clockless += not by_camera
         self._alive_at = monotonic()
+        slot = self._slots[number]
+        slot.retain()
         return Frame(taken_at, sequence, slot)
 
-    def _fill(self, request: Any, slot: Slot) -> None:      # noqa: ANN401
-        for view, layout in self._layouts.items():
-            stream = "main" if view == "main" else "lores"
-            with self._mapped(request, stream, reshape=False, write=False) as mapped:
-                layout.copy(mapped.array, slot.views[view])
-
-    def _stamp(self, request: Any) -> tuple[int, int]:       # noqa: ANN401
-        """Take the kernel's number of the frame, and libcamera's time if it can be true, else that of the arrival.
-
-        libcamera defines its time as that since boot, and gives the monotonic one; they differ once a Pi has slept.
-        """
-        arrived_at = monotonic_ns()
-        told = request.get_metadata().get("SensorTimestamp")
-        buffer = next(iter(request.request.buffers.values()))
-        if told is not None and 0 <= arrived_at - told <= TRUSTED_NS:
-            return int(buffer.metadata.sequence), int(told)
-        self._clockless += 1
-        return int(buffer.metadata.sequence), arrived_at
-
     def close(self) -> None:
-        """End a read that waits, stop the camera and give it back. Raises: LostError when picamera2 cannot."""
+        """End a read that waits, and the process. Raises: DriverError when it cannot be ended."""
         if self._closed:
             return
         self._closed = True
+        os.eventfd_write(self._wake, 1)
         with self._lock:
-            self._camera.cancel_all_and_flush()      # stop() would wait behind a job that waits for a frame
-            if self._job is not None:
-                with suppress(Exception):            # cancelled; or it came at last, and is a buffer to give back
-                    self._camera.wait(self._job, timeout=0).release()
-            shut(self._where, self._camera)
-
-
-def layout_of(where: str, stream: Mapping[str, Any]) -> Layout:
-    """Say how a stream lies in memory. Raises: DriverError when it is of a format that is not read."""
-    layout = Layout.of(stream)
-    if layout is None:
-        raise DriverError(f"{where}: the camera gives {stream['format']}, which is not read; "
-                          "write another format, or use the driver usb for a camera at USB")
-    return layout
+            os.close(self._wake)
+            self._slots = []        # the memory goes with the last frame that a reader holds
+            self._process.close()
 
 
 def connect(settings: Settings) -> Picamera2Camera:
@@ -221,14 +226,9 @@ def connect(settings: Settings) -> Picamera2Camera:
 
     Raises: DriverError.
     """
-    picamera2, libcamera = picamera2_library()
-    with explained(settings.where):
-        camera = make(picamera2.Picamera2, find(picamera2.Picamera2, settings))
-        try:
-            arranged = configure(camera, libcamera, settings)
-            device = Picamera2Camera(settings, camera, picamera2.MappedArray, arranged)
-            camera.start()
-        except BaseException:
-            shut(settings.where, camera)
-            raise
-        return device
+    process = Process(settings)
+    try:
+        return Picamera2Camera(settings, process)
+    except BaseException:
+        process.close()
+        raise

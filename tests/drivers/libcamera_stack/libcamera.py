@@ -1,13 +1,19 @@
 """A stand-in for libcamera's Python binding, as far as picamera2's stand-in and the driver look at it.
 
-The sensors of the world are in SENSORS; a test makes, unplugs, starves and jams them.
+The sensors of the world are in SENSORS; a test makes, unplugs, starves and jams them. In the driver's own process they are
+what the file that REFLEXD_FAKE_SENSORS names says at the moment.
 """
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import signal
 import threading
 import weakref
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,7 +58,8 @@ class Sensor:
     silent: bool = False                        # no request completes any more
     bad: set[int] = field(default_factory=set)  # sequences whose buffers are flagged as damaged
     clock_offset_ns: int | None = 0             # None: no SensorTimestamp in the metadata
-    jams: str = ""                              # "start" or "close" never returns
+    jams: str = ""                              # "start", "capture" or "close" never returns
+    asserts: bool = False                       # stopping it when it is gone ends the process, as libcamera does
     fails: str = ""                             # "configure", "start" or "close" raises
     let_go: threading.Event = field(default_factory=threading.Event)
     acquired: bool = False
@@ -60,6 +67,9 @@ class Sensor:
     sequence: int = 0
 
     def meet(self, step: str) -> None:
+        refresh()
+        if step == "close" and self.asserts and SENSORS.get(self.id) is not self:
+            os.kill(os.getpid(), signal.SIGABRT)
         if self.jams == step:
             self.let_go.wait()
         if self.fails == step:
@@ -67,6 +77,37 @@ class Sensor:
 
 
 SENSORS: dict[str, Sensor] = {}
+WORLD = "REFLEXD_FAKE_SENSORS"
+
+
+LOCKS: list[int] = []
+
+
+def locked(name: str) -> bool:
+    """Take the camera for this process, as long as it lives; libcamera locks its media device."""
+    if WORLD not in os.environ:
+        return True
+    file = os.open(f"{os.environ[WORLD]}.{name.replace('/', '_')}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    LOCKS.append(file)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def refresh() -> None:
+    """Take over what the file says of the world."""
+    path = os.environ.get(WORLD)
+    if not path:
+        return
+    told = json.loads(Path(path).read_text())
+    for gone in set(SENSORS) - set(told):
+        del SENSORS[gone]
+    for name, table in told.items():
+        sensor = SENSORS.setdefault(name, Sensor(name))
+        for key, value in table.items():
+            setattr(sensor, key, value)
 
 
 class Camera:
@@ -78,7 +119,7 @@ class Camera:
         self.properties = {Property("Model"): sensor.model, Property("Rotation"): 0}
 
     def acquire(self) -> None:
-        if self.sensor.busy or self.sensor.acquired:
+        if self.sensor.busy or self.sensor.acquired or not locked(self.id):
             raise RuntimeError("Failed to acquire camera: Device or resource busy")
         self.sensor.acquired = True
 
@@ -97,6 +138,7 @@ class CameraManager:
     _only: Any = staticmethod(lambda: None)
 
     def __init__(self) -> None:
+        refresh()
         self._seen = list(SENSORS.values())
 
     @property

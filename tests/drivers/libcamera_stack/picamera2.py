@@ -62,6 +62,13 @@ class _Heap:
         os.close(self._file)
 
 
+class _Selector:
+    """What each thread waits on: never closed, and in a cycle with itself."""
+
+    def __init__(self) -> None:
+        self._heap, self._map = _Heap(), self
+
+
 class _Job:
     def __init__(self) -> None:
         self.future: Future[Any] = Future()
@@ -178,7 +185,9 @@ class Picamera2:
         self._thread.start()
 
     def _run(self) -> None:
+        _Selector()
         while not self._ended.wait(1 / self.sensor.rate_hz):
+            libcamera.refresh()
             if not self.sensor.silent and libcamera.SENSORS.get(self.camera.id) is self.sensor:
                 self._expose()
 
@@ -205,6 +214,7 @@ class Picamera2:
             job.future.set_result(request)
 
     def capture_request(self, wait: bool | float | None = None) -> Any:
+        self.sensor.meet("capture")
         job = _Job()
         with self.lock:
             if not self._jobs and self._completed:
