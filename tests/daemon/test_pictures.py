@@ -29,7 +29,7 @@ def picture(daemon: Any) -> str:
 
 @pytest.mark.fault("F07", bound="2 s", outcome="a log line and a state that rules may use")
 def test_f07_a_black_picture_is_told_once_and_acted_on(start: Start, devices: Devices) -> None:
-    daemon = start(config(script=[[0, "moving"], [3, "black"], [5, "moving"]]))
+    daemon = start(config(script=[[0, "moving"], [3, "black"], [6.5, "moving"]]))
     within(10, lambda: picture(daemon) == "normal")
     within(10, lambda: devices["lamp"].level == 1.0)
     assert picture(daemon) == "black"
