@@ -62,6 +62,8 @@ class Looking:
         """
         if self._judge.due(frame.taken_at):
             self._judge.look(frame.views["main"], frame.taken_at)
+        elif not self.watched:
+            return
         state = self._judge.state
         if state == "frozen":
             self._give_up(frame.taken_at)      # told before any rule hears of it: the trouble would end what that rule began
