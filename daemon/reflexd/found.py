@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from reflexd import paste
+from reflexd_drivers.cameras.libcamera_list import FoundLibcamera, found_cameras
 from reflexd_drivers.probe import FoundCamera, FoundChip, FoundPort, find_cameras, find_chips, find_ports, in_time
 from reflexd_drivers.probe_kernel import FoundPwm, FoundSensor, find_pwm, find_sensors
 from reflexd_drivers.probe_serial import BAUDS, LISTEN_S, SILENT_S, Heard, hear
@@ -22,6 +23,7 @@ from reflexd_drivers.probe_serial import BAUDS, LISTEN_S, SILENT_S, Heard, hear
 Listen: TypeAlias = Literal["free", "always", "never"]
 HEAR_S = SILENT_S + len(BAUDS) * LISTEN_S + 2
 NODES = ("video[0-9]*", "gpiochip[0-9]*", "ttyUSB*", "ttyACM*", "ttyAMA*", "media[0-9]*")
+SHOWN_SIZES = 8
 SHOWN_LINES = 64     # of a chip, with their users
 
 
@@ -39,6 +41,8 @@ class Item:
 def everything(listen: Listen, root: Path = Path("/"), names: paste.Names | None = None) -> Iterator[Item]:
     """Find all that there is below a root, which is another one for tests only; each in bounded time."""
     names = names or paste.Names()
+    for one in found_cameras() if root == Path("/") else ():
+        yield libcamera_item(one, names)
     for camera in find_cameras(root):
         yield camera_item(camera, names)
     chips = tuple(find_chips(root))
@@ -50,6 +54,15 @@ def everything(listen: Listen, root: Path = Path("/"), names: paste.Names | None
         yield sensor_item(sensor, names)
     for pwm in find_pwm(root):
         yield pwm_item(pwm, names)
+
+
+def libcamera_item(camera: FoundLibcamera, names: paste.Names) -> Item:
+    """Describe a camera behind libcamera."""
+    sizes = ", ".join(f"{width}x{height}" for width, height in camera.sizes[:SHOWN_SIZES])
+    more = f" and {len(camera.sizes) - SHOWN_SIZES} more" if len(camera.sizes) > SHOWN_SIZES else ""
+    modes = (f"its sensor gives {sizes}{more}; libcamera scales to any smaller size",) if sizes else ()
+    return Item("camera", camera.device, (f"{camera.card}, behind libcamera", *modes), (paste.picamera2(camera, names),),
+                asdict(camera))
 
 
 def camera_item(camera: FoundCamera, names: paste.Names) -> Item:

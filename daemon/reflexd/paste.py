@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from reflexd_drivers import registry
+from reflexd_drivers.cameras.libcamera_list import FoundLibcamera
 from reflexd_drivers.gpio import PINS, RESERVED
 from reflexd_drivers.header import INPUTS, OUTPUTS, number_of
 from reflexd_drivers.probe import FoundCamera, FoundChip, FoundPort
@@ -50,6 +51,12 @@ class Names:
         """Give the header of the next table, as sensor.serial2."""
         self.used[word] += 1
         return f"{section}.{word}{self.used[word]}"
+
+
+def picamera2(camera: FoundLibcamera, names: Names) -> Table:
+    """Name a camera behind libcamera."""
+    keys = {"driver": "picamera2", "id": camera.device, "size_px": [640, 480]}
+    return Table(names("camera", "camera"), keys, {"size_px": "of what is kept and shown; model_px is for networks"})
 
 
 def usb(camera: FoundCamera, names: Names) -> Table:

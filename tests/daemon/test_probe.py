@@ -12,8 +12,20 @@ import pytest
 from reflexd.config.load import load
 from reflexd.ctl.__main__ import main
 from reflexd.ctl.probe import comment, lines, toml
-from reflexd.found import Item, camera_item, chip_item, everything, listened, port_item, pwm_item, sensor_item, unseen
+from reflexd.found import (
+    Item,
+    camera_item,
+    chip_item,
+    everything,
+    libcamera_item,
+    listened,
+    port_item,
+    pwm_item,
+    sensor_item,
+    unseen,
+)
 from reflexd.paste import Names, Table, value_in
+from reflexd_drivers.cameras.libcamera_list import FoundLibcamera
 from reflexd_drivers.probe import FoundCamera, FoundChip, FoundPort
 from reflexd_drivers.probe_kernel import FoundPwm, FoundSensor
 from reflexd_drivers.probe_serial import Heard
@@ -32,6 +44,7 @@ def items() -> list[Item]:
         camera_item(FoundCamera("/dev/v4l/by-id/usb-Cam", 'Cam "x"\x07', {"YUYV": (VGA,), "MJPG": (ANY,)},
                                 "motion (pid 7)"), names),
         camera_item(FoundCamera("/dev/video2", "Bare", {"GREY": ()}), names),
+        libcamera_item(FoundLibcamera("/base/soc/i2c@1/imx708@1a", "imx708", 0, ((2304, 1296),) * 20), names),
         chip_item(FoundChip("/dev/gpiochip0", "pinctrl-rp1", 54, {4: "fan", 17: "the kernel"}), True, names),
         chip_item(FoundChip("/dev/gpiochip1", "expander", 16), False, names),
         *(port_item(FoundPort(f"/dev/ttyUSB{at}"), Heard("text", 115200, (line,)), names) for at, line in enumerate(SAID)),

@@ -95,7 +95,7 @@ def damaged(camera):
     stop = threading.Event()
 
     def press():
-        with open(USB, "rb+", buffering=0) as file:
+        with Path(USB).open("rb+", buffering=0) as file:
             while not stop.wait(0.02):
                 fcntl.ioctl(file, SET_CONTROL, FLAG_ERROR)
 
@@ -155,7 +155,8 @@ class Button:
 
 def traces(main):
     status = dict(line.split(":", 1) for line in Path(f"/proc/{main}/status").read_text().splitlines())
-    return {"fds": len(os.listdir(f"/proc/{main}/fd")), "threads": int(status["Threads"]), "rss_kb": int(status["VmRSS"].split()[0])}
+    files = len(list(Path(f"/proc/{main}/fd").iterdir()))
+    return {"fds": files, "threads": int(status["Threads"]), "rss_kb": int(status["VmRSS"].split()[0])}
 
 
 def ran_at(camera, since):
