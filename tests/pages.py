@@ -3,7 +3,8 @@
 A block of commands is `sh` and where it is run: `checkout` in a checkout, by tests/system/test_docs.py; `device` as root on a
 device that has the package, by tests/lab/test_docs.py; `ci` by .ci/run or by what NOT_THERE names. Behind that may stand
 `timeout=5` (seconds, after which a command that waits for ever is ended) and `with=FILE,FILE` (run in a folder of its own
-that has these). `toml file=PATH` is the content of a file on the device. Nothing stands in a block without a word.
+that has these). `toml file=PATH` is the content of a file on the device, `python` a part of a
+file of docs/examples. Nothing stands in a block without a word.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PLACES = ("checkout", "device", "ci")
-TEXTS = ("toml", "json", "csv", "text")
+TEXTS = ("toml", "json", "csv", "text", "python")
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 

@@ -64,7 +64,8 @@ def _action(after: AfterDeath) -> dict[str, Any]:
     if isinstance(after, SysfsWrite):
         return {"kind": "sysfs", "path": after.path, "text": after.text}
     if isinstance(after, SerialBytes):
-        return {"kind": "serial", "port": after.port, "baud": after.baud, "hex": after.data.hex()}
+        return {"kind": "serial", "port": after.port, "baud": after.baud, "hex": after.data.hex(),
+                "data_bits": after.data_bits, "parity": after.parity, "stop_bits": after.stop_bits}
     return {}
 
 

@@ -169,7 +169,7 @@ def _outcome(loop: Loop, output: Output, wish: Wish, until: int) -> Report:
     over = output.rested_since if not output.active else monotonic_ns()
     why = "" if not output.active and output.rested_since >= until else output.why
     if output.failed or _doubtful(output):
-        latched = loop.outputs.inhibited.get("latched", "its last command has not been carried out")
-        why = f"{output.name} may not be safe: {latched}"
+        unsure = "its last command has not been carried out, or it still moves"
+        why = f"{output.name} may not be safe yet: {loop.outputs.inhibited.get('latched', unsure)}"
     return {"output": output.name, "level": level_text(wish.level_of(output)), "asked_ms": wish.lasts_ms,
             "driven_ms": round((over - output.active_since) / 1e6), "now": level_text(output.level), "why": why}

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from reflexd import paste
-from reflexd_drivers.cameras.libcamera_list import FoundLibcamera, found_cameras
+from reflexd_drivers.cameras.libcamera_list import FoundSensor as FoundLens
+from reflexd_drivers.cameras.libcamera_list import found_cameras
+from reflexd_drivers.header import COOLING
 from reflexd_drivers.probe import FoundCamera, FoundChip, FoundPort, find_cameras, find_chips, find_ports, in_time
 from reflexd_drivers.probe_kernel import FoundPwm, FoundSensor, find_pwm, find_sensors
 from reflexd_drivers.probe_serial import BAUDS, LISTEN_S, SILENT_S, Heard, hear
@@ -23,7 +25,6 @@ from reflexd_drivers.probe_serial import BAUDS, LISTEN_S, SILENT_S, Heard, hear
 Listen: TypeAlias = Literal["free", "always", "never"]
 HEAR_S = SILENT_S + len(BAUDS) * LISTEN_S + 2
 NODES = ("video[0-9]*", "gpiochip[0-9]*", "ttyUSB*", "ttyACM*", "ttyAMA*", "media[0-9]*")
-SHOWN_SIZES = 8
 SHOWN_LINES = 64     # of a chip, with their users
 
 
@@ -38,11 +39,12 @@ class Item:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def everything(listen: Listen, root: Path = Path("/"), names: paste.Names | None = None) -> Iterator[Item]:
+def everything(listen: Listen, root: Path = Path("/"),
+               lenses: Callable[[], tuple[FoundLens, ...]] = found_cameras) -> Iterator[Item]:
     """Find all that there is below a root, which is another one for tests only; each in bounded time."""
-    names = names or paste.Names()
-    for one in found_cameras() if root == Path("/") else ():
-        yield libcamera_item(one, names)
+    names = paste.Names()
+    for lens in lenses():
+        yield lens_item(lens, names)
     for camera in find_cameras(root):
         yield camera_item(camera, names)
     chips = tuple(find_chips(root))
@@ -56,15 +58,6 @@ def everything(listen: Listen, root: Path = Path("/"), names: paste.Names | None
         yield pwm_item(pwm, names)
 
 
-def libcamera_item(camera: FoundLibcamera, names: paste.Names) -> Item:
-    """Describe a camera behind libcamera."""
-    sizes = ", ".join(f"{width}x{height}" for width, height in camera.sizes[:SHOWN_SIZES])
-    more = f" and {len(camera.sizes) - SHOWN_SIZES} more" if len(camera.sizes) > SHOWN_SIZES else ""
-    modes = (f"its sensor gives {sizes}{more}; libcamera scales to any smaller size",) if sizes else ()
-    return Item("camera", camera.device, (f"{camera.card}, behind libcamera", *modes), (paste.picamera2(camera, names),),
-                asdict(camera))
-
-
 def camera_item(camera: FoundCamera, names: paste.Names) -> Item:
     """Describe a camera at USB."""
     def spans(code: str) -> str:
@@ -74,6 +67,14 @@ def camera_item(camera: FoundCamera, names: paste.Names) -> Item:
     modes = [f"{code}: {spans(code) or 'sizes are not told'}" for code in camera.formats]
     held = [f"in use by {camera.holder}"] if camera.holder else []
     return Item("camera", camera.device, (camera.card, *modes, *held), (paste.usb(camera, names),), asdict(camera))
+
+
+def lens_item(lens: FoundLens, names: paste.Names) -> Item:
+    """Describe a camera behind libcamera."""
+    about = f"{lens.model}, behind libcamera, number {lens.index}"
+    sizes = ", ".join(f"{width}x{height}" for width, height in lens.sizes)
+    return Item("camera", lens.id, (about, f"the sensor gives {sizes or 'sizes that are not told'}"),
+                (paste.libcamera(lens, names),), asdict(lens))
 
 
 def chip_item(chip: FoundChip, chosen: bool, names: paste.Names) -> Item:
@@ -114,15 +115,21 @@ def sensor_item(sensor: FoundSensor, names: paste.Names) -> Item:
 def pwm_item(pwm: FoundPwm, names: paste.Names) -> Item:
     """Describe a chip of PWM channels."""
     out = [f"channel {number} is exported: a program uses it" for number in pwm.exported]
-    return Item("pwm", pwm.path, (f"{pwm.channels} channels of {pwm.device}", *out), paste.pwm(pwm, names), asdict(pwm))
+    cooling = ["it drives the fan of the board itself: leave it alone"] if pwm.device == COOLING else []
+    return Item("pwm", pwm.path, (f"{pwm.channels} channels of {pwm.device}", *cooling, *out), paste.pwm(pwm, names), asdict(pwm))
 
 
-def unseen(root: Path = Path("/"), root_user: bool | None = None) -> list[str]:
+def may_open(node: Path) -> bool:
+    """Say whether this user may open a device."""
+    return os.access(node, os.R_OK | os.W_OK)
+
+
+def unseen(root: Path = Path("/"), root_user: bool | None = None, may: Callable[[Path], bool] = may_open) -> list[str]:
     """Say what this user may not open, and which group may."""
     if os.geteuid() == 0 if root_user is None else root_user:
         return []
     nodes = [one for pattern in NODES for one in sorted((root / "dev").glob(pattern))]
-    closed = [f"{node}: permission denied; {_remedy(node)}" for node in nodes if not os.access(node, os.R_OK | os.W_OK)]
+    closed = [f"{node}: permission denied; {_remedy(node)}" for node in nodes if not may(node)]
     return [*closed, "which program holds a device of another user: use sudo"]
 
 

@@ -16,6 +16,7 @@ from reflexd.rules.items import NS, Down
 from reflexd.workers import State, Worker
 
 Said: TypeAlias = tuple[Event, str, str]     # event, text, source
+Described: TypeAlias = dict[str, str | int | float]
 LOOK_NS = 50_000_000      # how often the main thread looks for stuck calls
 
 
@@ -31,6 +32,8 @@ class Watched:
     state: State = State.OPENING
     why: str = ""
     failures: int = 0
+    down_at: int = 0        # since when it is told to be in trouble; ns, 0 while it is not
+    openings: int = 0       # how often it had been opened then
     told_busy: int = 0      # busy_since of the call that was told to be stuck
     call: int = 0           # busy_since of the call that was looked at last
     forgiven: int = 0       # of its time, what the main thread itself was not let run; ns
@@ -98,9 +101,13 @@ class Monitor:
             return
         if state in (State.DEGRADED, State.ENDED) or failures != one.failures:
             downs.append(Down(name, why if state is not State.RUN else "failed for a moment"))
-        if state is not State.OPENING:
-            event = SOURCE_RUNS if state is State.RUN else SOURCE_DEGRADED
-            lines.append((event, f"{name}: {state.value}" + (f": {why}" if why else ""), name))
+        if state is State.RUN:
+            text = ": ".join(filter(None, (why, _back(one, now))))
+            lines.append((SOURCE_RUNS, f"{name}: run" + (f": {text}" if text else ""), name))
+            one.down_at = 0
+        elif state is not State.OPENING and state is not one.state:     # reasons that change meanwhile are shown by status
+            lines.append((SOURCE_DEGRADED, f"{name}: {state.value}: {why}", name))
+            one.down_at, one.openings = one.down_at or now, worker.openings
         one.state, one.why, one.failures = state, why, failures
 
     def _stuck(self, one: Watched, now: int, busy: int, bound_ns: int, downs: list[Down], lines: list[Said]) -> None:
@@ -112,14 +119,32 @@ class Monitor:
             downs.append(Down(name, why))
             lines.append((SOURCE_DEGRADED, f"{name}: degraded: {why}", name))
 
-    def states(self) -> dict[str, dict[str, str | int]]:
+    def states(self, now: int) -> dict[str, Described]:
         """Describe every worker."""
-        return {one.worker.job.name: self._describe(one) for one in self._watched}
+        return {one.worker.job.name: _describe(one, now) for one in self._watched}
 
-    def _describe(self, one: Watched) -> dict[str, str | int]:
-        state = State.DEGRADED if one.stuck else one.worker.state
-        why = "a call does not return" if one.stuck else one.worker.why
-        return {"state": state.value, "why": why, "failures": one.worker.failures}
+
+def _describe(one: Watched, now: int) -> Described:
+    worker = one.worker
+    state = State.DEGRADED if one.stuck else worker.state
+    since = one.told_busy if one.stuck else worker.down_since
+    return {
+        "state": state.value,
+        "why": "a call does not return" if one.stuck else worker.why,
+        "failures": worker.failures,
+        "recoveries": worker.recoveries,
+        "openings": worker.openings,
+        "down_s": round(max(now - since, 0) / NS, 1) if since else 0.0,
+        "last_error": worker.last_error,
+    }
+
+
+def _back(one: Watched, now: int) -> str:
+    """Say how long it took to come back; nothing of what was never told to be in trouble."""
+    if not one.down_at:
+        return ""
+    times = one.worker.openings - one.openings
+    return f"back after {(now - one.down_at) / NS:.1f} s" + (f", opened {times} times" if times > 1 else "")
 
 
 def _forgive(one: Watched, now: int, starved: int) -> None:

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from time import monotonic
+from contextlib import contextmanager, suppress
+from time import monotonic, monotonic_ns
 
 from reflexd.health import LOOK_NS
 from reflexd.looking import Looking
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
-from reflexd_drivers.base import Actuator, Camera, CameraSettings, Counts, DriverError, Frame, Sensor, SensorSettings
+from reflexd_drivers.base import (
+    Actuator,
+    AfterDeath,
+    Camera,
+    CameraSettings,
+    Counts,
+    DriverError,
+    Frame,
+    Moves,
+    ReadsBack,
+    Sensor,
+    SensorSettings,
+)
 from reflexd_models.base import Model, view_for
 from reflexd_models.runtime import runtime
 
 MS = 1_000_000
 WAIT_S = 0.25                # how long a worker sleeps before it looks whether it has to end
+LOOK_S = 0.1                 # how often the worker of an actuator looks whether the world followed
 GIVE_UP_NS = 2 * NS          # past the bound of a call, until it counts as one that never returns
 INFERENCE_BOUND_NS = 5 * NS
 NOTHING = (False, None)
@@ -235,12 +248,14 @@ class SensorJob:
 
 
 class ActuatorJob:
-    """Drives an actuator that blocks. One command waits at most, and in it safe wins."""
+    """Drives an actuator that blocks. One command waits at most, and in it safe wins; a movement makes way for a new one."""
+
+    trouble = ""
+    failures = 0
 
     def __init__(self, name: str, actuator: Actuator, reports: Reports) -> None:
         self.name = f"actuator.{name}"
         self.slow_ns = self.bound_ns = GIVE_UP_NS
-        self.about = ""
         self._actuator = actuator
         self._output = name
         self._reports = reports
@@ -249,10 +264,17 @@ class ActuatorJob:
         self._waits: tuple[bool, float | None] = NOTHING     # the safe level first?, then which level
         self._busy = False
         self._failed = False
+        self._next_at: float | None = None     # when a movement goes on, monotonic seconds; None while nothing moves
+        self._look_s = look_s(actuator)
+
+    @property
+    def about(self) -> str:
+        """Say what was agreed on with the actuator, where its driver tells."""
+        return str(getattr(self._actuator, "about", ""))
 
     @property
     def settled(self) -> bool:
-        """Say whether the last command has been carried out; one that failed has not been."""
+        """Say whether the last command has been carried out, its movement included; one that failed has not been."""
         with self._lock:
             return not self._busy and not self._failed and self._waits == NOTHING
 
@@ -268,33 +290,59 @@ class ActuatorJob:
             self._waits = (True, None)
         self._wake.set()
 
+    def check(self, now: int) -> None:
+        """Nothing: the worker looks by itself, since that may take as long as a write."""
+
     def open(self) -> None:
         """Nothing: it was connected before the loop began, so that it is safe by then."""
 
     def step(self) -> bool:
-        """Carry out what waits."""
-        if not self._wake.wait(WAIT_S):
-            return True
+        """Carry out what waits, or go on with a movement."""
+        self._wake.wait(self._look_s if self._next_at is None else min(self._next_at - monotonic(), self._look_s))
         with self._lock:
-            (safe_first, level), self._waits, self._busy = self._waits, NOTHING, self._waits != NOTHING
-        if not self._busy:     # woken for what the last step carried out
+            command, self._waits = self._waits, NOTHING
+            self._busy = command != NOTHING or self._next_at is not None
+        if not self._busy:
+            self._look()
             return True
         try:
-            self._carry_out(safe_first, level)
+            self._carry_out(command)
             self._failed = False
         except DriverError as error:
-            self._failed = True      # before it is no longer busy: at no moment does it count as settled
-            self._reports.tell_failed_write(self._output, str(error))
+            self._failed, self._next_at = True, None      # before it is no longer busy: at no moment does it count as settled
+            self._not_taken(error)
         finally:
-            self._busy = False
-        self._reports.tell_settled()
+            self._busy = self._next_at is not None
+        if not self._busy:
+            self._reports.tell_settled()
         return True
 
-    def _carry_out(self, safe_first: bool, level: float | None) -> None:
+    def _not_taken(self, error: DriverError) -> None:
+        """Have every output kept safe until a restart."""
+        self._reports.tell_failed_write(self._output, str(error))
+
+    def _carry_out(self, command: tuple[bool, float | None]) -> None:
+        safe_first, level = command
         if safe_first:
             self._actuator.safe()
         if level is not None:
             self._actuator.set(level)
+        if not isinstance(self._actuator, Moves):
+            return
+        if command != NOTHING or self._next_at is None or monotonic() >= self._next_at:
+            due_s = self._actuator.advance()
+            self._next_at = None if due_s is None else monotonic() + due_s
+
+    def _look(self) -> None:
+        """See whether the world followed, where that can be seen."""
+        if isinstance(self._actuator, ReadsBack):
+            try:
+                self._actuator.check(monotonic_ns())
+            except DriverError as error:
+                self._strays(error)
+
+    def _strays(self, error: DriverError) -> None:
+        self._reports.tell_astray(self._output, str(error))
 
     def close(self) -> None:
         """Leave the actuator driven safe: no command waits any more."""
@@ -305,5 +353,84 @@ class ActuatorJob:
             self._reports.tell_failed_write(self._output, str(error))
             return
         with self._lock:
-            self._waits = NOTHING
+            self._waits, self._busy, self._next_at = NOTHING, False, None
         self._reports.tell_settled()
+
+
+def look_s(actuator: Actuator) -> float:
+    """Say how often a worker looks at an actuator that it was told nothing of."""
+    return LOOK_S if isinstance(actuator, ReadsBack) else WAIT_S
+
+
+OPENING = "it is being opened"
+
+
+class Unplugged:
+    """Stands where an actuator will be."""
+
+    blocking = True
+
+    def __init__(self, after_death: Callable[[], AfterDeath]) -> None:
+        self.after_death = after_death
+
+    def set(self, level: float) -> None:
+        """Raises: DriverError."""
+        raise DriverError("the actuator is not open; plug it in")
+
+    def safe(self) -> None:
+        """Nothing: it is at its safe level when it is opened, and drives nothing before."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class PluggedJob(ActuatorJob):
+    """Drives an actuator that can be unplugged, and opens it; the gate keeps every output safe while `trouble` says why.
+
+    Whatever failed, `trouble` is told before the failure is counted, and ends only once the device stands at its
+    safe level. The gate takes each failure in, so it asks for nothing but safe until it knows that the trouble is over.
+    """
+
+    blocking = True
+
+    def __init__(self, name: str, connect: Callable[[], Actuator], after_death: Callable[[], AfterDeath],
+                 reports: Reports) -> None:
+        super().__init__(name, Unplugged(after_death), reports)
+        self.after_death = after_death
+        self.driven = False           # at least once open, so that it may not be safe when it is gone
+        self.trouble = OPENING
+        self._connect = connect
+        self._failed = True           # until it is open nobody knows where it stands
+
+    def open(self) -> None:
+        """Open the device, which is at its safe level then. What waited is of the time before."""
+        try:
+            self._actuator = self._connect()
+        except DriverError as error:
+            self._stumble(error)
+            raise
+        with self._lock:
+            self._waits, self._next_at = NOTHING, None
+        self._look_s = look_s(self._actuator)
+        self.driven, self._failed, self.trouble = True, False, ""
+        self._reports.tell_settled()
+
+    def _not_taken(self, error: DriverError) -> None:
+        self._stumble(error)
+        raise error
+
+    _strays = _not_taken      # a device that is gone is one that does not follow
+
+    def _stumble(self, error: DriverError) -> None:
+        first, self.trouble, self._failed = self.trouble in ("", OPENING), str(error), True
+        self.failures += first
+        self._reports.tell_settled()
+
+    def close(self) -> None:
+        """Leave the device driven safe where it still takes that; else the next opening does."""
+        if not self._failed:
+            super().close()
+            return
+        actuator, self._actuator = self._actuator, Unplugged(self.after_death)
+        with suppress(DriverError):      # what failed before says more
+            actuator.close()

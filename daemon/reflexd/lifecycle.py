@@ -14,7 +14,7 @@ from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING
 
 from reflexd.arming import Arming
-from reflexd.events import END, FATAL, NOT_SAFE
+from reflexd.events import END, FATAL, NOT_SAFE, SOURCE_RUNS
 from reflexd.health import StuckError
 from reflexd.jobs import ActuatorJob
 from reflexd.journal import Journal
@@ -54,6 +54,7 @@ class Daemon:
         try:
             for worker in self.parts.workers.values():
                 worker.start()
+            self._tell_about()
             gc.collect()
             gc.freeze()           # a full collection over what never goes would stall the loop for 200 ms
             until = None if seconds is None else monotonic_ns() + round(seconds * NS)
@@ -66,6 +67,12 @@ class Daemon:
             gc.unfreeze()
         self.leave(reason, status)
         return status
+
+    def _tell_about(self) -> None:
+        """Say what was agreed on with the actuators that have no worker to say it."""
+        for name, actuator in self.parts.direct().items():
+            if about := str(getattr(actuator, "about", "")):
+                self.journal.say(SOURCE_RUNS, f"actuator.{name}: run: {about}", source=f"actuator.{name}")
 
     def leave(self, reason: str, status: int) -> None:
         """Set every output safe, then end the workers, each within its bound."""

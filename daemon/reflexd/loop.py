@@ -165,11 +165,15 @@ class Loop:
         while self.reports.pictures:
             source, text, well = self.reports.pictures.popleft()
             self._journal.say(PICTURE_NORMAL if well else PICTURE, f"{source}: {text}", source=source)
+        while self.reports.astray:
+            name, why = self.reports.astray.popleft()
+            self.outputs.astray(name, why, now)
         if self.reports.settled:
             self.reports.settled = False
             self.outputs.settle(now)
         if self.reports.changed or now >= self._look_at:
             self.reports.changed, self._look_at = False, now + LOOK_NS
+            self.outputs.look(now)
             downs, lines = self.monitor.poll(now)
             for event, text, source in lines:
                 self._journal.say(event, text, source=source)

@@ -28,12 +28,26 @@ class Channel(Protocol):
         """Say whether the last command has been carried out."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """Say why it cannot be driven and is opened again; empty while it can be."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """Count how often it got into trouble, so that none is missed that is over already."""
+        ...
+
     def set(self, level: float) -> None:
         """Drive a level. Raises: DriverError."""
         ...
 
     def safe(self) -> None:
         """Drive the safe level. Raises: DriverError."""
+        ...
+
+    def check(self, now: int) -> None:
+        """Look whether the world followed, where that can be seen; never waits. Raises: DriverError."""
         ...
 
 
@@ -79,7 +93,9 @@ class Output:
     tripped: bool = False        # ran into max_on_s; cleared when every claim has ended
     failed: bool = False         # the last write failed: it is tried again until it is safe
     retry_at: int = 0
+    failures: int = 0            # of its channel, as far as they were taken in
     leaving: str = ""            # why it is set safe while it is let go
+    astray: float | None = None  # the level at which the world was told not to have followed
     changes: int = 0
     cause: Claim | str = "no rule claims it"     # why it is where it is
 
@@ -118,6 +134,7 @@ class Outputs:
         self.settle(now)
         for name in names:
             output = self.outputs.pop(name)
+            self.inhibited.pop(f"actuator.{name}", None)
             self._rested[name] = output.rested_since
             self._leaving.append(output)
         self._regroup()
@@ -187,9 +204,31 @@ class Outputs:
         """Keep every output safe until the daemon is started anew."""
         self._inhibit("latched", why)
 
+    def look(self, now: int) -> None:
+        """See whether the world followed each output; where it did not, every output is safe for good."""
+        for output in list(self.outputs.values()):
+            try:
+                output.channel.check(now)
+            except DriverError as error:
+                self.astray(output.name, str(error), now)
+            else:
+                output.astray = None
+
+    def astray(self, name: str, why: str, now: int) -> None:
+        """Hear that the world did not follow an output: once for each level that it should have."""
+        output = self.outputs.get(name)
+        if output is None or output.astray == output.level:
+            return
+        output.astray = output.level
+        self.latch(f"actuator {name} was not followed: {why}")
+        if not output.active:
+            self._tell(NOT_SAFE, f"{name} may not be safe: {why}", name)
+        self.settle(now)
+
     def settle(self, now: int) -> None:
         """Bring every output to the level that claims and bounds allow at this moment: safe ones first."""
         self._lapse_permits(now)
+        self._look_at_channels()
         self._leaving = [output for output in self._leaving if self._still_leaving(output)]
         while self._pass(now):   # a failed write makes all safe; one that let go makes room for its partner
             pass
@@ -208,6 +247,18 @@ class Outputs:
                 return True
             again = again or (output.settings.interlock is not None and not output.active)
         return again
+
+    def _look_at_channels(self) -> None:
+        """Keep every output safe while an actuator that can be plugged in again is absent; it permits them by itself."""
+        for output in self.outputs.values():
+            by, failures, trouble = f"actuator.{output.name}", output.channel.failures, output.channel.trouble
+            if failures != output.failures:
+                output.failures = failures
+                self._inhibit(by, f"actuator {output.name} failed: {trouble or 'for a moment'}")
+            elif trouble:
+                self.inhibited[by] = f"actuator {output.name}: {trouble}"
+            elif self.inhibited.pop(by, None) is not None and failures:
+                self._tell(PERMITTED, f"actuator {output.name} works again and permits outputs")
 
     def _lapse_permits(self, now: int) -> None:
         """End what was permitted until now: what is not known to permit, inhibits."""
@@ -347,6 +398,8 @@ class Outputs:
             due += [claim.until for claim in output.claims.values()]
             if output.failed:
                 due.append(output.retry_at)
+            if f"actuator.{output.name}" in self.inhibited:
+                due.append(now + RETRY_NS)
             if output.active and output.settings.max_on_s is not None and not output.tripped:
                 due.append(output.active_since + round(output.settings.max_on_s * NS))
             if output.claims and not output.active and output.rested_since != NEVER:

@@ -7,15 +7,20 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from reflexd_drivers import registry
-from reflexd_drivers.cameras.libcamera_list import FoundLibcamera
+from reflexd_drivers.cameras.libcamera_list import FoundSensor as FoundLens
 from reflexd_drivers.gpio import PINS, RESERVED
-from reflexd_drivers.header import INPUTS, OUTPUTS, number_of
+from reflexd_drivers.header import BOARDS, INPUTS, OUTPUTS, number_of
 from reflexd_drivers.probe import FoundCamera, FoundChip, FoundPort
 from reflexd_drivers.probe_kernel import FoundPwm, FoundSensor
 from reflexd_drivers.probe_serial import Heard
+
+CHANNELS = 4     # of a converter, each with a table of its own
+FIELDS = {"GGA": "altitude", "RMC": "spd_over_grnd", "VTG": "spd_over_grnd_kmph", "MTW": "temperature", "DBT": "depth_meters",
+          "MWV": "wind_speed", "HDT": "heading"}
+"""A field of each NMEA 0183 sentence that many receivers send, as the driver nmea calls it."""
 
 
 class Table(NamedTuple):
@@ -53,12 +58,6 @@ class Names:
         return f"{section}.{word}{self.used[word]}"
 
 
-def picamera2(camera: FoundLibcamera, names: Names) -> Table:
-    """Name a camera behind libcamera."""
-    keys = {"driver": "picamera2", "id": camera.device, "size_px": [640, 480]}
-    return Table(names("camera", "camera"), keys, {"size_px": "of what is kept and shown; model_px is for networks"})
-
-
 def usb(camera: FoundCamera, names: Names) -> Table:
     """Name a camera at USB."""
     size = camera.nearest()
@@ -92,10 +91,17 @@ def _position(pin: str, chip: FoundChip) -> str:
 def serial(port: FoundPort, heard: Heard, names: Names) -> Table:
     """Name what speaks at a serial port."""
     keys = {"driver": "serial-lines", "port": port.port, "baud": heard.baud, **(value_in(heard.lines[-1]) if heard.lines else {})}
-    if heard.lines and all(re.match(r"\$G[A-Z]", line) for line in heard.lines) and "nmea" in registry.names("sensor"):
-        keys = {"driver": "nmea", "port": port.port, "baud": heard.baud}
+    if sentence := _sentence(heard.lines):
+        keys = {"driver": "nmea", "port": port.port, "baud": heard.baud, "sentence": sentence, "field": FIELDS[sentence]}
     comments = {} if heard.lines else {"baud": "a guess: nothing was heard"}
     return Table(names("sensor", "serial"), keys, comments)
+
+
+def _sentence(lines: tuple[str, ...]) -> str:
+    """Give the newest NMEA 0183 sentence of which a field is known; none where other lines come as well."""
+    found = [re.fullmatch(r"[$!][A-Z]{2}([A-Z]{3}),.*", line) for line in lines]
+    types = [one[1] for one in reversed(found) if one is not None and one[1] in FIELDS]
+    return types[0] if types and all(found) else ""
 
 
 def value_in(line: str) -> dict[str, Any]:
@@ -124,11 +130,37 @@ def _json_key(line: str) -> str:
                  and isinstance(value, (int, float)) and not isinstance(value, bool)), "")
 
 
-def kernel(_sensor: FoundSensor, _names: Names) -> tuple[Table, ...]:
-    """Name what the kernel measures."""
-    return ()
+def libcamera(camera: FoundLens, names: Names) -> Table:
+    """Name a camera behind libcamera."""
+    size = min(camera.sizes, key=lambda one: abs(one[0] - 640), default=(640, 480))
+    scaled = (640, 480) if size[0] >= 640 else (size[0] // 2 * 2, size[1] // 2 * 2)
+    return Table(names("camera", "camera"), {"driver": "picamera2", "id": camera.id, "size_px": list(scaled)},
+                 {"size_px": "small is quick; libcamera scales to any"})
 
 
-def pwm(_pwm: FoundPwm, _names: Names) -> tuple[Table, ...]:
-    """Name a channel of PWM."""
-    return ()
+def kernel(sensor: FoundSensor, names: Names) -> tuple[Table, ...]:
+    """Name what the kernel measures: each of the first channels of a converter, one value of anything else."""
+    values = list(sensor.values)
+    keys: list[dict[str, Any]]
+    if sensor.bus == "iio":
+        channels = list(dict.fromkeys(re.sub("_(raw|input)$", "", one) for one in values))[:CHANNELS]
+        keys = [{"driver": "iio", "device": sensor.name or Path(sensor.path).name, "channel": one} for one in channels]
+    elif sensor.bus == "hwmon":
+        keys = [{"driver": "hwmon", "device": sensor.name, "file": values[0]}] if sensor.name else []
+    elif sensor.bus == "one-wire":
+        keys = [{"driver": "one-wire", "id": Path(sensor.path).name, "max_age_ms": 5000}]
+    else:
+        keys = [{"driver": "cpu-temperature", "zone": sensor.name, "max_age_ms": 2000}] if sensor.name else []
+    word = {"one-wire": "probe", "thermal": "chip"}.get(sensor.bus, sensor.bus)
+    return tuple(Table(names("sensor", word), one) for one in keys)
+
+
+def pwm(chip: FoundPwm, names: Names) -> tuple[Table, ...]:
+    """Name a pin of the header that a free channel of PWM can be led to; none for a chip of something else."""
+    pins = next((board.pwm for board in BOARDS if chip.device in board.pwm_device), {})
+    free = [bcm for bcm, channel in pins.items() if channel < chip.channels and channel not in chip.exported]
+    if not free:
+        return ()
+    pin = f"GPIO{free[0]}"
+    keys = {"driver": "pwm", "pin": pin, "safe": "off", "max_on_s": 60}
+    return (Table(names("actuator", "pwm"), keys, {"pin": f"pin {number_of(pin)} of the header, if the overlay leads there"}),)

@@ -19,6 +19,7 @@ from reflexd import aftermath
 from reflexd.config.compare import SECTIONS, Change, changed_sections
 from reflexd.config.load import ConfigError
 from reflexd.config.settings import DaemonSettings, Settings
+from reflexd.jobs import PluggedJob
 from reflexd.lifecycle import Daemon
 from reflexd.parts import Parts, Stays, only, what_stays
 from reflexd.rules.items import NS
@@ -156,12 +157,19 @@ class Reloader:
             worker.join(GONE_S)
         for model in leaving.models.values():
             model.leave_camera()
+        for name, job in leaving.blocking.items():
+            if isinstance(job, PluggedJob) and job.driven and job.trouble:      # it may be active, wherever it is
+                self._latch(name, job.trouble)
         for name, actuator in leaving.direct().items():
             try:
                 actuator.close()
             except DriverError as error:
-                outputs, why = self._daemon.loop.outputs, str(error)
-                self._daemon.loop.between_cycles(lambda: outputs.failed_later(name, why, monotonic_ns()))   # noqa: B023
+                self._latch(name, str(error))
+
+    def _latch(self, name: str, why: str) -> None:
+        """Keep every output safe: one that was let go may not be."""
+        outputs = self._daemon.loop.outputs
+        self._daemon.loop.between_cycles(lambda: outputs.failed_later(name, why, monotonic_ns()))
 
     def _take_over(self, new: Settings, coming: Parts) -> None:
         """Decide by the new configuration from now on; on the main thread."""

@@ -31,7 +31,17 @@ def lines(report: Report) -> Iterator[str]:
 
 
 def _state(one: Report) -> str:
-    return str(one["state"]) + (f" ({one['why']})" if one["why"] else "")
+    """Say how a part stands, and what its recovery has counted once there was anything to recover from."""
+    state = str(one["state"]) + (f" ({one['why']})" if one["why"] else "")
+    if one["state"] == "degraded":
+        state += f" for {one['down_s']:.0f} s, opened {_times(one['openings'])}"
+    elif one["failures"]:
+        state += f", failed {_times(one['failures'])}, last: {one['last_error']}"
+    return state
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _says(one: Report) -> str:

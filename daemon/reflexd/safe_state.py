@@ -78,6 +78,13 @@ def set_sysfs(action: Action) -> str:
     return "%s = %s" % (action["path"], action["text"].strip())
 
 
+def line_modes(action: Action) -> int:
+    """Give the bits of c_cflag that tell data bits, parity and stop bits. Source: termios(3)."""
+    parity = {"even": termios.PARENB, "odd": termios.PARENB | termios.PARODD}.get(action.get("parity", "none"), 0)
+    data = termios.CS7 if action.get("data_bits") == 7 else termios.CS8
+    return data | parity | (termios.CSTOPB if action.get("stop_bits") == 2 else 0)
+
+
 def set_serial(action: Action) -> str:
     """Send bytes to a port, without waiting for a device that does not read."""
     descriptor = os.open(action["port"], os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -86,7 +93,8 @@ def set_serial(action: Action) -> str:
             modes = termios.tcgetattr(descriptor)
             speed = getattr(termios, "B%d" % action["baud"])
             modes[0] = modes[1] = modes[3] = 0
-            modes[2] = termios.CS8 | termios.CREAD | termios.CLOCAL
+            # Without HUPCL, as the daemon left it: a board that restarts when DTR rises is not restarted here.
+            modes[2] = termios.CREAD | termios.CLOCAL | line_modes(action)
             modes[4] = modes[5] = speed
             termios.tcsetattr(descriptor, termios.TCSANOW, modes)
         os.write(descriptor, bytes.fromhex(action["hex"]))

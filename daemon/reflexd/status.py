@@ -9,6 +9,7 @@ from time import monotonic_ns
 from reflexd import __version__
 from reflexd.config.messages import suggest
 from reflexd.config.settings import Settings
+from reflexd.health import Described
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.loop import Loop
@@ -40,7 +41,7 @@ class Observer:
     def __call__(self) -> Report:
         """Describe everything; times of the far past are ages in milliseconds."""
         now = monotonic_ns()
-        states = self.loop.monitor.states()
+        states = self.loop.monitor.states(now)
         outputs = self.loop.outputs
         return {
             "version": __version__,
@@ -65,7 +66,8 @@ class Observer:
 
     def one(self, wanted: str) -> Report | str:
         """Describe one source, "button" or "sensor.button"; or say that there is none of that name."""
-        now, states = monotonic_ns(), self.loop.monitor.states()
+        now = monotonic_ns()
+        states = self.loop.monitor.states(now)
         kinds: dict[str, Callable[[str], Report]] = {
             "sensor": lambda name: self._sensor(name, self._sensors[name], states, now),
             "model": lambda name: self._model(name, self.models[name], states, now),
@@ -80,17 +82,17 @@ class Observer:
         kind, _, name = found[0].partition(".")
         return {"source": found[0], **kinds[kind](name)}
 
-    def _state(self, states: Mapping[str, Mapping[str, str | int]]) -> str:
+    def _state(self, states: Mapping[str, Described]) -> str:
         if self.loop.outputs.inhibited:
             return "SAFE"
         return "RUN" if all(one["state"] == "run" for one in states.values()) else "DEGRADED"
 
-    def _camera(self, name: str, job: CameraJob, states: Mapping[str, Report | dict[str, str | int]]) -> Report:
+    def _camera(self, name: str, job: CameraJob, states: Mapping[str, Described]) -> Report:
         told = states[f"camera.{name}"]
         known = job.looking.state if told["state"] == "run" or job.looking.state == "frozen" else None
         return {**told, "frames": job.frames, "gaps": job.gaps, "picture": known or "not known", **job.counts.total()}
 
-    def _model(self, name: str, job: ModelJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
+    def _model(self, name: str, job: ModelJob, states: Mapping[str, Described], now: int) -> Report:
         source = self.loop.stage.sources[f"model.{name}"]
         return {
             **states[f"model.{name}"],
@@ -102,7 +104,7 @@ class Observer:
             "scores": {label: round(score, 4) for label, score in source.scores.items()},
         }
 
-    def _sensor(self, name: str, job: SensorJob, states: Mapping[str, Report | dict[str, str | int]], now: int) -> Report:
+    def _sensor(self, name: str, job: SensorJob, states: Mapping[str, Described], now: int) -> Report:
         source = self.loop.stage.sources[f"sensor.{name}"]
         return {**states[f"sensor.{name}"], "readings": job.readings, **job.counts.total(),
                 **_source(source, now)}

@@ -6,6 +6,7 @@ import base64
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic_ns
 from typing import Any, TypeAlias
 
 from reflexd.access import Access
@@ -112,7 +113,7 @@ def _next_frame(observer: Observer, name: str, camera: CameraJob) -> Frame:
         frame = inbox.take()
     if frame is None:
         stays = observer.cameras.get(name) is camera
-        told = observer.loop.monitor.states().get(camera.name, {})
+        told = observer.loop.monitor.states(monotonic_ns()).get(camera.name, {})
         why = told.get("why") if stays else "a reload closed it; ask again"
         raise ControlError(f"{camera.name} gave no frame within {FRAME_S:g} s{f': {why}' if why else ''}")
     return frame

@@ -13,7 +13,7 @@ from typing import cast
 
 from reflexd.arming import Arming
 from reflexd.config.settings import ModelSettings, Settings
-from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, SensorJob
+from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, PluggedJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.lifecycle import Daemon
 from reflexd.looking import Looking
@@ -26,7 +26,7 @@ from reflexd.rules.stage import labels_of
 from reflexd.status import Observer
 from reflexd.workers import Inbox, Job, Reports, Wake, Worker
 from reflexd_drivers import registry
-from reflexd_drivers.base import Actuator, ActuatorSettings, Camera, CameraSettings, DriverError, Sensor
+from reflexd_drivers.base import Actuator, ActuatorSettings, Camera, CameraSettings, DriverError, ReadsBack, Replugs, Sensor
 from reflexd_drivers.cameras.arranged import arrange
 from reflexd_models.base import Model
 from reflexd_models.bundle import find_bundle, open_model
@@ -43,10 +43,17 @@ class DirectChannel:
     """An actuator that does not block, driven by the main thread itself."""
 
     settled = True
+    trouble = ""       # a write that fails keeps every output safe until a restart
+    failures = 0
 
     def __init__(self, actuator: Actuator) -> None:
         self.set = actuator.set
         self.safe = actuator.safe
+        self.check = actuator.check if isinstance(actuator, ReadsBack) else unseen
+
+
+def unseen(now: int) -> None:
+    """Stand for a look at the world where there is no way to see it."""
 
 
 class Wiring:
@@ -62,7 +69,10 @@ class Wiring:
         try:
             for name in names:
                 one = settings.actuator[name]
-                actuator = cast("Actuator", registry.load("actuator", one.driver).connect(one))
+                if isinstance(one, Replugs):
+                    self._connect_later(parts, name, one)
+                    continue
+                actuator = _actuator(one)
                 parts.actuators[name] = actuator
                 if actuator.blocking:
                     parts.blocking[name] = ActuatorJob(name, actuator, self.reports)
@@ -73,6 +83,13 @@ class Wiring:
                     actuator.close()
             raise
         return parts
+
+    def _connect_later(self, parts: Parts, name: str, settings: ActuatorSettings) -> None:
+        """Leave an actuator that may be absent to its worker; until that has it open, every output is safe."""
+        assert isinstance(settings, Replugs), "asked before"
+        job = PluggedJob(name, lambda: _actuator(settings), settings.after_death, self.reports)
+        parts.actuators[name] = parts.blocking[name] = job
+        self._employ(parts, job)
 
     def make(self, settings: Settings, standing: Parts, networks: Mapping[str, Model]) -> Parts:
         """Describe what workers do for every source that does not stand yet; `networks` are loaded already."""
@@ -135,6 +152,10 @@ def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with
     outputs = Outputs(channels(settings, parts), arming.dry_run)
     loop = Loop(settings, parts, outputs, journal, notifier, wiring.reports)
     return Daemon(loop, parts, wiring, journal, notifier, Observer(loop, parts, journal), arming)
+
+
+def _actuator(settings: object) -> Actuator:
+    return cast("Actuator", registry.load("actuator", getattr(settings, "driver", "")).connect(settings))
 
 
 def _camera(settings: CameraSettings) -> Camera:

@@ -155,6 +155,7 @@ class Reports:
         self.settled = False                                   # some actuator that blocks carried a command out
         self.failed_writes: deque[tuple[str, str]] = deque()   # output and reason, of actuators that block
         self.pictures: deque[tuple[str, str, bool]] = deque()  # camera, what to say, and whether all is well
+        self.astray: deque[tuple[str, str]] = deque(maxlen=64)  # the same, where the world did not follow
 
     def tell_changed(self) -> None:
         """Say that a worker's state changed."""
@@ -176,6 +177,11 @@ class Reports:
         self.settled = True
         self.wake.set()
 
+    def tell_astray(self, output: str, why: str) -> None:
+        """Say that the world did not follow an actuator."""
+        self.astray.append((output, why))
+        self.wake.set()
+
     def tell_failed_write(self, output: str, why: str) -> None:
         """Say that an actuator did not take a level."""
         self.failed_writes.append((output, why))
@@ -190,6 +196,10 @@ class Worker:
         self.state = State.OPENING
         self.why = "is being opened"
         self.failures = 0            # times it left RUN
+        self.openings = 0            # times that it was tried to open it
+        self.recoveries = 0          # times it came back to RUN
+        self.last_error = ""         # stays when it is over
+        self.down_since = monotonic_ns()     # 0 while in RUN
         self.opened = False          # at least once
         self.busy_since = 0          # monotonic ns; 0 while in no call
         self.slow_ns = OPEN_BOUND_NS
@@ -236,6 +246,7 @@ class Worker:
     def _once(self) -> bool:
         """Open, step until something fails, close. Returns whether to try again."""
         again = True
+        self.openings += 1
         try:
             self._call(self.job.open, OPEN_BOUND_NS, OPEN_BOUND_NS)
             self.opened = True
@@ -296,8 +307,13 @@ class Worker:
             self.busy_since = 0
 
     def _tell(self, state: State, why: str) -> None:
-        if state is not State.RUN and self.state is State.RUN:
-            self.failures += 1
+        if state is State.RUN:
+            self.recoveries += self.failures > self.recoveries
+            self.down_since = 0
+        else:
+            self.failures += self.state is State.RUN
+            self.last_error = why
+            self.down_since = self.down_since or monotonic_ns()
         if (state, why) != (self.state, self.why):
             self.state, self.why = state, why
             self._reports.tell_changed()

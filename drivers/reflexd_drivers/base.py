@@ -300,6 +300,9 @@ class SerialBytes:
     port: str
     baud: int
     data: bytes
+    data_bits: int = 8
+    parity: str = "none"
+    stop_bits: int = 1
 
 
 AfterDeath: TypeAlias = GpioLine | SysfsWrite | SerialBytes | None
@@ -375,6 +378,15 @@ class Counts(Protocol):
 
     def counters(self) -> Mapping[str, int]:
         """Give each count since this opening, always under the same names; any thread may call."""
+        ...
+
+
+@runtime_checkable
+class Replugs(Protocol):
+    """Settings of an actuator that may be absent: a worker opens it, and opens it again after it failed; it is `blocking`."""
+
+    def after_death(self) -> AfterDeath:
+        """Say what sets the safe level, which nobody can ask an absent device."""
         ...
 
 

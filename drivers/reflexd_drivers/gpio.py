@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from reflexd_drivers.base import DriverError
-from reflexd_drivers.gpio_edges import Edges, MockLine, Pull, listen_to_kernel
+from reflexd_drivers.gpio_edges import Edges, Pull, listen_to_kernel
 from reflexd_drivers.header import BOARDS, POSITIONS
 
 HEADER_LABELS = tuple(board.chip for board in BOARDS)
@@ -136,6 +136,10 @@ class Header:
             self._users[name] = user
         return made
 
+    def reserve(self, name: str, user: str) -> None:
+        """Keep a pin for one user who reaches it in another way. Raises: DriverError when it is in use."""
+        self._give(name, user, lambda: None)
+
     def release(self, name: str) -> None:
         """Let another device have the pin; its level and direction stay as they are."""
         with self._lock:
@@ -186,16 +190,10 @@ def open_header(factory: Factory, chip: str | None) -> Header:
 
 def mock_header(chip: str | None = None) -> Header:
     """Make pins without hardware; a test drives its inputs with `header.factory.pin("GPIO4").drive_high()`."""
-    from gpiozero.pins.mock import MockFactory
+    from reflexd_drivers.gpio_mock import Board, listen_to_mock
 
-    return Header(MockFactory(), chip or MOCK_LABEL, lambda _line: "", listen_to_mock)
+    return Header(Board(), chip or MOCK_LABEL, lambda _line: "", listen_to_mock)
 
-
-def listen_to_mock(factory: Any, name: str, pull: Pull, debounce_s: float) -> Edges:   # noqa: ANN401
-    """Listen to a mock pin."""
-    pin = factory.pin(name)
-    pin.input_with_pull("floating" if pull == "none" else pull)     # gpiozero's word
-    return MockLine(pin, debounce_s).edges(name)
 
 
 def lgpio_header(chip: Chip) -> Header:

@@ -7,6 +7,7 @@ driven safe would float. This pin claims nothing until it is told what to be.
 
 from __future__ import annotations
 
+from time import sleep
 from typing import Any
 
 import lgpio
@@ -23,9 +24,25 @@ class DirectPin(LGPIOPin):   # type: ignore[misc]  # gpiozero has no types
         self._bounce = None
         self._callback = None
         self._edges = lgpio.BOTH_EDGES
+        self.frequency_hz = 1.0      # of pulses, once there were any
 
     def output_with_state(self, state: bool) -> None:
         """Claim the line as an output that starts at that level."""
         handle = self.factory._handle   # noqa: SLF001
         lgpio.gpio_claim_output(handle, self._number, int(state))
         lgpio.gpio_write(handle, self._number, int(state))   # a claim that this process has is not repeated: it sets no level
+
+    def pulse(self, frequency_hz: float, share: float) -> None:
+        """Give pulses from now on, in steps of 0.001 %; gpiozero's own way takes whole percents."""
+        lgpio.tx_pwm(self.factory._handle, self._number, frequency_hz, share * 100)   # noqa: SLF001
+        self.frequency_hz = frequency_hz
+
+    def still(self, state: bool) -> None:
+        """Give no more pulses, and stay at a level.
+
+        lgpio stops between two periods: by then the last of them has to be at that level, or its end would be written over.
+        """
+        lgpio.tx_pwm(self.factory._handle, self._number, self.frequency_hz, 100.0 * state)   # noqa: SLF001
+        sleep(2 / self.frequency_hz)
+        lgpio.tx_pwm(self.factory._handle, self._number, 0, 0)   # noqa: SLF001
+        lgpio.gpio_write(self.factory._handle, self._number, int(state))   # noqa: SLF001

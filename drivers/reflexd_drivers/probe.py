@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from reflexd_drivers.cameras.libcamera_list import FoundLibcamera, found_cameras
+from reflexd_drivers.cameras.libcamera_list import FoundSensor, found_cameras
 from reflexd_drivers.cameras.usb import READS
 from reflexd_drivers.cameras.v4l2 import CAP_CAPTURE, CAP_MEDIA, CAP_STREAMING, Card, SizeRange, V4l2Device
 from reflexd_drivers.gpio import CHIP_INFO, GPIO_GET_CHIPINFO, HEADER_LABELS
@@ -74,7 +74,7 @@ class FoundPort:
 class Found:
     """All that was found."""
 
-    cameras: tuple[FoundCamera | FoundLibcamera, ...] = ()
+    cameras: tuple[FoundCamera | FoundSensor, ...] = ()
     chips: tuple[FoundChip, ...] = ()
     ports: tuple[FoundPort, ...] = ()
 

@@ -26,6 +26,7 @@ DRIVERS: dict[Kind, dict[str, str]] = {
         "gpio-input": "reflexd_drivers.sensors.gpio_input",
         "hwmon": "reflexd_drivers.sensors.hwmon",
         "iio": "reflexd_drivers.sensors.iio",
+        "mcp3xxx": "reflexd_drivers.sensors.mcp3xxx",
         "one-wire": "reflexd_drivers.sensors.one_wire",
         "pulse-counter": "reflexd_drivers.sensors.pulse_counter",
         "modbus": "reflexd_drivers.sensors.modbus",
@@ -36,7 +37,10 @@ DRIVERS: dict[Kind, dict[str, str]] = {
     },
     "actuator": {
         "gpio-output": "reflexd_drivers.actuators.gpio_output",
+        "pwm": "reflexd_drivers.actuators.pwm",
         "recorder": "reflexd_drivers.actuators.recorder",
+        "servo": "reflexd_drivers.actuators.servo",
+        "serial-command": "reflexd_drivers.actuators.serial_command",
     },
 }
 

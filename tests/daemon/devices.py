@@ -40,6 +40,7 @@ class Device:
     hangs: threading.Event | None = None    # a call waits here until the test sets it
     bug: bool = False               # raises what no driver may raise
     unclosable: bool = False
+    closes_never: threading.Event | None = None    # close waits here until the test sets it
     after_death: AfterDeath = None
     silent: bool = False
     value: Any = False
@@ -84,6 +85,8 @@ class Base:
 
     def close(self) -> None:
         self.device.closed += 1
+        if self.device.closes_never is not None:
+            self.device.closes_never.wait(60)
         if self.device.unclosable:
             raise DriverError("/dev/fake: cannot close: no such device; plug it in")
 

@@ -18,6 +18,9 @@ class Relay:
         self.safe_level = safe
         self.level = safe
         self.broken = False
+        self.stuck_at: float | None = None
+        self.trouble = ""
+        self.failures = 0
         self.written: list[float] = []
 
     def set(self, level: float) -> None:
@@ -28,6 +31,10 @@ class Relay:
 
     def safe(self) -> None:
         self.set(self.safe_level)
+
+    def check(self, now: int) -> None:
+        if self.stuck_at is not None and self.stuck_at != self.level:
+            raise DriverError("the contact does not move; look at the relay")
 
     def close(self) -> None:
         self.level = self.safe_level

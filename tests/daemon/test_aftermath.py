@@ -35,7 +35,8 @@ def test_what_sets_each_output_safe_is_left_in_the_runtime_directory(tmp_path: P
     assert outputs == [
         {"name": "valve", "kind": "gpio", "chip": "pinctrl-bcm2711", "line": 17, "high": True},
         {"name": "fan", "kind": "sysfs", "path": "/sys/class/pwm/pwmchip0/pwm0/enable", "text": "0"},
-        {"name": "talker", "kind": "serial", "port": "/dev/ttyUSB0", "baud": 9600, "hex": "4f46460a"},
+        {"name": "talker", "kind": "serial", "port": "/dev/ttyUSB0", "baud": 9600, "hex": "4f46460a",
+         "data_bits": 8, "parity": "none", "stop_bits": 1},
     ]
     assert started_at_s
 

@@ -196,7 +196,7 @@ def test_an_actuator_that_blocks_is_waited_for_and_doubted(bench: Callable[..., 
     one = bench(actuator={**CONFIG["actuator"], "lamp": slow})
     assert one.test(for_ms=50)["why"] == ""
     devices["lamp"].hangs = threading.Event()
-    assert "lamp may not be safe: its last command has not been carried out" in one.test(for_ms=50)["why"]
+    assert "lamp may not be safe yet: its last command has not been carried out" in one.test(for_ms=50)["why"]
     devices["lamp"].hangs.set()
 
 

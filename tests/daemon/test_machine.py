@@ -1,7 +1,7 @@
 """Rules and gate under random items, delays, stale and unknown inputs, stops, reloads and failures.
 
 The machine keeps its own account of what was said and ordered, and compares it with what the relays
-do at every write and after every step. Three defects planted in the gate have to be found by it.
+do at every write and after every step. Four defects planted in the gate have to be found by it.
 """
 
 from __future__ import annotations
@@ -114,12 +114,14 @@ class Machine(RuleBasedStateMachine):
         """Never two of a pair at once, not even between two writes."""
         assert [self.relays[name].level for name in ("up", "down")] != [1.0, 1.0], "both of an interlocked pair are active"
 
-    def _notes(self, source: str, taken_at: int) -> None:
-        """Keep our own account of what is known of a source."""
+    def _notes(self, source: str, taken_at: int) -> bool:
+        """Keep our own account of what is known of a source. Returns whether the item counts."""
         good = self.now - taken_at <= MAX_AGE[source] and taken_at > self.down_at.get(source, -1)
-        if good and taken_at >= self.newest.get(source, -1):
-            self.newest[source] = taken_at
-            self.fresh_until[source] = taken_at + MAX_AGE[source]
+        if not good or taken_at < self.newest.get(source, -1):
+            return False
+        self.newest[source] = taken_at
+        self.fresh_until[source] = taken_at + MAX_AGE[source]
+        return True
 
     @rule(seconds=st.sampled_from([0.001, 0.05, 0.1, 0.3, 0.49, 0.5, 0.9, 1.1, 2.5]))
     def time_passes(self, seconds: float) -> None:
@@ -161,9 +163,7 @@ class Machine(RuleBasedStateMachine):
     @rule(pressed=st.sampled_from([False, False, False, True]), age=st.sampled_from([0.0, 0.0, 0.5, 2.5]))
     def stop_says(self, pressed: bool, age: float) -> None:
         taken_at = self.now - round(age * S)
-        before = self.newest.get("sensor.stop", -1)
-        self._notes("sensor.stop", taken_at)
-        if self.newest.get("sensor.stop", -1) == taken_at and (taken_at > before or age == 0.0):
+        if self._notes("sensor.stop", taken_at):
             self.released_until = 0 if pressed else taken_at + MAX_AGE["sensor.stop"]
         self._carry_out(self.stage.consume(Sensed("stop", Reading(pressed, taken_at, taken_at)), self.now))
 
@@ -197,6 +197,24 @@ class Machine(RuleBasedStateMachine):
     def worker_is_slow(self, name: str, settled: bool) -> None:
         self.relays[name].settled = settled
         self.gate.settle(self.now)
+
+    @rule(name=st.sampled_from(["lamp", "down"]), seconds=st.sampled_from([0.0, 0.3, 1.5]))
+    def actuator_is_unplugged_and_comes_back(self, name: str, seconds: float) -> None:
+        """Its worker tells the trouble, then the failure; it comes back at its safe level, maybe before the gate looked."""
+        relay = self.relays[name]
+        relay.level, relay.trouble = relay.safe_level, "it was unplugged"
+        relay.failures += 1
+        if seconds:
+            self.gate.settle(self.now)
+            self.claims.clear()
+            assert all(one.level == one.safe_level for one in self.relays.values()), "active without an actuator"
+            self.time_passes(seconds)
+            self.button_says(True, 0.0, 1)
+            assert all(one.level == one.safe_level for one in self.relays.values()), "active without an actuator"
+        relay.trouble = ""
+        self.gate.settle(self.now)
+        self.claims.clear()
+        assert self.gate.outputs[name].level == relay.safe_level == relay.level, "the gate knows where it stands"
 
     @rule()
     def stop_and_begin_anew(self) -> None:
@@ -246,7 +264,13 @@ class InterlockIsIgnored(Outputs):
         """Defect."""
 
 
+class TroubleIsIgnored(Outputs):
+    def _look_at_channels(self) -> None:
+        """Defect."""
+
+
 @pytest.mark.parametrize(("gate", "found"), [
+    (TroubleIsIgnored, "active without an actuator|the gate knows where it stands"),
     (ClaimsNeverLapse, "past its lease"),
     (MaxOnIsIgnored, "past max_on"),
     (InterlockIsIgnored, "interlocked pair"),

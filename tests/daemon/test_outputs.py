@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from reflexd.outputs import Outputs
 from reflexd.rules.items import Claim, Inhibit, Permit, Release
 from tests.daemon.relays import Relay, settings
@@ -78,6 +80,7 @@ def test_safe_may_be_on() -> None:
     assert bench.at(1).levels() == [1.0]
 
 
+@pytest.mark.fault("F22", bound="max_on_s", outcome="safe, until every claim has ended")
 def test_no_output_is_active_past_max_on_however_often_it_is_claimed() -> None:
     bench = Bench(lamp={"max_on_s": 3})
     for tenth in range(60):
@@ -102,6 +105,7 @@ def test_min_off_keeps_an_output_at_rest() -> None:
 PAIR = {"up": {"interlock": "motor"}, "down": {"interlock": "motor"}}
 
 
+@pytest.mark.fault("F24", bound="at once", outcome="one is active, the other waits")
 def test_of_an_interlocked_pair_one_is_active() -> None:
     bench = Bench(**PAIR).claim("up", rule="a", for_s=1).claim("down", rule="b", for_s=3)
     assert bench.levels() == [1.0, 0.0], "the one that is active stays"
@@ -117,6 +121,7 @@ def test_priority_moves_an_interlock_letting_go_before_it_activates() -> None:
     assert order == ["up 1.0", "up 0.0", "down 1.0"]
 
 
+@pytest.mark.fault("F24", bound="at once", outcome="waits until the other is known to be safe")
 def test_an_interlocked_partner_waits_until_the_other_is_known_to_be_safe() -> None:
     bench = Bench(**PAIR).claim("up", rule="a")
     bench.relays["up"].settled = False
@@ -145,6 +150,7 @@ def test_a_permit_that_is_not_confirmed_lapses() -> None:
     assert "stop has not been confirmed in time" in bench.gate.inhibited["stop"]
 
 
+@pytest.mark.fault("F26", bound="at once", outcome="every output safe until somebody looks: latched")
 def test_a_failed_write_makes_every_output_safe_for_good() -> None:
     bench = Bench(lamp={}, fan={}).claim("lamp", for_s=60)
     bench.relays["fan"].broken = True
@@ -182,3 +188,31 @@ def test_every_output_says_why_it_is_where_it_is() -> None:
     assert bench.gate.outputs["lamp"].why == "off, safe: no rule claims it"
     assert 'on: rule "r"' in bench.claim(for_s=9).gate.outputs["lamp"].why
     assert bench.at(2).gate.outputs["lamp"].why == "off, safe: it was active for max_on_s = 1"
+
+
+@pytest.mark.fault("F27", bound="sense_within_ms and 50 ms", outcome="every output safe for good, with the pin that saw it")
+def test_an_output_that_the_world_does_not_follow_makes_all_safe_for_good() -> None:
+    bench = Bench(lamp={}, fan={}).claim("lamp", for_s=60).claim("fan", for_s=60)
+    bench.gate.look(bench.now)
+    assert bench.levels() == [1.0, 1.0], "followed as far as can be seen"
+    bench.relays["lamp"].stuck_at = 0.0
+    bench.gate.look(bench.now)
+    assert bench.levels() == [0.0, 0.0]
+    assert bench.gate.inhibited["latched"] == "actuator lamp was not followed: the contact does not move; look at the relay"
+    bench.gate.look(bench.now)
+    assert bench.at(5).claim("fan").levels() == [0.0, 0.0]
+    assert not any("may not be safe" in str(change) for change in bench.gate.changes), "it is seen to be safe"
+
+
+@pytest.mark.fault("F27", bound="sense_within_ms and 50 ms", outcome="a contact that stays closed is told once, as not safe")
+def test_an_output_that_does_not_let_go_is_told_as_not_safe_once() -> None:
+    bench = Bench(lamp={}).claim(for_s=1)
+    bench.relays["lamp"].stuck_at = 1.0
+    bench.gate.look(bench.now)
+    assert bench.levels() == [1.0]
+    bench.at(2)
+    for _ in range(3):
+        bench.gate.look(bench.now)
+    told = [str(change) for change in bench.gate.changes if "may not be safe" in str(change)]
+    assert told == ["lamp may not be safe: the contact does not move; look at the relay"]
+    assert "was not followed" in bench.gate.inhibited["latched"]

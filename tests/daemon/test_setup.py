@@ -18,7 +18,7 @@ from reflexd.setup import SetupError, files, steps
 from reflexd.setup.choices import Choices, choose
 from reflexd.setup.trial import decided, troubles
 from reflexd.setup.writing import summary, text_of
-from reflexd_drivers.cameras.libcamera_list import FoundLibcamera
+from reflexd_drivers.cameras.libcamera_list import FoundSensor
 from reflexd_drivers.probe import Found, FoundCamera, FoundChip, FoundPort
 
 VGA = ((640, 480), (640, 480))
@@ -104,7 +104,7 @@ def test_pins_that_are_in_use_are_passed_over(tmp_path: Path, used: dict[int, st
     assert (choices.input, choices.output) == pins
 
 
-RIBBON = FoundLibcamera("/base/soc/i2c0mux/i2c@1/imx708@1a", "imx708", 0, ((2304, 1296), (4608, 2592)))
+RIBBON = FoundSensor("/base/soc/i2c0mux/i2c@1/imx708@1a", 0, "imx708", ((2304, 1296), (4608, 2592)))
 
 
 @pytest.mark.parametrize("words", [(), ("--camera", RIBBON.device)])

@@ -50,7 +50,9 @@ def test_a_sensor_is_told_with_its_age_and_edges(bench: Bench) -> None:
 def test_networks_and_cameras_are_told_as_well(bench: Bench) -> None:
     DEVICES["model"].value = 0.25
     within(3, lambda: ask(bench.socket, "watch", {"source": "person"}).get("scores") == {"person": 0.25})
-    assert ask(bench.socket, "watch", {"source": "camera.gate"})["frames"] > 0
+    camera = ask(bench.socket, "watch", {"source": "camera.gate"})
+    assert camera["frames"] > 0
+    assert line(camera, seen(camera)).startswith(f"camera.gate  {camera['frames']} frames, 0 lost, picture ")
 
 
 def test_a_wrong_name_is_answered_with_one_that_is_close(bench: Bench) -> None:

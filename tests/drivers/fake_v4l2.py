@@ -6,13 +6,14 @@ import errno
 import os
 import threading
 from collections import deque
+from pathlib import Path
 from time import monotonic, monotonic_ns
 from typing import Literal
 
 import cv2
 import numpy as np
 
-from reflexd_drivers.cameras.v4l2 import Filled, Format
+from reflexd_drivers.cameras.v4l2 import Control, Filled, Format
 
 
 class FakeCamera:
@@ -29,11 +30,21 @@ class FakeCamera:
         self.bad: set[int] = set()                 # sequences that the kernel flags
         self.contents: dict[int, bytes] = {}       # by sequence, instead of a grey picture
         self.clock_offset_ns: int | None = 0       # None: the driver does not say which clock
-        self.lose_end = False
+        self.lost: set[int] = set()                # sequences that never come
+        self.first = 0                             # the number of the first frame
+        self.restart = False                       # the next frame is number 0 again
         self.open = 0
+        self.path = ""                             # where it is plugged in; "" for at every path
+        self.controls = [
+            Control(1, "auto_exposure", "menu", 0, 3, 3, {1: "Manual Mode", 3: "Aperture Priority Mode"}),
+            Control(2, "exposure_time_absolute", "integer", 3, 2047, 250, {}),
+            Control(3, "brightness", "integer", 0, 255, 128, {}),
+            Control(4, "white_balance_automatic", "boolean", 0, 1, 1, {}),
+        ]
+        self.set: dict[str, int] = {}              # what was set, in that order
 
     def device(self, path: str) -> FakeDevice:
-        if not self.plugged:
+        if not self.plugged or (self.path and str(Path(path).resolve()) != self.path):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return FakeDevice(self)
 
@@ -43,6 +54,9 @@ class FakeCamera:
             return self.contents[sequence]
         if code == "MJPG":
             return cv2.imencode(".jpg", np.full((height, width, 3), sequence % 200, np.uint8))[1].tobytes()
+        if code == "NV12":
+            luma = np.full((height, width), sequence % 200, np.uint8)
+            return luma.tobytes() + b"\x80" * (width * height // 2)
         depth = {"YUYV": 2, "GREY": 1}.get(code, 3)
         pixels = np.full((height, width, depth), sequence % 200, np.uint8)
         if code == "YUYV":
@@ -58,7 +72,7 @@ class FakeDevice:
         camera.open += 1
         self._queued: deque[int] = deque()
         self._filled: deque[Filled] = deque()
-        self._sequence = 0
+        self._sequence = camera.first
         self._next_at = 0.0
         self._condition = threading.Condition()
         self._woken = False
@@ -80,10 +94,19 @@ class FakeDevice:
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
         self._code = code
         width, height = self.camera.size_px
-        return Format(code, width, height, width * {"YUYV": 2, "GREY": 1, "MJPG": 0}.get(code, 3))
+        return Format(code, width, height, width * {"YUYV": 2, "GREY": 1, "NV12": 1, "MJPG": 0}.get(code, 3))
 
     def set_rate(self, rate_hz: float | None) -> float | None:
         return self.camera.rate_hz
+
+    def controls(self) -> list[Control]:
+        return self.camera.controls
+
+    def set_control(self, control: Control, value: int) -> None:
+        """As the kernel does: an exposure is refused while another control rules it."""
+        if control.name == "exposure_time_absolute" and self.camera.set.get("auto_exposure", 3) != 1:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        self.camera.set[control.name] = value
 
     def start(self, buffers: int) -> None:
         self._queued.extend(range(buffers))
@@ -92,7 +115,9 @@ class FakeDevice:
     def _run(self) -> None:
         """Fill what was due until now; a frame for which no buffer is queued is lost."""
         while not self.camera.silent and self._next_at <= monotonic():
-            if self._queued:
+            if self.camera.restart:
+                self._sequence, self.camera.restart = 0, False
+            if self._queued and self._sequence not in self.camera.lost:
                 index = self._queued.popleft()
                 offset = self.camera.clock_offset_ns
                 taken_at = None if offset is None else monotonic_ns() + offset

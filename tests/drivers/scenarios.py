@@ -14,9 +14,11 @@ from reflexd_drivers.cameras import usb as usb_driver
 from reflexd_drivers.contract import Scenario
 
 from . import fake_picamera2
+from .adc import Mcp
 from .echo import Module
 from .fake_v4l2 import FakeCamera
-from .terminals import Terminal
+from .kernel_pwm import KernelPwm
+from .terminals import Board, Terminal
 
 
 def replay(folder: Path) -> Scenario:
@@ -150,6 +152,11 @@ def one_wire(folder: Path) -> Scenario:
                     folder / "sys/bus/w1/devices/28-0316a2791aff/w1_slave", "72 01 : crc=d7 YES\n72 01 t=23125\n")
 
 
+def mcp3xxx(_folder: Path) -> Scenario:
+    table = {"driver": "mcp3xxx", "type": "MCP3008", "every_ms": 10, "factory": "mock", "chip": Mcp().chip}
+    return Scenario(table, {"factory": "auto", "chip": "no-such-chip"})
+
+
 def gpio_output(_folder: Path) -> Scenario:
     table = {"driver": "gpio-output", "pin": "GPIO17", "safe": "off", "factory": "mock", "chip": "contract", "active": "low"}
     pin = gpio.open_header("mock", "contract").factory.pin("GPIO17")
@@ -159,6 +166,33 @@ def gpio_output(_folder: Path) -> Scenario:
         return float(not pin.state)   # active = "low"
 
     return Scenario(table, {"factory": "auto", "chip": "no-such-chip"}, level)
+
+
+class OnPwm(Scenario):
+    """An actuator on the kernel's files for pulses."""
+
+    kernel: KernelPwm
+
+    def connect(self, kind: registry.Kind, table: dict[str, Any]) -> Any:
+        module: Any = self.driver(kind)
+        return module.connect(module.Settings.model_validate(table), self.kernel)
+
+
+def on_pwm(folder: Path, table: dict[str, Any], least: float, most: float) -> Scenario:
+    """Make a Pi 4 with its two channels; `least` and `most` are the shares of level 0 and 1."""
+    kernel = KernelPwm(folder)
+    case = OnPwm({"pin": "GPIO18", "safe": "off", "factory": "mock", "chip": "contract", **table}, {"pin": "GPIO17"},
+                 lambda: (kernel.share(0) - least) / (most - least))
+    case.kernel = kernel
+    return case
+
+
+def pwm(folder: Path) -> Scenario:
+    return on_pwm(folder, {"driver": "pwm", "method": "hardware"}, 0.0, 1.0)
+
+
+def servo(folder: Path) -> Scenario:
+    return on_pwm(folder, {"driver": "servo", "slew_deg_per_s": 900}, 0.05, 0.10)
 
 
 def recorder(folder: Path) -> Scenario:
@@ -205,14 +239,33 @@ def nmea(folder: Path) -> Scenario:
 class Meter(Serial):
     """A device that answers each question about register 0 with 215."""
 
+    exclusive = False        # the sensors of one line share it
+
     def __init__(self, folder: Path) -> None:
         table = {"driver": "modbus", "parity": "none", "unit": 1, "register": 0, "every_ms": 20, "timeout_ms": 50}
         super().__init__(table, folder, b"")
-        self._terminal.keep_answering(bytes.fromhex("01030200d7f81a"))
+        self._terminal.keep_answering(lambda asked: bytes.fromhex("01030200d7f81a"))
 
 
 def modbus(folder: Path) -> Scenario:
     return Meter(folder)
+
+
+class RelayBoard(Scenario):
+    """A relay board that answers each command."""
+
+    exclusive = True
+
+    def __init__(self, folder: Path) -> None:
+        table = {"driver": "serial-command", "safe": "off", "commands": {"on": "ON\r\n", "off": "OFF\r\n"}, "answer": "OK"}
+        self._board = Board(folder / "tty")
+        super().__init__({**table, "port": str(folder / "tty")}, {"port": str(folder / "nothing")}, lambda: self._board.level)
+
+    def vanish(self) -> None:
+        self._board.unplug()
+
+    def end(self) -> None:
+        self._board.close()
 
 
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
@@ -222,16 +275,20 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "gpio-output": gpio_output,
     "hwmon": hwmon,
     "iio": iio,
+    "mcp3xxx": mcp3xxx,
     "one-wire": one_wire,
     "pulse-counter": pulse_counter,
     "modbus": modbus,
     "nmea": nmea,
     "pattern": pattern,
     "picamera2": picamera2,
+    "pwm": pwm,
     "recorder": recorder,
     "replay": replay,
     "scripted": scripted,
+    "serial-command": RelayBoard,
     "serial-frames": serial_frames,
     "serial-lines": serial_lines,
+    "servo": servo,
     "usb": usb,
 }

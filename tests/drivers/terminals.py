@@ -53,28 +53,26 @@ class Terminal:
         self._talker = threading.Thread(target=talk)
         self._talker.start()
 
-    def keep_answering(self, data: bytes, heard: Callable[[bytes], None] = lambda data: None) -> None:
-        """Answer whatever is asked with the same, until go_quiet()."""
+    def keep_answering(self, reply: Callable[[bytes], bytes]) -> None:
+        """Answer what is asked, until go_quiet()."""
         self.go_quiet()
         self._stop.clear()
 
         def answer() -> None:
             while not self._stop.is_set():
-                if self.hear(0.02, heard):
-                    self.say(data)
+                if heard := self.hear(0.02):
+                    self.say(reply(heard))
 
         self._talker = threading.Thread(target=answer)
         self._talker.start()
 
-    def hear(self, timeout_s: float, heard: Callable[[bytes], None] = lambda data: None) -> bytes:
+    def hear(self, timeout_s: float) -> bytes:
         """Give what was sent to the device, nothing after timeout_s."""
         poll = select.poll()
         poll.register(self._device, select.POLLIN)
         with suppress(OSError):       # nobody has the port open
             if any(event & select.POLLIN for _, event in poll.poll(timeout_s * 1000)):
-                data = os.read(self._device, 4096)
-                heard(data)
-                return data
+                return os.read(self._device, 4096)
         self._stop.wait(0.005)
         return b""
 
@@ -87,6 +85,36 @@ class Terminal:
     def close(self) -> None:
         if self._device >= 0:
             self.unplug()
+
+
+class Board(Terminal):
+    """A relay board: "ON" and "OFF" in lines, each answered by "OK"; it may boot when DTR rises, or swallow what it hears."""
+
+    def __init__(self, port: Path, level: float = 0.0) -> None:
+        self.level = level
+        self.heard: deque[bytes] = deque(maxlen=1000)
+        self.deaf = False
+        self._rest = b""
+        super().__init__(port)
+
+    def plug_in(self) -> None:
+        super().plug_in()
+        self._rest = b""
+        self.keep_answering(self._obey)
+
+    def _obey(self, data: bytes) -> bytes:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if self.deaf:
+            return b""
+        for line in lines:
+            self.heard.append(line)
+            self.level = {b"ON": 1.0, b"OFF": 0.0}.get(line.strip(), self.level)
+        return b"OK\r\n" * len(lines)
+
+    def lose_power(self) -> None:
+        """Be pulled out, with its relay."""
+        self.unplug()
+        self.level = 0.0
 
 
 class Wire:

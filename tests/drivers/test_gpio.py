@@ -237,3 +237,56 @@ def test_many_edges_between_two_reads_are_all_counted() -> None:
     device.close()
     assert (reading.rises, reading.falls) == (last.rises, last.falls) == (1000, 1000)
     assert device.counters() == {"edges": 2000, "lost": 0, "storms": 1}
+
+
+def sensed(**table: Any) -> gpio_output.GpioOutput:
+    return relay(sense_pin="GPIO27", sense_within_ms=200, **table)
+
+
+MS = 1_000_000
+
+
+@pytest.mark.fault("F27", bound="sense_within_ms and 50 ms", outcome="every output safe for good, with the pin that saw it")
+def test_a_contact_that_does_not_follow_in_time_is_told() -> None:
+    device = sensed()
+    device.check(0)
+    device.set(1.0)
+    device.check(0)
+    pin("GPIO27").drive_high()
+    device.check(100 * MS)
+    device.check(900 * MS)
+    pin("GPIO27").drive_low()
+    device.check(1000 * MS)
+    device.check(1199 * MS)
+    with pytest.raises(DriverError, match="GPIO17: it is driven on, and GPIO27 has seen it off for more than 200 ms; check"):
+        device.check(1200 * MS)
+    device.safe()
+    device.check(1300 * MS)
+    device.close()
+    switch(pin="GPIO27").close()
+
+
+def test_a_contact_has_its_time_again_after_each_change() -> None:
+    device = sensed(sense_active="low")
+    assert pin("GPIO27").pull == "up", "a wire that is loose says off"
+    device.set(1.0)
+    device.check(0)
+    device.set(0.0)
+    device.check(150 * MS)
+    device.set(1.0)
+    device.check(300 * MS)
+    device.check(499 * MS)
+    with pytest.raises(DriverError, match="driven on"):
+        device.check(500 * MS)
+    device.close()
+    device.check(900 * MS)
+
+
+def test_a_sense_pin_is_another_pin_and_has_one_user() -> None:
+    with pytest.raises(ValidationError, match="GPIO17 cannot see itself"):
+        relay(sense_pin="GPIO17")
+    taken = switch(pin="GPIO27")
+    with pytest.raises(DriverError, match="GPIO27: the pin is already in use by an open gpio-input"):
+        sensed()
+    taken.close()
+    relay().close()

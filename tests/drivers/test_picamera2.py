@@ -410,7 +410,7 @@ def test_a_list_is_asked_for_in_a_process_of_its_own(libcamera: Any, tmp_path: P
             {"id": "/base/usb@1/x", "model": "x", "sizes": []}]
     (tmp_path / "tell").write_text(json.dumps(told))
     assert libcamera_list.found_cameras(("cat", str(tmp_path / "tell"))) == (
-        libcamera_list.FoundLibcamera("/base/soc/imx708", "imx708", 0, ((2304, 1296),)),)
+        libcamera_list.FoundSensor("/base/soc/imx708", 0, "imx708", ((2304, 1296),)),)
     assert libcamera_list.found_cameras((sys.executable, "-m", libcamera_list.__name__)) == ()      # no sensor in that process
     for command in (("false",), ("echo", "{}"), ("echo", "["), ("no-such-program",)):
         assert libcamera_list.found_cameras(command) == ()

@@ -86,6 +86,8 @@ def doomed(machine: Machine) -> Iterator[Service]:
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.fault("F28", bound="1 s", outcome="outputs safe; the service starts again and tells why it ended")
+@pytest.mark.fault("F29", bound="3.5 s", outcome="outputs safe; the service starts again and tells why it ended")
 def test_outputs_become_safe_and_the_service_comes_back_and_tells_why(
         doomed: Service, way: str, request: pytest.FixtureRequest) -> None:
     times = 50 if request.config.getoption("--long") else 2

@@ -116,6 +116,7 @@ def active(manager: Manager, outputs: Outputs) -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.fault("F28", bound="1 s", outcome="outputs safe by the program that runs after a death")
 def test_f28_from_a_kill_to_safe_outputs_takes_a_second_at_most(
         service: Callable[..., Manager], outputs: Outputs, capsys: pytest.CaptureFixture[str]) -> None:
     manager, lot, spans = service(), random.Random(28), []
@@ -137,6 +138,7 @@ def test_f28_from_a_kill_to_safe_outputs_takes_a_second_at_most(
     assert max(spans) <= WANTED_S
 
 
+@pytest.mark.fault("F28", bound="1 s", outcome="neither the old output nor the new one stays on")
 def test_f28_killed_in_the_middle_of_a_reload_neither_the_old_output_nor_the_new_one_stays_on(
         service: Callable[..., Manager], outputs: Outputs, tmp_path: Path) -> None:
     manager, lot = service(), random.Random(59)
@@ -170,6 +172,7 @@ def test_without_what_runs_after_a_death_an_output_stays_active(service: Callabl
 
 
 @pytest.mark.parametrize("hangs", ["sleep", "lock"])
+@pytest.mark.fault("F29", bound="3.5 s", outcome="killed by the watchdog, outputs safe; the log has where it hung")
 def test_f29_a_daemon_that_hangs_leaves_the_stacks_of_all_threads_and_its_outputs_become_safe(
         hangs: str, service: Callable[..., Manager], outputs: Outputs, capsys: pytest.CaptureFixture[str]) -> None:
     """In its main thread, with the interpreter's lock given up or held."""
@@ -191,6 +194,7 @@ def test_f29_a_daemon_that_hangs_leaves_the_stacks_of_all_threads_and_its_output
     assert len(stacks) >= 4
 
 
+@pytest.mark.fault("F29", bound="3.5 s", outcome="killed by the watchdog, outputs safe")
 def test_f29_a_daemon_that_was_stopped_is_killed_and_its_outputs_become_safe(
         service: Callable[..., Manager], outputs: Outputs) -> None:
     manager = service()

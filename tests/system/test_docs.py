@@ -33,6 +33,9 @@ NOT_THERE = {     # what .ci/run does not say itself, and where it is run
     "sudo apt-get install ./reflexd_*.deb": "by tests/lab/test_package.py, first and as an upgrade",
     "sudo reflexctl setup --yes": "by tests/lab/test_package.py",
     "sudo reflexctl arm": "by tests/lab/test_package.py",
+    "pip install ./docs/examples/driver": "by tests/system/test_foreign_driver.py, from a copy and into a folder of its own",
+    "pytest docs/examples/driver/tests": "by tests/system/test_foreign_driver.py",
+    "reflexctl check docs/examples/driver/reflexd.toml": "by tests/system/test_foreign_driver.py",
     "sudo apt-get remove reflexd": "by tests/lab/test_package.py and tests/package",
     "sudo apt-get purge reflexd": "by tests/lab/test_package.py and tests/package",
     "sudo python3 -m venv --system-site-packages /opt/reflexd": "by tests/package/test_package.py, in another folder",
@@ -92,6 +95,13 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("name", ["meter/reflexd.toml", "meter/usb.toml", "person/reflexd.toml"])
 def test_the_shipped_examples_are_right(name: str) -> None:
     assert not load(ROOT / "docs" / "examples" / name).warnings
+
+
+def test_every_piece_of_a_program_is_part_of_an_example() -> None:
+    sources = [file.read_text() for file in (ROOT / "docs" / "examples").rglob("*.py")]
+    pieces = [block for block in all_blocks() if block.language == "python"]
+    assert pieces
+    assert [str(block) for block in pieces if not any(block.text in source for source in sources)] == []
 
 
 def test_every_page_can_be_reached_from_the_first_one() -> None:

@@ -133,9 +133,20 @@ def keys() -> str:
     return "\n\n".join(_table(title, found) for title, found in sections())
 
 
+def driver_keys(name: str) -> str:
+    """Give a Markdown table of a driver's own keys, for each kind that has one of that name."""
+    titles = {f'[{kind}.NAME] with driver = "{name}"' for kind in ENVELOPES}
+    found = [one for title, one in sections() if title in titles]
+    return "\n\n".join(_rows(one) for one in found) or "It has no keys of its own."
+
+
 def _table(title: str, found: list[Key]) -> str:
+    return f"### {title}\n\n{_rows(found)}"
+
+
+def _rows(found: list[Key]) -> str:
     rows = [f"| `{key.name}` | {key.takes} | {key.default} | {key.meaning} |" for key in found]
-    return f"### {title}\n\n| key | takes | default | meaning |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
+    return "| key | takes | default | meaning |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
 
 
 def _default(key: str, shape: Schema, whole: Schema) -> str:

@@ -121,7 +121,7 @@ def said(look: Look) -> str:
     if why := trouble(look):
         return f"unknown: {why}"
     if "frames" in look:
-        return f"{look['frames']} frames, {look['gaps']} lost"
+        return f"{look['frames']} frames, {look['gaps']} lost, picture {look['picture']}"
     value = look["value"]
     scores = " ".join(f"{label} {score:.2f}" for label, score in look.get("scores", {}).items())
     shown = f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value).lower()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from reflexd.setup import SetupError
-from reflexd_drivers.cameras.libcamera_list import FoundLibcamera
+from reflexd_drivers.cameras.libcamera_list import FoundSensor
 from reflexd_drivers.gpio import check_pin
 from reflexd_drivers.header import INPUTS, OUTPUTS
 from reflexd_drivers.probe import Found, FoundCamera, FoundChip
@@ -20,7 +20,7 @@ from reflexd_models.bundle import find_bundle
 NONE, RECORD, SCRIPT = "none", "record", "script"
 
 T = TypeVar("T")
-FoundAny: TypeAlias = FoundCamera | FoundLibcamera
+FoundAny: TypeAlias = FoundCamera | FoundSensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,14 +24,24 @@ INSTALL = "sudo apt install python3-picamera2 (Raspberry Pi OS has it, Debian do
 
 
 @dataclass(frozen=True, slots=True)
-class FoundLibcamera:
-    """A camera behind libcamera. `device` is its id, which stays the same as long as it is at the same connector."""
+class FoundSensor:
+    """A camera behind libcamera. `id` stays the same as long as it is plugged into the same connector."""
 
-    device: str
-    card: str                               # the sensor's model
+    id: str
     index: int                              # in the order in which picamera2 counts
+    model: str
     sizes: tuple[tuple[int, int], ...]      # what the sensor itself gives; libcamera scales to any smaller one
     holder: str | None = None               # libcamera does not tell
+
+    @property
+    def device(self) -> str:
+        """Name it as other cameras are named."""
+        return self.id
+
+    @property
+    def card(self) -> str:
+        """Say what it is, as other cameras do."""
+        return self.model
 
 
 def picamera2_library() -> tuple[Any, Any]:
@@ -57,7 +67,7 @@ def installed() -> bool:
     return find_spec("picamera2") is not None and find_spec("libcamera") is not None
 
 
-def found_cameras(command: tuple[str, ...] = (sys.executable, "-m", __name__)) -> tuple[FoundLibcamera, ...]:
+def found_cameras(command: tuple[str, ...] = (sys.executable, "-m", __name__)) -> tuple[FoundSensor, ...]:
     """List the cameras behind libcamera; none where picamera2 is not installed, fails or does not answer in time.
 
     Those at USB are left out: the driver `usb` reads them by itself, and finds more in them.
@@ -69,7 +79,7 @@ def found_cameras(command: tuple[str, ...] = (sys.executable, "-m", __name__)) -
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=ANSWER_S, check=True)
         told = json.loads(done.stdout)
-        return tuple(FoundLibcamera(one["id"], one["model"], index, tuple((w, h) for w, h in one["sizes"]))
+        return tuple(FoundSensor(one["id"], index, one["model"], tuple((w, h) for w, h in one["sizes"]))
                      for index, one in enumerate(told) if "/usb" not in one["id"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
         return ()

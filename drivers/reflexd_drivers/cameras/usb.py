@@ -19,13 +19,14 @@ from pydantic import Field
 
 from reflexd_drivers.base import CameraSettings, DriverError, Frame, FramePool, SilentError, View
 from reflexd_drivers.cameras import pixels
-from reflexd_drivers.cameras.v4l2 import Filled, Format, V4l2Device
+from reflexd_drivers.cameras.controls import set_controls
+from reflexd_drivers.cameras.v4l2 import Control, Filled, Format, V4l2Device
 from reflexd_drivers.holders import holder
 
 BUFFERS = 4                     # one is being filled, one is ready, one is read, one to spare
 TRUSTED_NS = 5_000_000_000      # a kernel time is believed if it is that young
 CORRUPT_IN_A_ROW = 30
-READS = ("YUYV", "MJPG", "RGB3", "BGR3", "GREY")       # in the order of "auto" for small pictures
+READS = ("YUYV", "MJPG", "NV12", "RGB3", "BGR3", "GREY")       # in the order of "auto" for small pictures
 Pixels = Annotated[int, Field(gt=0, le=10_000)]
 
 
@@ -34,9 +35,13 @@ class Settings(CameraSettings):
 
     device: str = Field(min_length=1, description="path; /dev/v4l/by-id/… stays the same when devices are renumbered")
     size_px: tuple[Pixels, Pixels] | None = Field(default=None, description="width and height; else what the camera has")
-    format: Literal["auto", "YUYV", "MJPG", "RGB3", "BGR3", "GREY"] = Field(
+    format: Literal["auto", "YUYV", "MJPG", "NV12", "RGB3", "BGR3", "GREY"] = Field(
         default="auto", description='how pixels travel; "auto" takes YUYV up to 640x480 and MJPG above, where it can'
     )
+    controls: dict[str, bool | int | str] = Field(
+        default_factory=dict, max_length=64,
+        description="controls by the names of v4l2-ctl, set in this order: { auto_exposure = 1, brightness = 100 }; "
+                    "of a menu the number or the name")
 
 
 class Device(Protocol):
@@ -46,6 +51,8 @@ class Device(Protocol):
     def codes(self) -> list[str]: ...
     def set_format(self, code: str, size_px: tuple[int, int] | None) -> Format: ...
     def set_rate(self, rate_hz: float | None) -> float | None: ...
+    def controls(self) -> list[Control]: ...
+    def set_control(self, control: Control, value: int) -> None: ...
     def start(self, buffers: int) -> None: ...
     def wait(self, timeout_s: float) -> Literal["ready", "silent", "woken", "gone"]: ...
     def dequeue(self) -> Filled | None: ...
@@ -71,6 +78,7 @@ class UsbCamera:
             raise DriverError(f"{self._where}: this node gives no pictures; choose the camera's first node, as …-video-index0")
         self.format = self._negotiate(settings)
         self.rate_hz = device.set_rate(settings.rate_hz)
+        set_controls(device, settings.device, settings.controls)
         self._pool = FramePool(lambda: make_views(self.format))
         self._fill = pixels.filler(self.format)
         device.start(BUFFERS)

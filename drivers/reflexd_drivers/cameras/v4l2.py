@@ -13,6 +13,7 @@ import errno
 import fcntl
 import mmap
 import os
+import re
 import select
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +27,9 @@ CAP_MEDIA = 0x2000_0000         # V4L2_CAP_IO_MC: gives nothing before a program
 DISCRETE = 1                    # V4L2_FRMSIZE_TYPE_DISCRETE
 FLAG_ERROR, FLAG_CLOCK, FLAG_MONOTONIC = 0x40, 0xE000, 0x2000
 U32 = ctypes.c_uint32
+NEXT_CONTROL = 0x8000_0000      # V4L2_CTRL_FLAG_NEXT_CTRL: give the control after that id
+KINDS = {1: "integer", 2: "boolean", 3: "menu", 8: "integer", 9: "menu"}    # a bit mask is a number; the others cannot be set so
+NO_USE = 0x1 | 0x4              # V4L2_CTRL_FLAG_DISABLED and _READ_ONLY
 SizeRange: TypeAlias = tuple[tuple[int, int], tuple[int, int]]      # least and greatest; the same where there is one only
 
 
@@ -72,6 +76,21 @@ class _Buffer(ctypes.Structure):
                           ("memory", U32), ("m", ctypes.c_ulong), ("length", U32), ("reserved2", U32), ("request_fd", U32)]
 
 
+class _QueryControl(ctypes.Structure):
+    _fields_: ClassVar = [("id", U32), ("type", U32), ("name", ctypes.c_char * 32), ("minimum", ctypes.c_int32),
+                          ("maximum", ctypes.c_int32), ("step", ctypes.c_int32), ("default", ctypes.c_int32), ("flags", U32),
+                          ("reserved", U32 * 2)]
+
+
+class _QueryMenu(ctypes.Structure):
+    _pack_ = 1      # as the kernel has it
+    _fields_: ClassVar = [("id", U32), ("index", U32), ("name", ctypes.c_char * 32), ("reserved", U32)]
+
+
+class _Control(ctypes.Structure):
+    _fields_: ClassVar = [("id", U32), ("value", ctypes.c_int32)]
+
+
 def _number(direction: int, number: int, argument: type[ctypes.Structure] | type[ctypes.c_int]) -> int:
     """Build an ioctl number of group V; direction 1 writes, 2 reads, 3 does both (linux/ioctl.h)."""
     return direction << 30 | ctypes.sizeof(argument) << 16 | ord("V") << 8 | number
@@ -83,6 +102,8 @@ G_FMT, S_FMT = _number(3, 4, _Format), _number(3, 5, _Format)
 REQBUFS = _number(3, 8, _Request)
 QUERYBUF, QBUF, DQBUF = _number(3, 9, _Buffer), _number(3, 15, _Buffer), _number(3, 17, _Buffer)
 STREAMON, STREAMOFF = _number(1, 18, ctypes.c_int), _number(1, 19, ctypes.c_int)
+SET_CONTROL = _number(3, 28, _Control)
+QUERY_CONTROL, QUERY_MENU = _number(3, 36, _QueryControl), _number(3, 37, _QueryMenu)
 ENUM_SIZES = _number(3, 74, _FrameSize)
 G_PARM, S_PARM = _number(3, 21, _StreamParm), _number(3, 22, _StreamParm)
 
@@ -106,6 +127,19 @@ class Filled:
     taken_at: int | None    # monotonic ns, where the driver says that its clock is that one
     bad: bool               # the kernel knows that its content is damaged
     data: memoryview        # the mapping itself: nothing is copied
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Something that can be set: as brightness, from `least` to `greatest`; of a menu, which items there are."""
+
+    id: int
+    name: str               # as v4l2-ctl spells it
+    kind: Literal["integer", "boolean", "menu"]
+    least: int
+    greatest: int
+    default: int
+    items: dict[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +235,40 @@ class V4l2Device:
             raise
         return found.denominator / found.numerator if found.numerator else None
 
+    def controls(self) -> list[Control]:
+        """List what can be set."""
+        return list(self._controls())
+
+    def _controls(self) -> Iterator[Control]:
+        found = _QueryControl(id=NEXT_CONTROL)
+        for _ in range(256):
+            try:
+                self._call(QUERY_CONTROL, found)
+            except OSError as error:
+                if error.errno in (errno.EINVAL, errno.ENOTTY):   # the end of the list; no list
+                    return
+                raise
+            kind = KINDS.get(found.type)
+            if kind and not found.flags & NO_USE:
+                items = self._items(found) if kind == "menu" else {}
+                yield Control(found.id, spelt(found.name.decode(errors="replace")), kind,    # type: ignore[arg-type]  # of KINDS
+                              found.minimum, found.maximum, found.default, items)
+            found = _QueryControl(id=found.id | NEXT_CONTROL)
+
+    def _items(self, control: _QueryControl) -> dict[int, str]:
+        items = {}
+        for index in range(max(control.minimum, 0), min(control.maximum, 255) + 1):
+            item = _QueryMenu(id=control.id, index=index)
+            with suppress(OSError):     # a menu may have holes
+                self._call(QUERY_MENU, item)
+                number = int.from_bytes(bytes(item.name)[:8].ljust(8, b"\0"), "little", signed=True)
+                items[index] = str(number) if control.type == 9 else item.name.decode(errors="replace")
+        return items
+
+    def set_control(self, control: Control, value: int) -> None:
+        """Set a control."""
+        self._call(SET_CONTROL, _Control(id=control.id, value=value))
+
     def start(self, buffers: int) -> None:
         """Map buffers, hand them to the kernel and begin."""
         asked = _Request(count=buffers, type=CAPTURE, memory=MMAP)
@@ -252,6 +320,11 @@ class V4l2Device:
             with suppress(OSError):
                 os.close(file)
         self._file = self._wake = -1
+
+
+def spelt(name: str) -> str:
+    """Spell the name of a control as v4l2-ctl does: "White Balance, Automatic" is white_balance_automatic."""
+    return "_".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def _text(code: int) -> str:

@@ -64,7 +64,7 @@ class Modbus(Polled):
         self._settings = settings
         self._bus = bus
         self._library: Any = minimalmodbus
-        self._device = minimalmodbus.Instrument(bus.line, settings.unit)
+        self._device = self._library.Instrument(bus.line, settings.unit)
         self._leaving = threading.Event()
         self._begins_at = monotonic_ns() + round(settings.boot_delay_s * 1e9)
         self._good_at = self._begins_at

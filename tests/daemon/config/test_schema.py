@@ -52,12 +52,12 @@ def test_the_shipped_schema_is_current(root, capsys):
     assert main(["schema"]) == 0
     printed = capsys.readouterr().out
     shipped = (root / "docs" / "reflexd.schema.json").read_text()
-    assert json.loads(shipped) == json.loads(printed), "reflexctl schema > docs/reflexd.schema.json"
+    assert json.loads(shipped) == json.loads(printed), "run scripts/docs"
 
 
 def test_the_documented_keys_are_current(root):
     page = (root / "docs" / "configuration.md").read_text()
-    assert page == replace_keys(page), "put `reflexctl schema --keys` between the marks of docs/configuration.md"
+    assert page == replace_keys(page), "run scripts/docs"
 
 
 def test_checking_imports_no_library_of_hardware_or_networks(root):

@@ -27,12 +27,14 @@ def test_a_claim_lasts_as_long_as_the_rule_says_and_carries_its_reasons() -> Non
     assert str(claim.reasons[0]) == "model.person person at least 0.7: 0.82"
 
 
+@pytest.mark.fault("F08", bound="max_age_ms", outcome="dropped and counted; no rule acts on it")
 def test_nothing_acts_on_a_late_frame_which_is_counted() -> None:
     story = Story({"when": [PERSON], "then": FOR_5_S})
     assert not acts(story.sees(0.9, age_ms=501))
     assert story.stage.sources["model.person"].late == 1
 
 
+@pytest.mark.fault("F38", bound="max_age_ms", outcome="the reading counts as unknown; no rule acts on it")
 def test_a_stale_reading_is_unknown_and_nothing_acts_on_it() -> None:
     story = Story({"when": [PERSON, PRESSED], "then": FOR_5_S})
     story.feels("button", True)
@@ -63,6 +65,7 @@ def test_hits_are_counted_over_the_last_predictions() -> None:
     assert said == [False, False, False, False, True, False, False]
 
 
+@pytest.mark.fault("F09", bound="one period", outcome="counts as a miss, never as a hit")
 def test_a_gap_is_a_miss_and_never_a_hit() -> None:
     story = Story({"when": [{**PERSON, "hits": 3, "of": 3}], "then": FOR_5_S})
     story.sees(0.9)
@@ -125,6 +128,7 @@ def test_a_follow_claim_is_kept_during_its_own_cooldown() -> None:
     assert not acts(story.wait(0.1).sees(0.9))
 
 
+@pytest.mark.fault("F23", bound="at once", outcome="no more actions than max_per_hour")
 def test_no_more_actions_in_an_hour_than_allowed() -> None:
     story = Story({"when": [PERSON], "then": [{"actuator": "lamp", "set": "on", "for_s": 1}], "max_per_hour": 2})
     said = [acts(story.wait(1000).sees(0.9)) for _ in range(6)]

@@ -1,0 +1,54 @@
+"""docs/faults.md is what the tests say, and leaves out no fault of devices."""
+
+from __future__ import annotations
+
+import runpy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pages import ROOT
+
+TABLE: dict[str, Any] = runpy.run_path(str(ROOT / "scripts" / "faults"))
+TOLD = tomllib.loads((ROOT / "tests" / "faults.toml").read_text())
+KINDS = ("camera", "output", "serial")
+
+
+def test_the_page_is_what_the_tests_say() -> None:
+    assert (ROOT / "docs" / "faults.md").read_text() == TABLE["page"](TABLE["shown"](ROOT / "tests"), TOLD), "run scripts/faults"
+
+
+def test_every_fault_of_a_device_is_injected_by_a_test_or_has_the_reason_why_not() -> None:
+    assert sorted(identity for kind in KINDS for identity in TOLD[kind]) == [f"F{number:02}" for number in range(1, 40)]
+    assert TABLE["missing"](TABLE["shown"](ROOT / "tests"), TOLD) == []
+
+
+def test_what_has_a_reason_is_shown_by_no_test() -> None:
+    assert TOLD["not_here"].keys() & {one.id for one in TABLE["shown"](ROOT / "tests")} == set()
+
+
+@pytest.mark.parametrize(("mark", "found"), [
+    ('fault("F03", bound="1 s", outcome="safe")', ["F03"]), ('other("F03")', []),
+    ('parametrize("x", [pytest.param(1, marks=pytest.mark.fault("F07", bound="1 s", outcome="safe"))])', ["F07"]),
+])
+def test_a_mark_is_found_where_it_stands(tmp_path: Path, mark: str, found: list[str]) -> None:
+    (tmp_path / "test_it.py").write_text(f"class TestIt:\n    @pytest.mark.{mark}\n    def test_it(self): ...\n")
+    assert [one.id for one in TABLE["shown"](tmp_path)] == found
+
+
+@pytest.mark.parametrize("mark", [
+    'fault("F03")', 'fault("F03", bound="1 s")', 'fault(bound="1 s", outcome="safe")', 'fault(NAME, bound="", outcome="")',
+])
+def test_a_mark_that_says_too_little_is_an_error(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "test_it.py").write_text(f"@pytest.mark.{mark}\ndef test_it(): ...\n")
+    with pytest.raises(ValueError, match="a mark is fault"):
+        TABLE["shown"](tmp_path)
+
+
+def test_a_fault_that_nobody_knows_is_an_error_and_one_that_nobody_shows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text('@pytest.mark.fault("F1", bound="1 s", outcome="safe")\ndef test_it(): ...\n')
+    with pytest.raises(ValueError, match="F1"):
+        TABLE["page"](TABLE["shown"](tmp_path), TOLD)
+    assert "F01" in TABLE["missing"](TABLE["shown"](tmp_path), TOLD)
