@@ -19,12 +19,13 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from reflexd_drivers.base import CameraSettings, DriverError, Frame, SilentError, Slot, View
+from reflexd_drivers.base import CameraSettings, DriverError, Frame, SilentError, Slot, View, node
 from reflexd_drivers.cameras import libcamera_child as child
 from reflexd_drivers.cameras.libcamera_frames import Layout
 
@@ -67,6 +68,10 @@ class Settings(CameraSettings):
         if self.focus_dioptres is not None and self.autofocus != "off":
             raise ValueError('focus_dioptres holds only with autofocus = "off"; add that')
         return self
+
+    def seen(self) -> object:
+        """Look at the kernel's media devices: libcamera finds its cameras by them."""
+        return [(str(path), node(path)) for path in sorted(Path("/dev").glob("media*"))]
 
     @property
     def hz(self) -> float:
