@@ -69,6 +69,7 @@ class CameraJob:
         self.frames = 0
         self.gaps = 0                 # frames that the camera itself lost
         self.counts = Tally()
+        self.seen = settings.seen
         self._connect = connect
         self._camera: Camera | None = None
         self._readers: list[Inbox[Frame]] = []
@@ -223,6 +224,7 @@ class SensorJob:
         self.bound_ns = self.slow_ns + GIVE_UP_NS
         self.readings = 0
         self.counts = Tally()
+        self.seen = settings.seen
         self._sensor_name = name
         self._connect = connect
         self._sensor: Sensor | None = None

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
-from time import monotonic_ns
+from time import monotonic, monotonic_ns
 from typing import Generic, Protocol, TypeVar
 
 from reflexd.sandbox import explained
@@ -24,6 +24,7 @@ from reflexd_models.base import ModelError
 T = TypeVar("T")
 R = TypeVar("R")
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+SEEN_S = 0.25                     # how often a pause looks whether the device has come: a look at a name in /dev
 REOPEN_AFTER_NS = 5_000_000_000
 WELL_AFTER_NS = 10_000_000_000    # what fails sooner after it came back has not recovered: pauses go on growing
 OPEN_BOUND_NS = 30_000_000_000   # opening may load a network or wait for a camera's firmware
@@ -235,13 +236,21 @@ class Worker:
     def _run(self) -> None:
         try:
             while not self._stopping and self._once():
-                self._stop.wait(BACKOFF_S[min(self._attempt, len(BACKOFF_S) - 1)])
-                self._attempt += 1
+                self._attempt = self._pause(BACKOFF_S[min(self._attempt, len(BACKOFF_S) - 1)])
         except BaseException as error:   # a driver or a network broke its contract, a library's sys.exit() included
             self._tell(State.DEGRADED, f"programming error: {error!r}")
             self._reports.tell_fatal(f"{self.job.name}: programming error: {error!r}\n{traceback.format_exc()}")
             with suppress(Exception):    # nobody else drives this actuator: only close() sets it safe now
                 self._call(self.job.close, self.job.slow_ns, self.job.bound_ns)
+
+    def _pause(self, pause_s: float) -> int:
+        """Wait before the next opening, at most until the device is seen to come. Gives the number of the next attempt."""
+        look: Callable[[], object] = getattr(self.job, "seen", lambda: None)
+        before, deadline = look(), monotonic() + pause_s
+        while (left_s := deadline - monotonic()) > 0 and not self._stop.wait(min(left_s, SEEN_S)):
+            if (now := look()) != before and now is not None:
+                return 0
+        return self._attempt + 1
 
     def _once(self) -> bool:
         """Open, step until something fails, close. Returns whether to try again."""

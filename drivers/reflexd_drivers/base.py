@@ -9,6 +9,7 @@ Time is integer monotonic nanoseconds; the names of other units end in _s, _ms, 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,6 +80,10 @@ class DriverSettings(BaseModel):
 
     driver: str = Field(description="name of the driver")
 
+    def seen(self) -> object:
+        """Say what can be seen of the device without opening it; a change of that ends the pause before the next opening."""
+        return None
+
 
 ROUNDED_ONE = 1.000001       # 0.7 + 0.3 may be a little more than 1
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -113,6 +118,15 @@ def _turn(a: Point, b: Point, c: Point) -> float:
 
 Crop = Annotated[tuple[Share, Share, Share, Share] | None, AfterValidator(check_crop)]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3, max_length=100), AfterValidator(check_polygon)]
+
+
+def node(path: str | Path) -> object:
+    """Say which device a path leads to, for seen(); None where there is none."""
+    try:
+        found = os.stat(path)     # noqa: PTH116  a pathname of the configuration, not always one that Path can say
+    except (OSError, ValueError):
+        return None
+    return found.st_rdev, found.st_ino, found.st_mode, found.st_gid
 
 
 class CameraSettings(DriverSettings):

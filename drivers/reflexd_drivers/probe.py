@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from reflexd_drivers.cameras.libcamera_list import FoundSensor, found_cameras
 from reflexd_drivers.cameras.usb import READS
 from reflexd_drivers.cameras.v4l2 import CAP_CAPTURE, CAP_MEDIA, CAP_STREAMING, Card, SizeRange, V4l2Device
 from reflexd_drivers.gpio import CHIP_INFO, GPIO_GET_CHIPINFO, HEADER_LABELS
@@ -73,7 +74,7 @@ class FoundPort:
 class Found:
     """All that was found."""
 
-    cameras: tuple[FoundCamera, ...] = ()
+    cameras: tuple[FoundCamera | FoundSensor, ...] = ()
     chips: tuple[FoundChip, ...] = ()
     ports: tuple[FoundPort, ...] = ()
 
@@ -94,7 +95,8 @@ class Device(Protocol):
 
 def probe(root: Path = Path("/")) -> Found:
     """Look at everything below a root, which is another one for tests only."""
-    return Found(tuple(find_cameras(root)), tuple(find_chips(root)), tuple(find_ports(root)))
+    behind = found_cameras() if root == Path("/") else ()       # libcamera looks at this computer, wherever the root is
+    return Found((*behind, *find_cameras(root)), tuple(find_chips(root)), tuple(find_ports(root)))
 
 
 def find_cameras(root: Path = Path("/"), open_device: Callable[[str], Device] = V4l2Device) -> Iterator[FoundCamera]:

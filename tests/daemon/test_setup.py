@@ -18,6 +18,7 @@ from reflexd.setup import SetupError, files, steps
 from reflexd.setup.choices import Choices, choose
 from reflexd.setup.trial import decided, troubles
 from reflexd.setup.writing import summary, text_of
+from reflexd_drivers.cameras.libcamera_list import FoundSensor
 from reflexd_drivers.probe import Found, FoundCamera, FoundChip, FoundPort
 
 VGA = ((640, 480), (640, 480))
@@ -101,6 +102,25 @@ def test_what_was_found_besides_is_written_as_comments_with_real_paths(tmp_path:
 def test_pins_that_are_in_use_are_passed_over(tmp_path: Path, used: dict[int, str], pins: tuple[str, str]) -> None:
     choices = chosen(tmp_path, Found(chips=(FoundChip("/dev/gpiochip0", "pinctrl-rp1", 54, used),)))
     assert (choices.input, choices.output) == pins
+
+
+RIBBON = FoundSensor("/base/soc/i2c0mux/i2c@1/imx708@1a", 0, "imx708", ((2304, 1296), (4608, 2592)))
+
+
+@pytest.mark.parametrize("words", [(), ("--camera", RIBBON.device)])
+def test_a_pis_own_camera_is_taken_by_its_id(tmp_path: Path, words: tuple[str, ...]) -> None:
+    found = Found((RIBBON, WEBCAM), (HEADER,))
+    choices = chosen(tmp_path, found, *words)
+    path = written(tmp_path, choices)
+    front = tomllib.loads(path.read_text())["camera"]["front"]
+    assert front == {"driver": "picamera2", "id": RIBBON.device, "size_px": [640, 480]}
+    assert not [one for one in load(path).warnings if "camera.front: no model or rule" not in str(one)]
+    assert next(iter(summary(found))) == f"camera   {RIBBON.device}: imx708, by libcamera"
+
+
+def test_a_pis_own_camera_that_is_not_chosen_is_a_comment(tmp_path: Path) -> None:
+    text = written(tmp_path, chosen(tmp_path, Found((RIBBON, WEBCAM), (HEADER,)), "--camera", WEBCAM.device)).read_text()
+    assert f'# driver = "picamera2"\n# id = "{RIBBON.device}"' in text
 
 
 def test_a_camera_that_is_in_use_is_passed_over(tmp_path: Path) -> None:

@@ -121,6 +121,31 @@ class Flaky:
         pass
 
 
+def test_a_device_that_is_seen_to_come_is_opened_without_further_delay() -> None:
+    class Unplugged(Flaky):
+        there: object = None
+
+        def seen(self) -> object:
+            return self.there
+
+        def open(self) -> None:
+            self.failures = 0 if self.there else 99
+            super().open()
+
+    job = Unplugged(99)
+    worker = Worker(job, Reports(Wake()))
+    worker._attempt = 5       # it is away for long: the next pause lasts 16 s
+    worker.start()
+    time.sleep(0.6)
+    assert len(job.opened) == 1, "as long as nothing is seen the pause lasts"
+    plugged_at, job.there = time.monotonic(), "/dev/video0"
+    while worker.state is not State.RUN:
+        assert time.monotonic() - plugged_at < 5
+        time.sleep(0.01)
+    worker.stop()
+    assert worker.join(1)
+
+
 def test_a_device_is_opened_again_after_growing_pauses() -> None:
     job = Flaky(2)
     worker = Worker(job, Reports(Wake()))

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from reflexd.setup import SetupError
+from reflexd_drivers.cameras.libcamera_list import FoundSensor
 from reflexd_drivers.gpio import check_pin
 from reflexd_drivers.header import INPUTS, OUTPUTS
 from reflexd_drivers.probe import Found, FoundCamera, FoundChip
@@ -19,6 +20,7 @@ from reflexd_models.bundle import find_bundle
 NONE, RECORD, SCRIPT = "none", "record", "script"
 
 T = TypeVar("T")
+FoundAny: TypeAlias = FoundCamera | FoundSensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Choices:
     """What the configuration is made of; an output that is no pin is written down, an input that is none is played."""
 
     found: Found
-    camera: FoundCamera | Path | None      # a path is a recording
+    camera: FoundAny | Path | None      # a path is a recording
     input: str
     output: str
     network: Network | None = None
@@ -89,12 +91,12 @@ def free(chip: FoundChip | None, pins: tuple[int, ...], taken: str = "") -> str 
     return next((f"GPIO{pin}" for pin in pins if chip and pin not in chip.used and f"GPIO{pin}" != taken), None)
 
 
-def _camera(text: str, found: tuple[FoundCamera, ...]) -> FoundCamera | Path | None:
+def _camera(text: str, found: tuple[FoundAny, ...]) -> FoundAny | Path | None:
     if text == NONE:
         return None
     path = Path(text).absolute()
     for camera in found:
-        if os.path.realpath(path) == os.path.realpath(camera.device):
+        if text == camera.device or os.path.realpath(path) == os.path.realpath(camera.device):
             return camera
     if os.path.isfile(path) or os.path.isdir(path):      # noqa: PTH112, PTH113  Path's own raise where a name is too long
         return _sayable(path)

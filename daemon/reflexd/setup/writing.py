@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reflexd.setup.choices import NONE, RECORD, SCRIPT, Choices
+from reflexd_drivers.cameras.libcamera_list import FoundSensor
 from reflexd_drivers.header import number_of
 from reflexd_drivers.probe import Found, FoundCamera
 
@@ -47,10 +48,15 @@ def _text(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")      # which JSON lets pass, and TOML does not
 
 
-def _camera(camera: FoundCamera | Path | None) -> Iterator[str]:
+def _camera(camera: FoundCamera | FoundSensor | Path | None) -> Iterator[str]:
     if isinstance(camera, Path):
         yield _line("[camera.front]", "what sees: a recording, over and over")
         yield f'driver = "replay"\npath = {_text(camera)}\nloop = true'
+    elif isinstance(camera, FoundSensor):
+        yield _line("[camera.front]", f"what sees: {camera.card}")
+        yield f'driver = "picamera2"\nid = {_text(camera.device)}'
+        yield _line("size_px = [640, 480]", "of what is kept and shown")
+        yield _line("# model_px = [224, 224]", "for networks, scaled by the camera itself; docs/drivers/picamera2.md")
     elif camera is not None:
         yield _line("[camera.front]", f"what sees: {camera.card}")
         yield f'driver = "usb"\ndevice = {_text(camera.device)}'
@@ -111,7 +117,8 @@ def _unused(choices: Choices) -> Iterator[str]:
     """Write what was found besides, to be taken into use by removing the signs."""
     for number, camera in enumerate((one for one in choices.found.cameras if one is not choices.camera), 2):
         yield _line(f"# [camera.number{number}]", f"found as well: {camera.card}")
-        yield f'# driver = "usb"\n# device = {_text(camera.device)}'
+        driver, key = ("picamera2", "id") if isinstance(camera, FoundSensor) else ("usb", "device")
+        yield f'# driver = "{driver}"\n# {key} = {_text(camera.device)}'
     for number, port in enumerate((one for one in choices.found.ports if one.holder is None), 1):
         yield _line(f"# [sensor.port{number}]", "found as well; how lines are read: docs/drivers/serial-lines.md")
         yield f'# driver = "serial-lines"\n# port = {_text(port.port)}\n# baud = 9600'
@@ -120,6 +127,9 @@ def _unused(choices: Choices) -> Iterator[str]:
 def summary(found: Found) -> Iterator[str]:
     """Tell what was found, a line for each thing."""
     for camera in found.cameras:
+        if isinstance(camera, FoundSensor):
+            yield f"camera   {camera.device}: {camera.card}, by libcamera"
+            continue
         size = camera.nearest()
         yield (f"camera   {camera.device}: {camera.card}, {'/'.join(camera.formats)}"
                f"{f', {size[0]}x{size[1]}' if size else ''}{_held(camera.holder)}")

@@ -31,6 +31,17 @@ class FoundSensor:
     index: int                              # in the order in which picamera2 counts
     model: str
     sizes: tuple[tuple[int, int], ...]      # what the sensor itself gives; libcamera scales to any smaller one
+    holder: str | None = None               # libcamera does not tell
+
+    @property
+    def device(self) -> str:
+        """Name it as other cameras are named."""
+        return self.id
+
+    @property
+    def card(self) -> str:
+        """Say what it is, as other cameras do."""
+        return self.model
 
 
 def picamera2_library() -> tuple[Any, Any]:

@@ -19,17 +19,18 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from reflexd_drivers.base import CameraSettings, DriverError, Frame, SilentError, Slot, View
+from reflexd_drivers.base import CameraSettings, DriverError, Frame, SilentError, Slot, View, node
 from reflexd_drivers.cameras import libcamera_child as child
 from reflexd_drivers.cameras.libcamera_frames import Layout
 
-OPEN_S = 20.0                   # to load picamera2 and start a sensor on the slowest Pi; opening may take 30 s in all
-CLOSE_S, KILL_S = 1.0, 0.5      # to stop a camera by itself, then to die
+OPEN_S = 25.0                   # to load picamera2 and start a sensor on the slowest Pi; opening may take 30 s in all
+CLOSE_S, KILL_S = 1.0, 0.9      # to stop a camera by itself, then to die; closing may take 2 s in all
 START_S = 3.0                   # the first frames of a sensor are dropped while exposure settles
 MESSAGE = 1 << 16               # the longest, in bytes
 EXPIRES = (1.0, 5.0)            # seconds, periods: the longer is libcamera's "dequeue timer" (pipeline/rpi, setCameraTimeout)
@@ -68,6 +69,10 @@ class Settings(CameraSettings):
             raise ValueError('focus_dioptres holds only with autofocus = "off"; add that')
         return self
 
+    def seen(self) -> object:
+        """Look at the kernel's media devices: libcamera finds its cameras by them."""
+        return [(str(path), node(path)) for path in sorted(Path("/dev").glob("media*"))]
+
     @property
     def hz(self) -> float:
         """Give the rate, which always has a value here."""
@@ -86,7 +91,7 @@ class Process:
         self.where = settings.where
         self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, "-B", "-m", child.__name__, str(theirs.fileno()), settings.model_dump_json()]
+        command = [sys.executable, "-P", "-B", "-m", child.__name__, str(theirs.fileno()), settings.model_dump_json()]
         with theirs:
             self._process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
 
@@ -130,8 +135,8 @@ class Process:
                 return
             except subprocess.TimeoutExpired:
                 self._process.kill()
-        raise DriverError(f"{self.where}: process {self._process.pid} of libcamera cannot be killed, "
-                          "the kernel's camera driver hangs; restart the computer")
+        raise DriverError(f"{self.where}: process {self._process.pid} of libcamera was killed and is not gone yet; "
+                          "if it stays, the kernel's camera driver hangs: restart the computer")
 
 
 class Picamera2Camera:
@@ -230,5 +235,6 @@ def connect(settings: Settings) -> Picamera2Camera:
     try:
         return Picamera2Camera(settings, process)
     except BaseException:
-        process.close()
+        with suppress(DriverError):      # why it did not open says more
+            process.close()
         raise

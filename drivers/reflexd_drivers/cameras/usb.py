@@ -17,7 +17,7 @@ from typing import Annotated, Literal, Protocol
 import numpy as np
 from pydantic import Field
 
-from reflexd_drivers.base import CameraSettings, DriverError, Frame, FramePool, SilentError, View
+from reflexd_drivers.base import CameraSettings, DriverError, Frame, FramePool, SilentError, View, node
 from reflexd_drivers.cameras import pixels
 from reflexd_drivers.cameras.controls import set_controls
 from reflexd_drivers.cameras.v4l2 import Control, Filled, Format, V4l2Device
@@ -42,6 +42,10 @@ class Settings(CameraSettings):
         default_factory=dict, max_length=64,
         description="controls by the names of v4l2-ctl, set in this order: { auto_exposure = 1, brightness = 100 }; "
                     "of a menu the number or the name")
+
+    def seen(self) -> object:
+        """Look whether the node is there."""
+        return node(self.device)
 
 
 class Device(Protocol):
