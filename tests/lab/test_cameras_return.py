@@ -104,6 +104,7 @@ def test_cameras_that_go_come_back_leave_no_trace_and_disturb_nobody(service: Se
 def check(one: dict, pace: float, service: Service) -> None:
     """Look at one cycle."""
     told = f"{one}\n{service.log()}"
+    assert one["ready"], told
     assert one["safe_s"] is not None, told
     assert one["safe_s"] < SAFE_S * pace, told
     assert one["run_s"] is not None, told

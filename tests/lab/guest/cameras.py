@@ -19,7 +19,7 @@ SEES = {"pi": 17, "usb": 27}             # an output that follows the camera's p
 LAMP, BUTTON = 22, 4                     # these two know of no camera
 USB = "/dev/video10"
 SET_CONTROL, FLAG_ERROR = 0xC008_561C, struct.pack("=Ii", 0x00F0_F042, 1)      # VIDIOC_S_CTRL, "Inject V4L2_BUF_FLAG_ERROR"
-ALIVE, STILL = 21, 0                     # test patterns: noise; bars, the same bit for bit
+RUNNING, STILL = 0, 2                    # coloured bars with counters in them, and without: the same bit for bit
 
 
 def level(line):
@@ -71,11 +71,11 @@ def pid():
 
 
 def alive(camera):
-    controls(camera, test_pattern=ALIVE)
+    controls(camera, text=RUNNING)
 
 
 def freeze(camera):
-    controls(camera, test_pattern=STILL, text=2)
+    controls(camera, text=STILL)
 
 
 def unbind(camera):
@@ -170,21 +170,25 @@ def ran_at(camera, since):
 def cycle(camera, way, pace, away_s):
     line, other = SEES[camera], SEES["usb" if camera == "pi" else "pi"]
     takes, gives = WAYS[camera, way]
+    ready = until(lambda: level(line) and level(other), 12 * pace)
     main, wall, flickers = pid(), time.time(), 0
     button = Button()
+    began = time.monotonic()
     takes(camera)
-    safe_s = until(lambda: level(line) == 0, 6 * pace)
+    safe = until(lambda: level(line) == 0, 6 * pace)
+    safe_s = None if safe is None else time.monotonic() - began
     ends = time.monotonic() + away_s
     while time.monotonic() < ends:
         flickers += level(other) == 0
         time.sleep(0.05)
-    gives(camera)
     back = time.monotonic()
+    gives(camera)
     on_s = until(lambda: level(line) == 1, 12 * pace)
     button.end()
+    until(lambda: ran_at(camera, wall) is not None, pace, 0.5)       # the log is written behind the loop's back
     ran = ran_at(camera, wall)
     return {"camera": camera, "way": way, "safe_s": safe_s, "run_s": None if ran is None else ran - back, "on_s": on_s,
-            "same": pid() == main, "lamp_s": button.longest_s, "missed": button.missed, "presses": button.presses,
+            "ready": ready is not None, "same": pid() == main, "lamp_s": button.longest_s, "missed": button.missed, "presses": button.presses,
             "other_off": flickers, **traces(main)}
 
 
