@@ -76,7 +76,7 @@ then = [ { actuator = "lamp", set = "on", follow = true } ]
 
 @pytest.mark.fault("F01", bound="3 periods, at least 200 ms", outcome="what depends on it is safe; RUN within 5 s of its return")
 @pytest.mark.fault("F03", bound="3 periods, at least 200 ms", outcome="what depends on it is safe; libcamera's process is killed")
-@pytest.mark.fault("F06", bound="frozen_after_s", outcome="DEGRADED; opened again until the picture changes")
+@pytest.mark.fault("F06", bound="frozen_after_s", outcome="degraded; opened again until the picture changes")
 @pytest.mark.fault("F12", bound="3 periods, at least 200 ms", outcome="skipped and counted; without a good one DEGRADED")
 def test_cameras_that_go_come_back_leave_no_trace_and_disturb_nobody(service: Service, request: pytest.FixtureRequest) -> None:
     times = 50 if request.config.getoption("--long") else 10

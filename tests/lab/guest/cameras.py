@@ -187,9 +187,9 @@ def cycle(camera, way, pace, away_s):
     button.end()
     until(lambda: ran_at(camera, wall) is not None, pace, 0.5)       # the log is written behind the loop's back
     ran = ran_at(camera, wall)
-    return {"camera": camera, "way": way, "safe_s": safe_s, "run_s": None if ran is None else ran - back, "on_s": on_s,
-            "ready": ready is not None, "same": pid() == main, "lamp_s": button.longest_s, "missed": button.missed, "presses": button.presses,
-            "other_off": flickers, **traces(main)}
+    return {"camera": camera, "way": way, "ready": ready is not None, "same": pid() == main, "safe_s": safe_s,
+            "run_s": None if ran is None else ran - back, "on_s": on_s, "lamp_s": button.longest_s, "missed": button.missed,
+            "presses": button.presses, "other_off": flickers, **traces(main)}
 
 
 def main(times, pace):
