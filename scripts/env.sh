@@ -53,7 +53,8 @@ ensure_env() {
     [ "$(cat "$folder/.made-for$extras" 2>/dev/null)" = "$wanted" ] && return
     make_venv "$folder" "$python" "$@"
     say "Installing reflexd into $folder (once; about 300 MB) ..."
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".$extras" >&2 \
+    # What is imported is compiled then; most of what is installed never is.
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --editable ".$extras" >&2 \
         || die "Installing failed; the lines above say why. A network connection is needed this once."
     printf '%s' "$wanted" > "$folder/.made-for$extras"
 }

@@ -11,6 +11,11 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("REFLEXD_TEST_DATA", ROOT.parent / "shared"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what makes some tests run longer; the folders' own conftest.py say more."""
+    parser.addoption("--long", action="store_true", help="more often: each fault of the lab fifty times, a million of each frame")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Give the folder of public networks, pictures and data; its README tells where they come from."""

@@ -127,6 +127,7 @@ class CameraJob:
             with self._lock:
                 for reader in self._readers:
                     reader.put(frame.retain())
+            self.looking.look(frame)
         finally:
             frame.release()
         return True

@@ -54,7 +54,7 @@ class Daemon:
         try:
             for worker in self.parts.workers.values():
                 worker.start()
-            self._tell_about()
+            self.tell_about(self.parts)
             gc.collect()
             gc.freeze()           # a full collection over what never goes would stall the loop for 200 ms
             until = None if seconds is None else monotonic_ns() + round(seconds * NS)
@@ -68,9 +68,9 @@ class Daemon:
         self.leave(reason, status)
         return status
 
-    def _tell_about(self) -> None:
-        """Say what was agreed on with the actuators that have no worker to say it."""
-        for name, actuator in self.parts.direct().items():
+    def tell_about(self, parts: Parts) -> None:
+        """Say what was agreed on with the actuators that have no worker to say it; on the main thread."""
+        for name, actuator in parts.direct().items():
             if about := str(getattr(actuator, "about", "")):
                 self.journal.say(SOURCE_RUNS, f"actuator.{name}: run: {about}", source=f"actuator.{name}")
 

@@ -46,23 +46,35 @@ class Looking:
         self._judge.reopened()
 
     def passes(self, frame: Frame) -> bool:
-        """Judge a frame; False where nothing may see it, because the picture is frozen.
+        """Say whether readers may have a frame: of a camera whose picture is frozen none, until it proves alive.
 
-        Raises: DriverError when it has been frozen for too long since the camera was opened.
+        Raises: DriverError as look() does.
+        """
+        if self._judge.state != "frozen":
+            return True
+        self.look(frame)
+        return self._judge.state != "frozen"
+
+    def look(self, frame: Frame) -> None:
+        """Judge a frame, if it is time for a look; readers have it already, because a look takes a tenth of a millisecond.
+
+        Raises: DriverError when the picture has been frozen for too long since the camera was opened.
         """
         if self._judge.due(frame.taken_at):
             self._judge.look(frame.views["main"], frame.taken_at)
+        elif not self.watched:
+            return
         state = self._judge.state
-        if state is None:
-            return True
-        if self.watched and (state != self._put or frame.taken_at - self._put_at >= self._again_ns):
+        if state == "frozen":
+            self._give_up(frame.taken_at)      # told before any rule hears of it: the trouble would end what that rule began
+        elif state is not None:
+            self._tell(state)
+        if self.watched and state is not None and self._is_time(state, frame.taken_at):
             self._put, self._put_at = state, frame.taken_at
             self._out.put(Looked(self._name, state, frame.taken_at))
-        if state == "frozen":
-            self._give_up(frame.taken_at)
-            return False
-        self._tell(state)
-        return True
+
+    def _is_time(self, state: PictureState, now: int) -> bool:
+        return state != self._put or now - self._put_at >= self._again_ns
 
     def _give_up(self, now: int) -> None:
         if self._judge.stands(now):

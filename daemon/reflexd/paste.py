@@ -148,7 +148,7 @@ def kernel(sensor: FoundSensor, names: Names) -> tuple[Table, ...]:
     elif sensor.bus == "hwmon":
         keys = [{"driver": "hwmon", "device": sensor.name, "file": values[0]}] if sensor.name else []
     elif sensor.bus == "one-wire":
-        keys = [{"driver": "one-wire", "id": Path(sensor.path).name, "max_age_ms": 5000}]
+        keys = [{"driver": "one-wire", "id": Path(sensor.path).name}]
     else:
         keys = [{"driver": "cpu-temperature", "zone": sensor.name, "max_age_ms": 2000}] if sensor.name else []
     word = {"one-wire": "probe", "thermal": "chip"}.get(sensor.bus, sensor.bus)

@@ -175,6 +175,7 @@ class Reloader:
         """Decide by the new configuration from now on; on the main thread."""
         daemon, now = self._daemon, monotonic_ns()
         daemon.parts.join(coming)
+        daemon.tell_about(coming)
         daemon.leaving = Parts()
         stage = Stage(new, daemon.loop.stage)
         outputs = daemon.loop.outputs

@@ -62,6 +62,17 @@ PinName = Annotated[
 ]
 
 
+def names_a_pin(key: str) -> bool:
+    """Say whether a key of a device names a pin: `pin`, or what ends in `_pin`. Drivers of others keep to that."""
+    return key == "pin" or key.endswith("_pin")
+
+
+def pins_of(part: BaseModel) -> list[str]:
+    """Give the pins that the settings of a device name."""
+    found = [getattr(part, key) for key in type(part).model_fields if names_a_pin(key)]
+    return [pin for pin in found if pin is not None]
+
+
 class HeaderKeys(BaseModel):
     """What every driver of pins takes from [gpio] where its own table does not say."""
 

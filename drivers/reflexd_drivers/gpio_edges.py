@@ -14,7 +14,6 @@ import select
 import struct
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from math import inf
 from time import monotonic, monotonic_ns
 from typing import Any, Literal
@@ -147,10 +146,11 @@ class Edges:
         return events["at"][events["id"] == RISING], events["at"][events["id"] == FALLING]
 
     def skip(self) -> None:
-        """Take over what happened until now, and forget the times of it."""
-        with suppress(IndexError):
-            while self._sleep(self._listening, 0) and not self._closed:
-                self._take()
+        """Take over what happened until now, and forget the times of it; in a storm, what a few looks bring."""
+        for _ in range(4):
+            if self._closed or not self._sleep(self._listening, 0):
+                break
+            self._take()
         self._data = b""
 
     def counters(self) -> dict[str, int]:

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from reflexd_drivers.base import Value, ValueKind
 from reflexd_drivers.scaling import NumberKeys, number
 
+SUSPICIOUS = 16         # bytes without an end of line, until they say something about a device that seems silent
 LONGEST = 4096          # bytes without an end of line, until they count as noise
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")      # tabs and colours of a terminal are text
 WORDS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
@@ -68,10 +69,12 @@ class Lines:
         """Take the next line for cut: its beginning may be missing."""
         self._rest = b""
         self._cut = True
+        self.endless = 0        # bytes since the last end of line, also while they are not kept
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Give the whole lines that a chunk completes, without those that are empty."""
         *lines, rest = (self._rest + chunk).replace(b"\r", b"\n").split(b"\n")
+        self.endless = len(rest) if lines else self.endless + len(chunk)
         if lines and self._cut:
             lines, self._cut = lines[1:], False
         fits = [line for line in lines if len(line) <= LONGEST]

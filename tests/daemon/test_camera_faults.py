@@ -60,12 +60,12 @@ def begun(start: Start, devices: Devices, **table: Any) -> Any:
     return start(config(**table))
 
 
-def comes_on(lamp: Device, within_s: float = 5) -> None:
+def comes_on(lamp: Device, within_s: float = 10) -> None:
     within(within_s, lambda: lamp.level == 1.0)
 
 
 def goes_safe(lamp: Device) -> None:
-    within(2, lambda: lamp.level == 0.0)
+    within(5, lambda: lamp.level == 0.0)
 
 
 @pytest.mark.fault("F01", bound="1 s", outcome="degraded; opened again after 0.5, 1, 2 … 30 s, for ever")
@@ -75,9 +75,9 @@ def test_f01_unplugged_and_plugged_in_again(start: Start, devices: Devices, fake
     for _ in range(2):
         fake.plugged = False
         goes_safe(devices["lamp"])
-        within(2, lambda: "there is no such camera" in camera(daemon)["why"])
+        within(10, lambda: "there is no such camera" in camera(daemon)["why"])     # pauses between two openings grow
         fake.plugged = True
-        comes_on(devices["lamp"])
+        comes_on(devices["lamp"], 15)
     assert fake.open == 1, "what was unplugged has been closed"
 
 
@@ -102,7 +102,7 @@ def test_f08_frames_that_come_late_do_not_act(start: Start, devices: Devices, fa
     comes_on(devices["lamp"])
     fake.clock_offset_ns = -600_000_000
     goes_safe(devices["lamp"])
-    within(2, lambda: daemon.status()["models"]["person"]["late"] > 3)
+    within(5, lambda: daemon.status()["models"]["person"]["late"] > 3)
     assert camera(daemon)["state"] == "run"
     fake.clock_offset_ns = 0
     comes_on(devices["lamp"])
@@ -121,7 +121,7 @@ def test_f09_frames_that_the_camera_lost_are_counted(start: Start, devices: Devi
 @pytest.mark.fault("F10", bound="opening", outcome="degraded, with the formats that there are")
 def test_f10_a_format_that_the_camera_does_not_have(start: Start, devices: Devices, fake: FakeCamera) -> None:
     daemon = begun(start, devices, format="NV12")
-    within(2, lambda: "the camera sends MJPG, GREY, wanted was NV12" in camera(daemon)["why"])
+    within(5, lambda: "the camera sends MJPG, GREY, wanted was NV12" in camera(daemon)["why"])
     assert devices["lamp"].level == 0.0
     fake.codes = ["NV12"]
     comes_on(devices["lamp"])
@@ -152,7 +152,7 @@ def test_f12_buffers_that_the_kernel_flags(start: Start, devices: Devices, fake:
 def test_f13_a_camera_that_is_in_use(start: Start, devices: Devices, fake: FakeCamera) -> None:
     fake.busy = True
     daemon = begun(start, devices)
-    within(2, lambda: "the camera is in use by" in camera(daemon)["why"])
+    within(5, lambda: "the camera is in use by" in camera(daemon)["why"])
     fake.busy = False
     comes_on(devices["lamp"])
 
@@ -177,7 +177,7 @@ def test_f14_a_camera_that_comes_back_under_another_number(start: Start, devices
 def test_f15_a_camera_whose_first_frame_takes_its_time(start: Start, devices: Devices, fake: FakeCamera) -> None:
     fake.silent = True
     daemon = begun(start, devices)
-    within(2, lambda: "no frame came in time" in camera(daemon)["why"])
+    within(5, lambda: "no frame came in time" in camera(daemon)["why"])
     sleep(0.5)
     fake.silent = False
     comes_on(devices["lamp"])

@@ -204,8 +204,8 @@ def test_whoever_leaves_does_not_lengthen_it(bench: Callable[..., Bench]) -> Non
     one = bench()
     with pytest.raises(ControlError, match="did not answer"):
         ask(one.socket, "test", {"output": "lamp", "for_ms": 400}, 0.1)
-    within(3, lambda: DEVICES["lamp"].level == 1.0)
-    within(3, lambda: DEVICES["lamp"].level == 0.0)
+    within(10, lambda: len(spans("lamp")) == 1)
+    assert spans("lamp")[0] < 5, "400 ms were asked for, the rest is this machine's noise"
     assert one.gate(lambda gate: gate.outputs["lamp"].claims) == {}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reflexd_drivers import gpio
 from tests.daemon.devices import Device
 
 CONFIG: dict[str, Any] = {
@@ -197,12 +198,12 @@ def test_a_blocking_actuator_gets_the_last_command_and_safe_goes_first(start: St
     daemon = start(config)
     within(5, lambda: devices["camera"].opened > 0)
     devices["fan"].hangs = threading.Event()
-    devices["sensor"].value = True
-    time.sleep(0.2)
-    devices["sensor"].value = False
-    time.sleep(0.2)
+    for pressed in (True, False):
+        devices["sensor"].value = pressed
+        within(5, lambda pressed=pressed: daemon.status()["outputs"]["fan"]["active"] is pressed)
+        time.sleep(0.1)          # so that its worker is in the call
     devices["fan"].hangs.set()
-    within(1, lambda: [level for _, level in devices["fan"].written] == [1.0, 0.0])
+    within(5, lambda: [level for _, level in devices["fan"].written] == [1.0, 0.0])
     assert daemon.status()["outputs"]["fan"]["active"] is False
 
 
@@ -261,3 +262,36 @@ def test_a_clean_stop_leaves_everything_safe_within_a_second(acting: Any, device
     assert time.monotonic() - began < 1.0
     assert [devices["lamp"].level, devices["fan"].level] == [0.0, 0.0]
     assert devices["lamp"].closed == 1
+
+
+@pytest.mark.fault("F27", bound="sense_within_ms and 50 ms", outcome="every output safe for good, told with its pins")
+def test_f27_a_relay_that_does_not_follow_makes_everything_safe(start: Start, devices: Devices) -> None:
+    header = gpio.open_header("mock", "world")
+    pins = {"factory": "mock", "chip": "world"}
+    devices["sensor"].value = True
+    press = [{"sensor": "button", "is": True}]
+    daemon = start({
+        "sensor": CONFIG["sensor"],
+        "actuator": {
+            "valve": {"driver": "gpio-output", "pin": "GPIO17", "safe": "off", "sense_pin": "GPIO27", "sense_within_ms": 2000,
+                      **pins},
+            "glow": {"driver": "pwm", "pin": "GPIO18", "safe": "off", **pins},
+            "fan": CONFIG["actuator"]["fan"],
+        },
+        "rule": [{"name": "press", "when": press, "then": [{"actuator": "valve", "set": "on", "follow": True},
+                                                           {"actuator": "glow", "set": 0.4, "follow": True},
+                                                           {"actuator": "fan", "set": "on", "follow": True}]}],
+    })
+    within(5, lambda: devices["fan"].level == 1.0 and header.factory.pin("GPIO17").state is True)
+    header.factory.pin("GPIO27").drive_high()
+    assert header.factory.pin("GPIO18").share == 0.4
+    header.factory.pin("GPIO27").drive_low()      # welded open, or its supply is gone
+    within(5, lambda: devices["fan"].level == 0.0)
+    assert (header.factory.pin("GPIO17").state, header.factory.pin("GPIO18").share) == (False, 0.0)
+    time.sleep(0.3)
+    assert devices["fan"].level == 0.0, "for good"
+    assert "GPIO27 has seen it off" in daemon.status()["inhibited"]["latched"]
+    assert daemon.stop() == 0
+    said = daemon.log()
+    assert "actuator valve was not followed: GPIO17: it is driven on, and GPIO27 has seen it off for more than 2000 ms" in said
+    assert "actuator.glow: run: GPIO18 by software, since the kernel shows no hardware for pulses" in said

@@ -270,7 +270,7 @@ class TroubleIsIgnored(Outputs):
 
 
 @pytest.mark.parametrize(("gate", "found"), [
-    (TroubleIsIgnored, "active without an actuator|the gate knows where it stands"),
+    (TroubleIsIgnored, "active without an actuator|the gate knows where it stands|past its lease"),
     (ClaimsNeverLapse, "past its lease"),
     (MaxOnIsIgnored, "past max_on"),
     (InterlockIsIgnored, "interlocked pair"),

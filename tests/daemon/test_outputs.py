@@ -160,6 +160,7 @@ def test_a_failed_write_makes_every_output_safe_for_good() -> None:
     assert "actuator fan did not take its level: the relay does not answer" in bench.gate.inhibited["latched"]
 
 
+@pytest.mark.fault("F26", bound="0.5 s between two tries", outcome="tried again until it is safe")
 def test_an_actuator_that_failed_is_tried_again_until_it_is_safe() -> None:
     bench = Bench().claim(for_s=1)
     bench.relays["lamp"].broken = True

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from reflexd import safe_state
+from reflexd import aftermath, safe_state
+from reflexd_drivers.actuators import pwm
+from tests.drivers.kernel_pwm import KernelPwm
 
 SCRIPT = safe_state.__file__
 
@@ -117,3 +119,14 @@ def test_it_imports_the_standard_library_only() -> None:
     code = f"import runpy, sys; runpy.run_path({SCRIPT!r}); print({ours})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.fault("F28", bound="1 s", outcome="pulses of the hardware go on, at the safe level")
+def test_pulses_that_outlive_the_daemon_are_set_safe(tmp_path: Path) -> None:
+    kernel = KernelPwm(tmp_path)
+    fan = {"driver": "pwm", "pin": "GPIO18", "safe": 0.6, "method": "hardware", "factory": "mock", "chip": "safe-state"}
+    device = pwm.connect(pwm.Settings.model_validate(fan), kernel)
+    device.set(0.25)
+    assert safe_state.make_safe(aftermath.actions({"fan": device})) == 0
+    assert kernel.share(0) == 0.6
+    device.close()

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,32 +108,29 @@ def test_ctrl_c_ends_it_well(tmp_path: Path) -> None:
 
 
 def test_at_a_terminal_one_line_is_drawn_again_and_again(tmp_path: Path) -> None:
-    path = tmp_path / "control.sock"
+    path, asked = tmp_path / "control.sock", threading.Event()
     server = Server(path)
-    values = iter([1.0, 2.0, 3.0] + [2.0] * 1000)
-    server.serve({"watch": Verb(Access.READ, lambda _request: look(next(values)))})
+    values = iter([1.0, 2.0, 3.0, 2.0])
+
+    def answer(_request: Any) -> dict[str, Any]:
+        value = next(values, None)
+        if value is None:
+            asked.set()
+        return look(2.0 if value is None else value)
+
+    server.serve({"watch": Verb(Access.READ, answer)})
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "reflexd.ctl", "watch", "t", "--for", "900ms", "--socket", str(path)]
-    got: list[bytes] = []
-
-    def collect() -> None:
-        while True:
-            try:
-                got.append(os.read(ours, 4096))
-            except OSError:      # the other end is closed
-                return
-
-    collecting = threading.Thread(target=collect, daemon=True)
-    collecting.start()
-    subprocess.run(command, stdout=theirs, stdin=theirs, check=True, timeout=30, env={**os.environ, "COLUMNS": "100"})
-    time.sleep(0.2)
+    command = [sys.executable, "-m", "reflexd.ctl", "watch", "t", "--socket", str(path)]
+    with subprocess.Popen(command, stdout=theirs, stdin=theirs, env={**os.environ, "COLUMNS": "100"}) as watching:
+        assert asked.wait(30)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 0
     os.close(theirs)
-    collecting.join(5)
+    shown = os.read(ours, 65536).decode()
     os.close(ours)
     server.close()
-    shown = b"".join(got).decode()
-    assert shown.count("\r\x1b[K") >= 3
-    assert "▁▅█" in shown
+    assert shown.count("\r\x1b[K") >= 4
+    assert "▁▅█▅" in shown
 
 
 def seen(*looks: dict[str, Any]) -> Seen:

@@ -117,6 +117,7 @@ def test_a_relay_whose_safe_level_is_on_starts_and_ends_on() -> None:
     assert pin("GPIO17").state is True
 
 
+@pytest.mark.fault("F17", bound="at once", outcome="of two devices of one daemon, the second is refused")
 def test_a_pin_that_is_in_use_is_refused_until_its_user_closes() -> None:
     first = relay()
     with pytest.raises(DriverError, match="GPIO17: the pin is already in use by an open gpio-output"):
@@ -127,6 +128,7 @@ def test_a_pin_that_is_in_use_is_refused_until_its_user_closes() -> None:
     switch(pin="GPIO17").close()
 
 
+@pytest.mark.fault("F25", bound="at once", outcome="refused, and nothing is driven")
 def test_a_level_between_on_and_off_is_refused() -> None:
     device = relay()
     with pytest.raises(DriverError, match=r"found 0\.5"):
@@ -140,17 +142,20 @@ def test_a_level_between_on_and_off_is_refused() -> None:
     (17, 'write "GPIO17"'), ("17", 'write "GPIO17"'), ("BOARD11", 'write "GPIO17"'), ("GPIO28", "GPIO2 to GPIO27"),
     ("gpio17", "GPIO2 to GPIO27"), ("GPIO0", "reserved"), ("GPIO1", "reserved"), (None, "GPIO2 to GPIO27"), ("", "GPIO2"),
 ])
+@pytest.mark.fault("F19", bound="when it is checked", outcome="GPIO0 and GPIO1 are refused")
 def test_a_pin_has_one_way_to_be_written(name: object, remedy: str) -> None:
     with pytest.raises(ValidationError, match=remedy):
         gpio_output.Settings.model_validate({"driver": "gpio-output", "pin": name, "safe": "off"})
 
 
+@pytest.mark.fault("F18", bound="at once", outcome="found by its label, whatever its number")
 def test_the_headers_chip_is_found_by_its_label_whatever_its_number() -> None:
     chips = [Chip(0, "gpio-brcmstb@107d508500"), Chip(11, "pinctrl-rp1")]
     assert find_chip(chips) == Chip(11, "pinctrl-rp1")
     assert find_chip(chips, "gpio-brcmstb@107d508500").number == 0
 
 
+@pytest.mark.fault("F18", bound="at once", outcome="told which chips there are; no other one is taken")
 def test_without_the_headers_chip_there_is_no_fallback_but_an_answer() -> None:
     with pytest.raises(DriverError, match=r'found gpiochip0 INT33FF:00;.*factory = "mock" in \[gpio\]'):
         find_chip([Chip(0, "INT33FF:00")])
@@ -189,6 +194,7 @@ def gpio_claim_output(handle, line, level=0, flags=0):
 def gpio_free(handle, line): lines.pop(line, None)
 def gpio_get_mode(handle, line): return 2 if lines.get(line) == "out" else 0
 def gpio_write(handle, line, level): print("level", line, int(level))
+def tx_pwm(handle, line, frequency, share): print("pulses", line, frequency, round(share, 6))
 def gpio_read(handle, line): return 0
 def gpio_get_line_info(handle, line): return (0, line, 1, "", "motion")
 '''
@@ -212,6 +218,7 @@ except OSError as error:
 '''
 
 
+@pytest.mark.fault("F17", bound="at once", outcome="refused, with the name of who has the line")
 def test_lgpio_claims_an_output_once_directly_at_its_safe_level_and_never_floats_it(tmp_path: Path) -> None:
     (tmp_path / "lgpio.py").write_text(LGPIO)
     code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]\n{PROGRAM}"
@@ -222,6 +229,26 @@ def test_lgpio_claims_an_output_once_directly_at_its_safe_level_and_never_floats
         "level 17 0", "level 17 1",       # on, and safe at close
         "level 17 0", "level 17 0",       # opened again, now safe is on; no input in between, nor at exit
         "GPIO27: the line is in use by motion; stop that program or choose another pin",
+    ]
+
+
+PULSES = PROGRAM.partition("def relay")[0] + """
+from reflexd_drivers.pulses import SoftwarePulses
+pulses = SoftwarePulses("GPIO18", "a test", 50, 1.0, header)
+pulses.give(0.075)
+pulses.close(1.0)
+"""
+
+
+def test_lgpio_gives_pulses_between_two_levels_that_stand(tmp_path: Path) -> None:
+    (tmp_path / "lgpio.py").write_text(LGPIO)
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]\n{PULSES}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=tmp_path, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "output 18 1", "level 18 1",      # claimed at its level, without pulses
+        "pulses 18 50 7.5",               # not 7 %: a servo sees the difference
+        "pulses 18 50 100.0", "pulses 18 0 0", "level 18 1",
     ]
 
 

@@ -80,6 +80,7 @@ def test_the_first_line_is_taken_for_cut_and_the_others_come_whole_however_they_
     assert lines.feed(b"5\n6\n") == [b"6"]
 
 
+@pytest.mark.fault("F34", bound="4 KiB", outcome="counted; the next whole line counts")
 def test_f34_without_an_end_of_line_for_4_kib_it_resynchronises_and_counts() -> None:
     lines = Lines()
     lines.feed(b"\n")

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from reflexd_drivers.base import DriverError, NotYetError, SilentError
 from reflexd_drivers.sensors.nmea import NmeaDecoder, Settings, connect
 from reflexd_drivers.stream import Stream
+from tests.drivers.talkers import at_the_wrong_rate
 from tests.drivers.terminals import Terminal
 
 Open = Callable[..., Stream]
@@ -182,6 +183,15 @@ def test_f33_noise_says_that_the_baud_rate_may_be_wrong(device: Terminal, sensor
     one = sensor(max_age_ms=200)
     device.keep_saying(b"\x9f\xe3\x00\xf8\n\xff", every_s=0.01)
     assert "what comes is no NMEA sentence with a checksum; 4800 baud may be wrong" in ended(one)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 2.0, 8.0])
+@pytest.mark.fault("F33", bound="max_age_ms", outcome="says that the baud rate may be wrong; counted, no value")
+def test_f33_sentences_at_a_wrong_baud_rate_are_none(device: Terminal, sensor: Open, ratio: float) -> None:
+    noise = at_the_wrong_rate((RMC.encode() + b"\r\n") * 9, ratio)
+    one = sensor(sentence="RMC", field="latitude", max_age_ms=300)
+    device.keep_saying(noise[:2000] + b"\n", every_s=0.02)
+    assert "4800 baud may be wrong" in ended(one)
 
 
 @pytest.mark.parametrize(("table", "message"), [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 import cv2
@@ -226,7 +227,7 @@ def test_what_a_mask_covers_is_not_judged(state: str) -> None:
 
 def test_masks_over_everything_leave_nothing_to_judge() -> None:
     everything = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-    assert Lens(masks=(everything,)).sees(np.zeros((240, 320, 3), np.uint8), 4, still=True) == [None, "normal"]
+    assert Lens(masks=(everything,)).sees(np.zeros((240, 320, 3), np.uint8), 12, still=True) == [None, "normal"]
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (2, 2), (50, 70), (1080, 1920)])
@@ -236,3 +237,23 @@ def test_pictures_of_any_size_are_judged(shape: tuple[int, int]) -> None:
     for step in range(40):
         judge.look(View("grey", (chance.integers(0, 255, shape).astype(np.uint8),)), NS + step * NS // 10)
     assert judge.state is not None
+
+
+PHOTOGRAPHS = ("bird.bmp", "cat.bmp", "grace_hopper.bmp", "person.bmp")
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_on_photographs_a_small_turn_is_a_move_and_half_the_light_is_none(name: str, shared: Path) -> None:
+    def photograph(one: str) -> Picture:
+        picture = cv2.imread(str(shared / "images" / one))
+        assert picture is not None
+        return np.asarray(cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA), np.uint8)
+
+    lens, seen = Lens(), photograph(name)
+    assert lens.sees(seen, 6) == [None, "normal"]
+    assert lens.sees((seen * 0.5).astype(np.uint8), 8) == ["normal"]
+    assert lens.sees(np.roll(seen, 2, axis=1), 8) == ["normal"], "0.6 % of the width: wind"
+    assert lens.sees(np.roll(seen, 20, axis=1), 8)[-1] == "moved", "6 % of the width"
+    assert lens.sees(seen, 3)[-1] == "normal"
+    others = [photograph(one) for one in PHOTOGRAPHS if one != name]
+    assert [lens.sees(other, 8)[-1] for other in others] == ["moved"] * len(others)

@@ -18,6 +18,7 @@ from reflexd_drivers.checksums import KINDS
 from reflexd_drivers.frames import LONGEST
 from reflexd_drivers.sensors.serial_frames import FrameDecoder, Settings, connect
 from reflexd_drivers.stream import Stream
+from tests.drivers.talkers import at_the_wrong_rate
 from tests.drivers.terminals import Terminal
 
 Open = Callable[..., Stream]
@@ -205,22 +206,6 @@ def test_the_checksum_has_to_be_given_or_renounced() -> None:
         settings(**{key: value for key, value in DISTANCE.items() if key != "checksum"})
 
 
-def at_the_wrong_rate(data: bytes, ratio: float) -> bytes:
-    """Give what a receiver samples whose bits last 1/ratio of the sender's: start bit, 8 bits from the lowest, stop bit."""
-    line = [1] * 20
-    for byte in data:
-        line += [0, *((byte >> bit) & 1 for bit in range(8)), 1]
-    line += [1] * 20
-    level = lambda bits: line[min(int(bits / ratio), len(line) - 1)]   # noqa: E731
-    found, at, end = bytearray(), 1.0, len(line) * ratio - 12
-    while at < end:
-        if level(at) == 0:                       # a start bit; its middle is half a bit later
-            found.append(sum(level(at + 1.5 + bit) << bit for bit in range(8)))
-            at += 9.5
-        at += 0.1
-    return bytes(found)
-
-
 def test_a_receiver_at_the_right_rate_samples_what_was_sent() -> None:
     assert at_the_wrong_rate(dust(35), 1.0) == dust(35)
 
@@ -228,9 +213,9 @@ def test_a_receiver_at_the_right_rate_samples_what_was_sent() -> None:
 @pytest.mark.parametrize("ratio", [0.5, 2.0, 1 / 6, 115200 / 9600])
 @pytest.mark.fault("F33", bound="max_age_ms", outcome="says that the baud rate may be wrong; counted, no value")
 def test_f33_a_wrong_baud_rate_says_so(device: Terminal, sensor: Open, ratio: float) -> None:
-    one = sensor(**DUST, max_age_ms=300)
     noise = at_the_wrong_rate(b"".join(dust(number) for number in range(30, 60)), ratio)
     assert len(noise) > 50
+    one = sensor(**DUST, max_age_ms=300)
     device.keep_saying(noise[:2000], every_s=0.02)
     told = ended(one)
     assert "what comes is no such frame; 9600 baud may be wrong: write the device's own as baud" in told

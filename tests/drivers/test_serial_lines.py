@@ -18,6 +18,7 @@ import pytest
 from reflexd_drivers.base import DriverError, NotYetError, SilentError
 from reflexd_drivers.sensors import serial_lines
 from reflexd_drivers.stream import Stream
+from tests.drivers.talkers import at_the_wrong_rate
 from tests.drivers.terminals import Terminal
 
 Open = Callable[..., Stream]
@@ -129,6 +130,7 @@ def test_while_the_device_boots_nothing_counts(device: Terminal, sensor: Open) -
     assert one.read(1).value == 9.0
 
 
+@pytest.mark.fault("F31", bound="0.3 s", outcome="opened again after 0.5, 1, 2 … 30 s, for ever")
 def test_f31_an_unplugged_port_is_a_fault_and_opens_again_when_it_is_back(device: Terminal, sensor: Open) -> None:
     one = sensor()
     device.say(b"1\n")
@@ -144,6 +146,7 @@ def test_f31_an_unplugged_port_is_a_fault_and_opens_again_when_it_is_back(device
     assert again.read(1).value == 2.0
 
 
+@pytest.mark.fault("F32", bound="at opening", outcome="refused with the name and number of the program")
 def test_f32_a_port_that_another_program_holds_names_it(device: Terminal) -> None:
     program = ("import serial, sys\n"
                f"port = serial.Serial({str(device.port)!r}, exclusive=True)\n"
@@ -157,6 +160,7 @@ def test_f32_a_port_that_another_program_holds_names_it(device: Terminal) -> Non
     connect(device.port).close()
 
 
+@pytest.mark.fault("F32", bound="while it is open", outcome="other programs are refused the port")
 def test_f32_nobody_else_can_open_the_port_meanwhile(device: Terminal, sensor: Open) -> None:
     sensor()
     with pytest.raises(DriverError, match="in use by"):
@@ -179,6 +183,7 @@ def test_after_close_the_port_is_free_for_all(device: Terminal, sensor: Open) ->
     os.close(other)
 
 
+@pytest.mark.fault("F33", bound="max_age_ms", outcome="says that the baud rate may be wrong; counted, no value")
 def test_f33_noise_says_that_the_baud_rate_may_be_wrong(device: Terminal, sensor: Open) -> None:
     one = sensor(max_age_ms=200)
     device.keep_saying(b"\x9f\xe3\x00\xf8\n\xff", every_s=0.01)
@@ -186,6 +191,23 @@ def test_f33_noise_says_that_the_baud_rate_may_be_wrong(device: Terminal, sensor
     assert one.counters()["garbled"] > 3
 
 
+@pytest.mark.parametrize("ratio", [0.5, 2.0, 1 / 6, 1 / 12, 12.0])
+@pytest.mark.fault("F33", bound="max_age_ms", outcome="says that the baud rate may be wrong; counted, no value")
+def test_f33_lines_at_a_wrong_baud_rate_are_no_text(device: Terminal, sensor: Open, ratio: float) -> None:
+    noise = at_the_wrong_rate(b"".join(b"T=%d.%d\r\n" % (number, number % 10) for number in range(20, 90)), ratio)
+    one = sensor(max_age_ms=300, pattern=r"^T=([0-9.]+)$")
+    device.keep_saying(noise[:2000] + b"\n", every_s=0.02)
+    assert "what comes is no text; 9600 baud may be wrong" in ended(one)
+
+
+@pytest.mark.fault("F33", bound="max_age_ms", outcome="says that the baud rate may be wrong, also of little noise")
+def test_f33_little_noise_without_an_end_of_line_is_not_taken_for_silence(device: Terminal, sensor: Open) -> None:
+    one = sensor(max_age_ms=400)
+    device.keep_saying(b"\x00\xfe\x00", every_s=0.04)
+    assert "what comes is no whole line; 9600 baud may be wrong" in ended(one)
+
+
+@pytest.mark.fault("F34", bound="4 KiB", outcome="counted; the next whole line counts")
 def test_f34_noise_without_an_end_of_line_says_so_too(device: Terminal, sensor: Open) -> None:
     one = sensor(max_age_ms=200)
     device.keep_saying(b"x" * 2000, every_s=0.01)
@@ -205,6 +227,7 @@ def test_lines_that_do_not_fit_are_shown_in_words_that_stay_the_same(device: Ter
     assert ended(one) == told
 
 
+@pytest.mark.fault("F36", bound="one line", outcome="counted, never a value")
 def test_f36_lines_that_are_no_text_are_skipped_and_counted(device: Terminal, sensor: Open) -> None:
     one = sensor()
     device.say(b"1\n2\xff\n3\x00\n")
@@ -215,6 +238,7 @@ def test_f36_lines_that_are_no_text_are_skipped_and_counted(device: Terminal, se
     assert one.counters()["garbled"] == 2
 
 
+@pytest.mark.fault("F37", bound="one line", outcome="counted, never a value")
 def test_f37_no_reading_is_ever_infinite_or_no_number(device: Terminal, sensor: Open) -> None:
     one = sensor()
     device.say(b"1\nnan\ninf\n-inf\n1e999\n2\n")
@@ -223,6 +247,7 @@ def test_f37_no_reading_is_ever_infinite_or_no_number(device: Terminal, sensor: 
     assert one.counters()["unfit"] == 4
 
 
+@pytest.mark.fault("F38", bound="max_age_ms", outcome="no reading any more; what depends on it goes safe")
 def test_f38_a_silent_device_is_silent_after_max_age(device: Terminal, sensor: Open) -> None:
     one = sensor(max_age_ms=200)
     device.say(b"1\n")
@@ -248,6 +273,7 @@ def flood(device: Terminal, seconds: float, rate: float = 1e6) -> threading.Thre
     return thread
 
 
+@pytest.mark.fault("F35", bound="4 KiB are held", outcome="the newest lines count, the rest is counted; no read takes longer")
 def test_f35_a_flood_of_1_mb_a_second_keeps_every_read_in_its_bound_and_memory_where_it_is(
         device: Terminal, sensor: Open) -> None:
     one = sensor()

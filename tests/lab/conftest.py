@@ -24,8 +24,7 @@ REPORT = pytest.StashKey[pytest.TestReport]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say how often, and in which guest."""
-    parser.addoption("--long", action="store_true", help="each fault fifty times")
+    """Say in which guest."""
     parser.addoption("--lab-running", action="store_true", help="in the guest that is up, with what is installed in it")
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from tests.lab.service import Service
 
 BUTTON_AND_LAMP = """
@@ -47,3 +51,32 @@ def test_the_journal_has_fields_and_explains(service: Service) -> None:
     explained = service.must("journalctl --no-pager -x REFLEXD_OUTPUT=lamp")
     assert "Subject: An output changed" in explained
     assert "was driven to another level" in explained
+
+
+def test_presses_that_are_over_before_anybody_looks_are_counted_by_the_kernel(service: Service) -> None:
+    service.devices("pull")
+    service.start(BUTTON_AND_LAMP)
+    pull = "/run/lab-chip/sim_gpio4/pull"
+    service.must(f"for n in $(seq 25); do echo pull-up > {pull}; sleep 0.01; echo pull-down > {pull}; sleep 0.01; done")
+
+    def counted() -> dict[str, int]:
+        return json.loads(service.must("reflexctl status --json"))["sensors"]["button"]
+
+    service.until("each edge is counted", lambda: counted()["edges"] == 50)
+    assert counted()["value"] is False
+
+
+SENSED = BUTTON_AND_LAMP.replace("max_on_s = 300", 'max_on_s = 300\nsense_pin = "GPIO27"\nsense_within_ms = 1000')
+
+
+@pytest.mark.fault("F27", bound="sense_within_ms and 50 ms", outcome="every output safe for good, told with its pins")
+def test_a_lamp_that_does_not_follow_is_set_safe_for_good(service: Service) -> None:
+    service.devices("pull")
+    service.start(SENSED)
+    service.pull(4, "up")
+    service.until("the lamp goes on", lambda: service.level(17) == 1)
+    service.until("it is seen that nothing follows", lambda: service.level(17) == 0)
+    service.until("the log tells why", lambda: "GPIO27 has seen it off for more than 1000 ms" in service.log())
+    service.pull(4, "down")
+    service.pull(4, "up")
+    assert service.level(17) == 0

@@ -17,6 +17,7 @@ from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
 from reflexd_drivers.base import ActuatorSettings, SensorSettings, ValueKind
 from reflexd_drivers.cameras.picture_state import STATES
+from reflexd_drivers.gpio import names_a_pin
 from reflexd_drivers.serial_port import SerialKeys
 from reflexd_models import tasks
 
@@ -44,15 +45,37 @@ def judge(draft: Draft) -> None:
 def _judge_pins(draft: Draft) -> None:
     """Find pins that two devices name, also where a device has another error."""
     seen: dict[tuple[str, str], Location] = {}
-    for location, pin in [found for kind in draft.devices for found in select(draft.merged.data, (kind, "*", "pin"))]:
-        device = draft.devices[location[0]].get(str(location[1]))     # type: ignore[index]  # the first part is a kind
-        if not isinstance(pin, str):
-            continue
-        key = (str(getattr(device, "chip", draft.gpio.chip)), pin)
+    for location, pin in _pins(draft):
+        key = (_chip(draft, location), pin)
         if key in seen:
             what = f"{pin} is used twice: {write_location(seen[key][:2])} has it at {draft.merged.line_of(seen[key])}"
             draft.merged.report(location, what, found=show(pin), remedy="give one of them another pin")
         seen.setdefault(key, location)
+    for kind, devices in draft.devices.items():
+        for name, device in devices.items():
+            _judge_bus(draft, (kind, name), getattr(device, "shared_pins", ()), seen)
+
+
+def _pins(draft: Draft) -> Iterator[tuple[Location, str]]:
+    for kind in draft.devices:
+        for location, value in [found for table, _ in select(draft.merged.data, (kind, "*"))
+                                for found in select(draft.merged.data, (*table, "*"))]:
+            if isinstance(value, str) and names_a_pin(str(location[-1])):
+                yield location, value
+
+
+def _chip(draft: Draft, location: Location) -> str:
+    device = draft.devices[location[0]].get(str(location[1]))     # type: ignore[index]  # the first part is a kind
+    return str(getattr(device, "chip", draft.gpio.chip))
+
+
+def _judge_bus(draft: Draft, location: Location, pins: tuple[str, ...], seen: dict[tuple[str, str], Location]) -> None:
+    """Find pins of a bus, which its devices share, that another device has for itself."""
+    for pin in pins:
+        other = seen.get((_chip(draft, location), pin))
+        if other is not None:
+            what = f"its bus needs {pin}, and {write_location(other[:2])} has it at {draft.merged.line_of(other)}"
+            draft.merged.report(location, what, found=show(pin), remedy="give that one another pin")
 
 
 def _judge_ports(draft: Draft) -> None:

@@ -109,7 +109,7 @@ def sections() -> list[tuple[str, list[Key]]]:
         *((f"[{key}]", one, frozenset()) for key, one in _TABLES.items()),
         ('{ sensor = "…", is = … } in [safety] and only_while', SensorIs, frozenset()),
         *((f"[{kind}.NAME] of every driver", one, frozenset()) for kind, one in ENVELOPES.items()),
-        *((f'[{kind}.NAME] with driver = "{name}"', one, frozenset(ENVELOPES[kind].model_fields) - {"rate_hz"})
+        *((f'[{kind}.NAME] with driver = "{name}"', one, _common(ENVELOPES[kind], one))
           for kind, name, one in _drivers()),
         ("[model.NAME] of every task", ModelSettings, frozenset({"options"})),
         ("[model.NAME] plausible", PlausibleSettings, frozenset()),
@@ -120,6 +120,12 @@ def sections() -> list[tuple[str, list[Key]]]:
         ("then", Action, frozenset()),
     ]
     return [(title, found) for title, one, without in tables if (found := _keys(one, without))]
+
+
+def _common(envelope: type[BaseModel], settings: type[BaseModel]) -> frozenset[str]:
+    """Give the keys that a driver takes over as they are; rate_hz means something else to each."""
+    ours, theirs = settings.model_fields, envelope.model_fields
+    return frozenset(key for key in theirs if key != "rate_hz" and ours[key].default == theirs[key].default)
 
 
 def _keys(settings: type[BaseModel], without: frozenset[str]) -> list[Key]:

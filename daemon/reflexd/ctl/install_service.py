@@ -35,7 +35,8 @@ TOLD = (
     ("systemd-sysusers", "reflexd.conf"),
     ("systemd-tmpfiles", "--create", "reflexd.conf"),
     ("udevadm", "control", "--reload"),
-    ("udevadm", "trigger", "--subsystem-match=gpio", "--subsystem-match=dma_heap"),
+    ("udevadm", "trigger", "--subsystem-match=gpio", "--subsystem-match=pwm", "--subsystem-match=spidev",
+     "--subsystem-match=dma_heap"),
     ("journalctl", "--update-catalog"),
     ("systemctl", "daemon-reload"),
 )

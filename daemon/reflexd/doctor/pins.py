@@ -28,10 +28,11 @@ def pins(context: Context, mock: bool = False) -> list[Pin]:
     """List the lines of the configuration, on hardware or not."""
     if context.settings is None:
         return []
-    from reflexd_drivers.gpio import GpioKeys
+    from reflexd_drivers.gpio import HeaderKeys, pins_of
 
     parts = [(kind, name, part) for kind in KINDS for name, part in getattr(context.settings, kind, {}).items()]
-    found = [Pin(kind, name, part.pin, part.factory, part.chip) for kind, name, part in parts if isinstance(part, GpioKeys)]
+    found = [Pin(kind, name, pin, part.factory, part.chip)
+             for kind, name, part in parts if isinstance(part, HeaderKeys) for pin in pins_of(part)]
     return [one for one in found if (one.factory == WITHOUT_HARDWARE) is mock]
 
 

@@ -19,7 +19,7 @@ from reflexd_drivers.pwm_files import PwmFiles, files_for
 class Settings(GpioKeys, ActuatorSettings):
     """What the configuration says of a pwm output."""
 
-    frequency_hz: float = Field(default=1000, ge=1, le=1_000_000, description="pulses a second; by software 10000 at most")
+    frequency_hz: float = Field(default=1000, ge=10, le=1_000_000, description="pulses a second; by software 10000 at most")
     active: Literal["high", "low"] = Field(default="high", description='level of the line when "on"')
     method: Method = Field(default="auto", description='what makes the pulses; "auto" is hardware where the pin is led to it')
 

@@ -52,7 +52,7 @@ class Settings(SerialKeys, ActuatorSettings):
     )
     timeout_ms: int = Field(default=300, ge=10, le=LONGEST_MS, description="how long an answer may take")
     retries: int = Field(default=1, ge=0, le=10, description="how often a command is sent again that was not answered")
-    boot_delay_s: float = Field(default=0, ge=0, le=20, description="how long after opening the first command is sent")
+    boot_delay_s: float = Field(default=0, ge=0, le=8, description="how long after opening the first command is sent")
 
     @property
     def on_off(self) -> bool:   # type: ignore[override]
@@ -132,20 +132,21 @@ class SerialCommand:
             raise DriverError(f"{self._settings.port}: this actuator is on (1) or off (0); found {level:g}; change set")
         data, came = self._settings.data(level), b""
         for _ in range(self._settings.retries + 1):
+            deadline = monotonic() + self._settings.timeout_ms / 1000       # of sending and listening together
             self._port.forget()        # an answer that came too late answers nothing
             self._port.write(data, self._settings.timeout_ms / 1000)
             if self._settings.answer is None:
                 return
-            came = self._listen()
+            came = self._listen(deadline)
             if self._answers(came):
                 return
         found = self._shown(came[:40]) or "none"
         raise DriverError(f"{self._settings.port}: no right answer to {self._shown(data)}, found {found}; "
                           "check the device, its power and baud, or correct answer")
 
-    def _listen(self) -> bytes:
+    def _listen(self, deadline: float) -> bytes:
         """Give what comes back, until it answers or the time is up."""
-        deadline, came = monotonic() + self._settings.timeout_ms / 1000, b""
+        came = b""
         while (left := deadline - monotonic()) > 0 and not self._answers(came):
             came = (came + self._port.read(left))[-CHUNK:]
         return came

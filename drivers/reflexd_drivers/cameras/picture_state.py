@@ -89,9 +89,15 @@ class PictureJudge:
         if self.state == "frozen":
             self._thaw()
         elif now - self._opened_at >= SETTLE_NS:
-            self._sample(view.planes[0])
-            self._follow(self._classify(view.format), now)
+            self._judge(view, now)
         return self.state
+
+    def _judge(self, view: View, now: int) -> None:
+        if not self._seen.any():
+            self.state = "normal"      # masks cover everything: there is nothing to judge
+            return
+        self._sample(view.planes[0])
+        self._follow(self._classify(view.format), now)
 
     def _compare(self, plane: Plane, now: int) -> None:
         """See whether any byte of 24 whole rows differs from the last look."""
@@ -121,8 +127,6 @@ class PictureJudge:
     def _classify(self, kind: str) -> PictureState:
         """Say what the small picture is by itself; thresholds depend on the state that counts."""
         values = self._small[self._seen]
-        if not values.size:
-            return "normal"      # masks cover everything: there is nothing to judge
         steps = self._gradients()
         if np.count_nonzero(values < DARK) >= self._threshold("black") * values.size:
             return "black"

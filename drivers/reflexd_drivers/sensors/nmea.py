@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from reflexd_drivers.base import Value, ValueKind
-from reflexd_drivers.lines import Lines
+from reflexd_drivers.lines import SUSPICIOUS, Lines
 from reflexd_drivers.scaling import NumberKeys, number
 from reflexd_drivers.serial_port import Port
 from reflexd_drivers.stream import Stream, StreamSettings, wrong_baud
@@ -155,7 +155,8 @@ class NmeaDecoder:
         if self._sentences:
             wanted = f"{self._settings.talker or ''}{self._settings.sentence}"
             return f"sentences come, and none is a {wanted}; correct sentence or talker"
-        return wrong_baud(self._settings, "NMEA sentence with a checksum") if self._noise else ""
+        noise = self._noise or self._lines.endless >= SUSPICIOUS
+        return wrong_baud(self._settings, "NMEA sentence with a checksum") if noise else ""
 
 
 def raw(sentence: Any, field: str) -> str:   # noqa: ANN401

@@ -7,7 +7,7 @@ text, or not what was asked for, is counted and never becomes a value.
 from __future__ import annotations
 
 from reflexd_drivers.base import Value, ValueKind
-from reflexd_drivers.lines import LineKeys, Lines, NoTextError, reader
+from reflexd_drivers.lines import SUSPICIOUS, LineKeys, Lines, NoTextError, reader
 from reflexd_drivers.serial_port import Port
 from reflexd_drivers.stream import Stream, StreamSettings, wrong_baud
 
@@ -74,7 +74,7 @@ class LineDecoder:
             return wrong_baud(self._settings, "text")
         if self._strange:
             return f'no line says a {self._settings.value}, as "{self._strange}"; correct pattern, column, json or value'
-        return ""
+        return wrong_baud(self._settings, "whole line") if self._lines.endless >= SUSPICIOUS else ""
 
 
 def connect(settings: Settings) -> Stream:

@@ -219,6 +219,14 @@ CASES = [
     # F55, F56 and what else does not fit together
     change("an unknown driver", 'driver = "replay"', 'driver = @@"repaly"', ("camera.gate.driver", 'did you mean "replay"')),
     change("a pin used twice", 'pin = "GPIO17"', 'pin = @@"GPIO4"', ("actuator.lamp.pin", "sensor.pir has it")),
+    change("a sense pin used twice", "max_on_s = 300", 'max_on_s = 300\nsense_pin = @@"GPIO4"',
+           ("actuator.lamp.sense_pin", "GPIO4 is used twice: sensor.pir has it")),
+    main(
+        "a pin of a bus that another device has",
+        BASE.replace('[sensor.depth]\ndriver = "scripted"\npath = "depth.csv"',
+                     '@@[sensor.depth]\ndriver = "mcp3xxx"\ntype = "MCP3008"').replace('pin = "GPIO17"', 'pin = "GPIO10"'),
+        ("sensor.depth", "its bus needs GPIO10, and actuator.lamp has it"),
+    ),
     more("a port used twice", PORTS.replace('@', '"/dev/ttyUSB9"', 1).replace('@', '@@"/dev/ttyUSB9"') + USE_PORTS,
          ("sensor.second.port", "sensor.first has it at")),
     more("a bus whose users disagree", BUS + USE_PORTS, ("sensor.second.port", "another baud")),
