@@ -42,9 +42,13 @@ class Settings(CameraSettings):
     """What the configuration says of a camera behind libcamera."""
 
     rate_hz: float | None = Field(default=30, gt=0, le=240, description="frames a second, kept however dark it is")
-    id: str | None = Field(default=None, min_length=1, description="libcamera's name of the camera, which stays the same")
-    index: int = Field(default=0, ge=0, le=15, description="number of the camera, as rpicam-hello --list-cameras counts")
-    size_px: tuple[Even, Even] = Field(default=(640, 480), description="width and height of the main view")
+    id: str | None = Field(
+        default=None, min_length=1, description="libcamera's name of the camera, as reflexctl probe tells it; stays the same"
+    )
+    index: int = Field(default=0, ge=0, le=15, description="its number instead, as rpicam-hello --list-cameras counts")
+    size_px: tuple[Even, Even] = Field(
+        default=(640, 480), description="width and height of the main view, which snapshots show; even"
+    )
     format: Literal["rgb", "yuv420"] = Field(default="rgb", description="of the main view; yuv420 is half as many bytes")
     model_px: tuple[Even, Even] | None = Field(
         default=None, description="width and height of a second view for networks, from the camera's own scaler, as yuv420"
