@@ -53,16 +53,23 @@ def driver(name, word):
     Path(f"/sys/bus/platform/drivers/{name}/{word}").write_text(f"{name}.0")
 
 
-def child():
-    """Give the process around libcamera."""
-    main = pid()
+def children(main):
+    """Give the processes that the daemon has started."""
+    found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
-            parent = int(entry.read_text().rpartition(")")[2].split()[1])
-            if parent == main and b"libcamera_child" in (entry.parent / "cmdline").read_bytes():
-                return int(entry.parent.name)
+            if int(entry.read_text().rpartition(")")[2].split()[1]) == main:
+                found.append(int(entry.parent.name))
         except OSError:
             continue
+    return found
+
+
+def child():
+    """Give the process around libcamera."""
+    for one in children(pid()):
+        if b"libcamera_child" in Path(f"/proc/{one}/cmdline").read_bytes():
+            return one
     raise ProcessLookupError("there is no process around libcamera")
 
 
@@ -156,7 +163,7 @@ class Button:
 def traces(main):
     status = dict(line.split(":", 1) for line in Path(f"/proc/{main}/status").read_text().splitlines())
     files = len(list(Path(f"/proc/{main}/fd").iterdir()))
-    return {"fds": files, "threads": int(status["Threads"]), "rss_kb": int(status["VmRSS"].split()[0])}
+    return {"children": len(children(main)), "fds": files, "threads": int(status["Threads"]), "rss_kb": int(status["VmRSS"].split()[0])}
 
 
 def ran_at(camera, since):
