@@ -163,7 +163,8 @@ class Button:
 def traces(main):
     status = dict(line.split(":", 1) for line in Path(f"/proc/{main}/status").read_text().splitlines())
     files = len(list(Path(f"/proc/{main}/fd").iterdir()))
-    return {"children": len(children(main)), "fds": files, "threads": int(status["Threads"]), "rss_kb": int(status["VmRSS"].split()[0])}
+    return {"children": len(children(main)), "fds": files, "threads": int(status["Threads"]),
+            "rss_kb": int(status["VmRSS"].split()[0])}
 
 
 def ran_at(camera, since):
