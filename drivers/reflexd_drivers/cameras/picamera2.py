@@ -94,7 +94,7 @@ class Process:
     def __init__(self, settings: Settings) -> None:
         self.where = settings.where
         self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-P", "-B", "-m", child.__name__, str(theirs.fileno()), settings.model_dump_json()]
         with theirs:
             self._process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
