@@ -32,9 +32,9 @@ def to_bgr(view: View) -> Pixels:
         return np.asarray(cv2.cvtColor(view.planes[0], cv2.COLOR_RGB2BGR), np.uint8)
     if view.format == "grey":
         return np.asarray(cv2.cvtColor(view.planes[0], cv2.COLOR_GRAY2BGR), np.uint8)
-    packed = np.concatenate([plane.reshape(-1) for plane in view.planes])
-    width, height = view.size_px
-    return np.asarray(cv2.cvtColor(packed.reshape(height * 3 // 2, width), cv2.COLOR_YUV2BGR_I420), np.uint8)
+    luma, blue, red = view.planes
+    colours = [cv2.resize(plane, view.size_px, interpolation=cv2.INTER_LINEAR) for plane in (red, blue)]
+    return np.asarray(cv2.cvtColor(cv2.merge([luma, *colours]), cv2.COLOR_YCrCb2BGR), np.uint8)     # full range, as View has it
 
 
 def _with_regions(picture: Pixels, regions: Mapping[str, Sequence[Sequence[float]]]) -> Pixels:

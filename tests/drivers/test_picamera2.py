@@ -132,6 +132,18 @@ def test_a_main_view_in_yuv420_is_half_the_bytes(sensor: Any) -> None:
     stream.close()
 
 
+def test_a_camera_that_knows_only_the_video_range_is_stretched_to_the_full_one(sensor: Any) -> None:
+    sensor.video_range = True
+    stream = streaming(format="yuv420", size_px=(32, 16))
+    (sequence, _, _), views = take(stream)
+    luma, blue, _ = (plane.astype(int) for plane in views["main"].planes)
+    wrote = (sequence + np.arange(32 * 16).reshape(16, 32)) % 256
+    assert np.abs(luma - np.clip((wrote - 16) * 255 / 219, 0, 255)).max() <= 0.5     # Source: ITU-R BT.601
+    wrote = (sequence + 32 * 16 + np.arange(8 * 16).reshape(8, 16)) % 256
+    assert np.abs(blue - np.clip((wrote - 128) * 255 / 224 + 128, 0, 255)).max() <= 0.5
+    stream.close()
+
+
 def test_a_buffer_that_is_shorter_than_its_picture_is_refused() -> None:
     layout = Layout("yuv420", 16, 16, 16)
     with pytest.raises(ValueError, match="reshape"):
