@@ -22,7 +22,8 @@ def png_of(view: View, regions: Mapping[str, Sequence[Sequence[float]]], given: 
     rows = [_with_regions(to_bgr(view), regions)]
     rows += [_strip(name, tiles) for name, tiles in given.items() if tiles]
     width = max(row.shape[1] for row in rows)
-    sheet = np.vstack([cv2.copyMakeBorder(row, 0, GAP_PX, 0, width - row.shape[1], cv2.BORDER_CONSTANT) for row in rows])
+    sheet = np.vstack([cv2.copyMakeBorder(row, GAP_PX if number else 0, 0, 0, width - row.shape[1], cv2.BORDER_CONSTANT)
+                       for number, row in enumerate(rows)])
     return bytes(cv2.imencode(".png", sheet)[1])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
+import cv2
 import numpy as np
 import pytest
 
@@ -101,3 +102,10 @@ def test_people_and_networks_see_the_colours_that_a_camera_gave(kind: Colours) -
 def test_a_picture_with_odd_sides_can_be_shown() -> None:
     planes = (np.full((5, 7), 200, np.uint8), *np.full((2, 3, 4), 128, np.uint8))
     assert (picture.to_bgr(View("yuv420", planes)) == 200).all()
+
+
+def test_a_picture_without_networks_ends_where_the_view_ends() -> None:
+    png = picture.png_of(bars("rgb"), {}, {})
+    shown = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert shown is not None
+    assert shown.shape == (48, 160, 3), "a black bar below would look like a mask"

@@ -66,7 +66,7 @@ def test_whatever_repeats_the_source_is_as_the_source_says() -> None:
 
 
 def test_a_page_that_is_not_as_the_source_says_is_found(tmp_path: Path) -> None:
-    for name in ("daemon", "drivers", "models", "scripts", "docs"):
+    for name in ("daemon", "drivers", "models", "scripts", "docs", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "training", "*.avi"))
     changed = tmp_path / "docs" / "drivers" / "gpio-input.md"
     changed.write_text(changed.read_text().replace("**needed**", "none"))
