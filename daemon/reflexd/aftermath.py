@@ -33,13 +33,13 @@ def actions(actuators: Mapping[str, Actuator]) -> list[safe_state.Action]:
 
 
 def union(old: Sequence[safe_state.Action], new: Sequence[safe_state.Action]) -> list[safe_state.Action]:
-    """Put both together; where both set the same line, file or port, the new one counts."""
+    """Put both together, old ones first; where both set the same line or file, the new one counts. A port may have many relays."""
     taken = {_what(action) for action in new}
     return [*(action for action in old if _what(action) not in taken), *new]
 
 
 def _what(action: safe_state.Action) -> tuple[object, ...]:
-    return tuple(action.get(key) for key in ("kind", "chip", "line", "path", "port"))
+    return tuple(action.get(key) for key in ("kind", "chip", "line", "path", "port", "hex"))
 
 
 def leave(outputs: Sequence[safe_state.Action]) -> None:

@@ -424,6 +424,11 @@ class PluggedJob(ActuatorJob):
 
     _strays = _not_taken      # a device that is gone is one that does not follow
 
+    def write_off(self) -> None:
+        """Count as settled for good: it was never open, so nothing that it drove has to be waited for."""
+        self._failed = False
+        self._reports.tell_settled()
+
     def _stumble(self, error: DriverError) -> None:
         first, self.trouble, self._failed = self.trouble in ("", OPENING), str(error), True
         self.failures += first

@@ -158,8 +158,11 @@ class Reloader:
         for model in leaving.models.values():
             model.leave_camera()
         for name, job in leaving.blocking.items():
-            if isinstance(job, PluggedJob) and job.driven and job.trouble:      # it may be active, wherever it is
-                self._latch(name, job.trouble)
+            if isinstance(job, PluggedJob) and job.trouble:
+                if job.driven:         # it may be active, wherever it is
+                    self._latch(name, job.trouble)
+                else:
+                    job.write_off()
         for name, actuator in leaving.direct().items():
             try:
                 actuator.close()

@@ -35,6 +35,11 @@ GET_LINE = 0xC250B407
 FLAG_OUTPUT = 1 << 3
 ATTRIBUTE_OUTPUT_VALUES = 2
 
+# struct termios2 of asm-generic/termbits.h, which tells speeds as numbers: termios.tcsetattr() knows the common ones only.
+MODES = struct.Struct("=4IB19s2I")      # input, output, control, local, discipline, characters, speed in, speed out
+GET_MODES, SET_MODES = 0x802C542A, 0x402C542B
+ANY_SPEED = 0o010000
+
 
 def line_request(line: int, high: bool) -> bytes:
     """Ask for one line as an output that stands at a level from the first moment: 592 bytes."""
@@ -90,13 +95,11 @@ def set_serial(action: Action) -> str:
     descriptor = os.open(action["port"], os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if stat.S_ISCHR(os.fstat(descriptor).st_mode) and os.isatty(descriptor):
-            modes = termios.tcgetattr(descriptor)
-            speed = getattr(termios, "B%d" % action["baud"])
-            modes[0] = modes[1] = modes[3] = 0
+            discipline, characters = MODES.unpack(fcntl.ioctl(descriptor, GET_MODES, bytes(MODES.size)))[4:6]
             # Without HUPCL, as the daemon left it: a board that restarts when DTR rises is not restarted here.
-            modes[2] = termios.CREAD | termios.CLOCAL | line_modes(action)
-            modes[4] = modes[5] = speed
-            termios.tcsetattr(descriptor, termios.TCSANOW, modes)
+            control = termios.CREAD | termios.CLOCAL | line_modes(action) | ANY_SPEED
+            speeds = action["baud"], action["baud"]
+            fcntl.ioctl(descriptor, SET_MODES, MODES.pack(0, 0, control, 0, discipline, characters, *speeds))
         os.write(descriptor, bytes.fromhex(action["hex"]))
     finally:
         os.close(descriptor)

@@ -40,7 +40,7 @@ class LineKeys(NumberKeys):
     def _one_group(cls, pattern: str | None) -> str | None:
         try:
             groups = 1 if pattern is None else re.compile(pattern).groups
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(f"this is no regular expression ({error}); write one as in Python") from error
         if groups != 1:
             raise ValueError(f"a pattern has one group, that of the value; found {groups}; put ( ) around the value only")

@@ -80,6 +80,10 @@ class HardwarePulses:
 
     def _begin(self, share: float) -> None:
         """Set period and pulse without a moment at another level: a pulse is never longer than the period, so says the kernel."""
+        polarity = f"{self._route.folder}/polarity"
+        if self._files.exists(polarity) and self._files.read(polarity).strip() != "normal":
+            self._files.write(f"{self._route.folder}/enable", "0")       # as another program left it; it changes only at rest
+            self._files.write(polarity, "normal")
         period, pulse = f"{self._route.folder}/period", self._pulse(share)
         if int(self._files.read(period)) <= self._period_ns:
             self._files.write(period, str(self._period_ns))

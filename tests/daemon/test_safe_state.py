@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -68,6 +69,20 @@ def test_a_serial_device_is_told(tmp_path: Path) -> None:
     assert run(tmp_path).returncode == 0
     reader.join(5)
     assert got == [b"OFF\r\n"]
+    os.close(master)
+    os.close(slave)
+
+
+@pytest.mark.parametrize("baud", [9600, 31_250, 250_000])
+def test_a_serial_device_is_told_at_any_speed(tmp_path: Path, baud: int) -> None:
+    master, slave = pty.openpty()
+    action = {"name": "relay", "kind": "serial", "port": os.ttyname(slave), "baud": baud, "hex": b"OFF\r\n".hex()}
+    safe_state.write(str(tmp_path), [action], 1.0)
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert os.read(master, 100) == b"OFF\r\n"
+    modes = fcntl.ioctl(slave, safe_state.GET_MODES, bytes(safe_state.MODES.size))
+    assert safe_state.MODES.unpack(modes)[-2:] == (baud, baud)
     os.close(master)
     os.close(slave)
 

@@ -196,3 +196,16 @@ def test_after_a_death_the_safe_command_reaches_the_board_without_the_daemon(
     modes = termios.tcgetattr(line)[2]
     os.close(line)
     assert not modes & termios.HUPCL, "DTR stays, so the board is not restarted instead"
+
+
+def test_an_actuator_that_was_never_there_holds_nothing_up_once_a_reload_has_dropped_it(
+        start: Callable[[dict[str, Any]], Any], devices: dict[str, Device], board: Board) -> None:
+    devices["sensor"].value = True
+    pair = {"interlock": "pair"}
+    typo = with_board(board.port.with_name("typo"), **pair)
+    lamp = {**typo["actuator"]["lamp"], **pair}
+    daemon = start({**typo, "actuator": {"pump": typo["actuator"]["pump"], "lamp": lamp}, "rule": typo["rule"][1:]})
+    within(5, lambda: "there is no such port" in daemon.status()["inhibited"].get("actuator.pump", ""))
+    daemon.reload({**typo, "actuator": {"lamp": lamp}, "rule": typo["rule"][1:]})
+    within(5, lambda: devices["lamp"].level == 1.0)
+    assert daemon.daemon.loop.outputs.unsettled() == [], "what never drove anything is no doubt when somebody disarms"

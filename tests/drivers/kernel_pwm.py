@@ -44,6 +44,11 @@ class KernelPwm(PwmFiles):
             return
         if not self.exists(path):
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        if name == "polarity":
+            if int(self.read(f"{folder}/enable")):
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+            (self.root / path).write_text(text)
+            return
         period, duty = (int(self.read(f"{folder}/{one}")) for one in ("period", "duty_cycle"))
         wrong = {"period": int(text) < duty, "duty_cycle": int(text) > period, "enable": period == 0}
         if wrong[name]:
@@ -60,6 +65,7 @@ class KernelPwm(PwmFiles):
         folder.mkdir()
         for name in ("period", "duty_cycle", "enable"):
             (folder / name).write_text("0")
+        (folder / "polarity").write_text("normal\n")
 
     def hold(self, path: str) -> int:
         """Open a file for one process, once it is for us."""
@@ -72,4 +78,6 @@ class KernelPwm(PwmFiles):
         """Say for which share of each period the channel is high."""
         folder = f"sys/class/pwm/pwmchip3/pwm{channel}"
         period, duty, enabled = (int(self.read(f"{folder}/{name}")) for name in ("period", "duty_cycle", "enable"))
-        return duty / period if enabled else 0.0
+        inversed = self.read(f"{folder}/polarity").strip() == "inversed"
+        share = duty / period if enabled else 0.0
+        return 1 - share if inversed else share

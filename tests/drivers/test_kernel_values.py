@@ -138,6 +138,7 @@ def test_one_wire_gives_degrees_below_zero_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "error"), [
     (GOOD.format(23125).replace("YES", "NO"), "the sum of what came is wrong"),
     (GOOD.format(85000), "the chip says 85 °C, as after it lost its power"),
+    ("00 00 00 00 00 00 00 00 00 : crc=00 YES\n00 00 00 00 00 00 00 00 00 t=0", "the bus says nothing but zeros"),
     ("", "the thermometer did not answer"), ("rubbish", "did not answer"), (GOOD.format("x"), "did not answer"),
 ])
 def test_one_wire_refuses_a_wrong_sum_the_value_of_power_up_and_silence(tmp_path: Path, text: str, error: str) -> None:

@@ -117,6 +117,26 @@ def test_the_rate_of_a_line_is_per_second_and_in_units() -> None:
     assert 1.9 < value <= 2.0, "4 pulses in a second stand for 0.5 each"
 
 
+def test_a_rate_that_cannot_be_true_never_becomes_a_value() -> None:
+    line = Storm()
+    gpio._headers["mock", "bounce-line"] = line.header()
+    device = meter(chip="bounce-line", active="high", value="rate", max_rate_hz=20, window_s=3)
+    device.read(0)
+    now = monotonic_ns()
+    line.edge(1, True, now - 3 * S // 2)
+    device.read(1)
+    line.edge(3, True, now - 3 * S // 2 + S // 500)      # a contact that bounces: 500 pulses a second
+    with pytest.raises(SilentError, match="more pulses come than max_rate_hz = 20 allows"):
+        device.read(1)
+    with pytest.raises(SilentError):      # and no slower wind when it has been quiet for a moment
+        device.read(0.2)
+    line.edge(5, True, monotonic_ns())
+    value = device.read(1).value
+    device.close()
+    assert isinstance(value, float)
+    assert 0 < value < 1.5, "two pulses in more than 1.5 s"
+
+
 def ranger(module: Module, **table: Any) -> distance.Distance:
     wanted = {"driver": "distance", "trigger_pin": "GPIO20", "echo_pin": "GPIO21", "factory": "mock", "chip": module.chip,
               "every_ms": 60, **table}
@@ -163,6 +183,13 @@ def test_without_an_echo_there_is_no_number(metres: float | None) -> None:
         device.read(5)
     assert device.read(5).value == pytest.approx(2.0, abs=1e-3), "it comes back by itself"
     device.close()
+
+
+def test_a_median_over_more_than_max_age_is_refused() -> None:
+    keys = {"driver": "distance", "trigger_pin": "GPIO20", "echo_pin": "GPIO21"}
+    with pytest.raises(ValidationError, match="15 sounds take 12600 ms, longer than max_age_ms = 1000"):
+        distance.Settings.model_validate({**keys, "samples": 15, "every_ms": 900})
+    distance.Settings.model_validate({**keys, "samples": 15, "every_ms": 60})
 
 
 def test_two_pins_are_needed_and_a_failed_opening_keeps_none() -> None:

@@ -55,6 +55,21 @@ def test_a_fan_that_is_safe_at_full_speed_is_told_so_after_a_death_too(tmp_path:
     assert kernel.share(0) == 0.6
 
 
+def test_a_channel_that_another_program_left_upside_down_is_safe_all_the_same(tmp_path: Path) -> None:
+    kernel = KernelPwm(tmp_path)
+    fan(kernel).close()
+    channel = "sys/class/pwm/pwmchip3/pwm0"
+    for name, text in (("enable", "0"), ("polarity", "inversed"), ("enable", "1")):
+        kernel.write(f"{channel}/{name}", text)
+    assert kernel.share(0) == 1.0
+    device = fan(kernel)
+    assert kernel.share(0) == 0.0
+    device.set(0.25)
+    assert kernel.share(0) == 0.25
+    device.close()
+    assert kernel.share(0) == 0.0
+
+
 def test_active_low_is_high_while_off(tmp_path: Path) -> None:
     kernel = KernelPwm(tmp_path)
     device = fan(kernel, active="low")

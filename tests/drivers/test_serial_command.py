@@ -193,7 +193,9 @@ def test_after_a_death_the_safe_command_is_sent_as_it_would_be_here() -> None:
     ({"command": "{level}", "format": "hex"}, r"no placeholder \{level\}; known: \{percent\}, \{byte\}"),
     ({"commands": {"on": "1", "off": "0"}, "format": "hex"}, "pairs of hexadecimal digits"),
     ({**DIMMER, "format": "hex"}, "pairs of hexadecimal digits"), ({**SWITCH, "safe": 0.5}, 'safe is "on" or "off"'),
-    ({**SWITCH, "answer": "("}, "no regular expression"),
+    ({**SWITCH, "answer": "("}, "no regular expression"), ({**SWITCH, "answer": "O?K*"}, "fits no answer at all"),
+    ({**SWITCH, "answer": "(" * 480 + ")" * 480}, "no regular expression"),
+    ({**SWITCH, "answer": "a{99999999999999999999}"}, "no regular expression"),
     ({**SWITCH, "format": "hex", "commands": {"on": "01", "off": "00"}}, "hexadecimal"),
     ({**SWITCH, "timeout_ms": 500, "retries": 1}, "make up to 1000 ms, more than 800"),
 ])

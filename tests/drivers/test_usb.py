@@ -359,3 +359,12 @@ def test_f14_a_camera_that_was_renumbered_is_found_again_by_its_id(tmp_path: Pat
     camera = usb.connect(settings, fake.device)
     camera.read(1).release()
     camera.close()
+
+
+def test_a_camera_is_seen_by_its_node(tmp_path: Path) -> None:
+    settings = usb.Settings(driver="usb", device=str(tmp_path / "video0"))
+    assert settings.seen() is None
+    (tmp_path / "video0").touch()
+    there = settings.seen()
+    assert there is not None
+    assert settings.seen() == there

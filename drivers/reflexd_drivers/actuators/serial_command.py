@@ -64,7 +64,7 @@ class Settings(SerialKeys, ActuatorSettings):
     def _is_pattern(cls, answer: str | None) -> str | None:
         try:
             re.compile(answer or "")
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(f"this is no regular expression ({error}); write one as in Python") from error
         return answer
 
@@ -83,6 +83,8 @@ class Settings(SerialKeys, ActuatorSettings):
             self.data(level)
         if self.format == "hex" and self.answer is not None:
             as_bytes(self.answer)
+        if self.format == "text" and self.answer is not None and re.search(self.answer, ""):
+            raise ValueError("answer fits no answer at all, so every command would count as taken; write what has to come back")
         return self
 
     def data(self, level: float) -> bytes:

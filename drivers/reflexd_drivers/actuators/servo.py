@@ -18,6 +18,7 @@ from reflexd_drivers.pulses import Method, open_pulses
 from reflexd_drivers.pwm_files import PwmFiles, files_for
 
 STEP_S = 0.02      # a pulse each 20 ms: in between a servo hears of no change
+LONGEST_WAY_S = 60      # from one end to the other; an output that has to go safe is on its way for no longer
 Angle = Annotated[float, Field(ge=-360, le=360)]
 Pulse = Annotated[float, Field(ge=0.3, le=3)]
 
@@ -35,6 +36,9 @@ class Settings(GpioKeys, ActuatorSettings):
     def _fits(self) -> Settings:
         if self.angles[0] == self.angles[1] or self.pulse_ms[0] == self.pulse_ms[1]:
             raise ValueError("angles and pulse_ms have two ends each that differ; write angles = [0, 90], pulse_ms = [1.0, 2.0]")
+        if self.slew_deg_per_s is not None and abs(self.angles[1] - self.angles[0]) > LONGEST_WAY_S * self.slew_deg_per_s:
+            raise ValueError(f"at that slew_deg_per_s the way from one end to the other takes longer than {LONGEST_WAY_S} s, and so "
+                             "may the way to the safe level; raise it")
         if max(self.pulse_ms) * self.frequency_hz > 900:
             raise ValueError(f"a pulse of {max(self.pulse_ms):g} ms does not fit {self.frequency_hz:g} times into a second; "
                              "lower frequency_hz")

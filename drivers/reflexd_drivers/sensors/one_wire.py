@@ -18,6 +18,7 @@ from reflexd_drivers.kernel_files import NumberKeys, missing, text_of
 from reflexd_drivers.sensors.polled import Polled, PollKeys
 
 POWER_ON = 85.0
+NOTHING = "00 00 00 00 00 00 00 00 00"      # a shorted wire; no chip says that, for some of its bits are always 1
 FAMILIES = ("10", "22", "28", "3b", "42")      # those that w1_therm reads
 ANSWER = re.compile(r"crc=[0-9a-f]{2} (YES|NO)\b.*\bt=(-?[0-9]+)", re.DOTALL)
 
@@ -40,6 +41,8 @@ def temperature(text: str, where: str, power_on_value: bool) -> float:
         raise SilentError(f"{where}: the thermometer did not answer; check its wire and its resistor of 4.7 kilohm")
     if found[1] != "YES":
         raise SilentError(f"{where}: the sum of what came is wrong; check the wire, its length and its resistor of 4.7 kilohm")
+    if text.startswith(NOTHING):
+        raise SilentError(f"{where}: the bus says nothing but zeros, whose sum is right; check whether its wire is shorted")
     value = int(found[2]) / 1000
     if value == POWER_ON and not power_on_value:
         raise SilentError(f"{where}: the chip says 85 °C, as after it lost its power; check its supply, or allow power_on_value")

@@ -45,15 +45,19 @@ class Rate:
         """Take over how many there were when the last one came."""
         self._seen.append((at, count))
 
-    def per_second(self, now: int) -> float:
-        """Give the pulses a second: between the first and the last in the window, and no more than the pause since allows."""
+    def between(self, now: int) -> float:
+        """Give the pulses a second between the first and the last in the window; 0 where there are not two."""
         while self._seen and now - self._seen[0][0] > self._window_ns:
             self._seen.popleft()
         if len(self._seen) < 2:
             return 0.0
         (first_at, first), (last_at, last) = self._seen[0], self._seen[-1]
-        between = (last - first) * NS / max(last_at - first_at, 1)
-        return min(between, NS / max(now - last_at, 1))
+        return (last - first) * NS / max(last_at - first_at, 1)
+
+    def per_second(self, now: int) -> float:
+        """Give the pulses a second: as between them, and no more than the pause since the last allows."""
+        between = self.between(now)
+        return min(between, NS / max(now - self._seen[-1][0], 1)) if between else 0.0
 
 
 class PulseCounter:
@@ -84,6 +88,8 @@ class PulseCounter:
         now = monotonic_ns()
         self._take(now)
         counts = self._settings.value == "count"
+        if not counts and self._rate.between(now) > self._settings.max_rate_hz:     # a contact that bounced, and nothing since
+            raise self._too_fast()
         value = (self._count if counts else self._rate.per_second(now)) * self._settings.per_pulse
         changed_at = now if value != self._reading.value else self._reading.changed_at
         self._reading = Reading(value, now, changed_at)
@@ -98,11 +104,14 @@ class PulseCounter:
             self._second.popleft()
         if sum(many for _, many in self._second) > max(self._settings.max_rate_hz, 1):
             self._noise += new
-            raise SilentError(f"{self._settings.pin}: more pulses come than max_rate_hz = {self._settings.max_rate_hz:g} allows; "
-                              "check the contact and its cable, and raise debounce_ms")
+            raise self._too_fast()
         if new:
             self._count += new
             self._rate.note(self._when(now), self._count)
+
+    def _too_fast(self) -> SilentError:
+        return SilentError(f"{self._settings.pin}: more pulses come than max_rate_hz = {self._settings.max_rate_hz:g} allows; "
+                           "check the contact and its cable, and raise debounce_ms")
 
     def _when(self, now: int) -> int:
         """Say when the last pulse began."""
