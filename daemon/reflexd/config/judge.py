@@ -15,7 +15,7 @@ from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
-from reflexd_drivers.base import ActuatorSettings, SensorSettings, ValueKind
+from reflexd_drivers.base import ActuatorSettings, CameraSettings, SensorSettings, ValueKind
 from reflexd_drivers.cameras.picture_state import STATES
 from reflexd_drivers.gpio import names_a_pin
 from reflexd_drivers.serial_port import SerialKeys
@@ -158,7 +158,7 @@ def _judge_value(draft: Draft, location: Location, condition: ValueCondition) ->
                                 found=show(condition.model), remedy="use label and at_least")
         return
     if condition.camera is not None:
-        _judge_state(draft, location, condition.is_)
+        _judge_state(draft, location, condition.camera, condition.is_)
         return
     sensor = draft.devices["sensor"].get(condition.sensor or "")
     if not isinstance(sensor, SensorSettings) or sensor.gives is None:
@@ -171,10 +171,14 @@ def _judge_value(draft: Draft, location: Location, condition: ValueCondition) ->
         _judge_is(draft, (*location, "is"), sensor, condition.is_)
 
 
-def _judge_state(draft: Draft, location: Location, state: object) -> None:
+def _judge_state(draft: Draft, location: Location, name: str, state: object) -> None:
+    camera = draft.devices["camera"].get(name)
     if state is not None and state not in STATES:
         draft.merged.report((*location, "is"), "no picture is in such a state", found=show(state),
                             remedy=suggest(str(state), STATES))
+    elif state == "frozen" and "when" in location and isinstance(camera, CameraSettings) and not camera.frozen_s:
+        draft.merged.report((*location, "is"), f"the picture of this {camera.driver} is never called frozen", found=show(state),
+                            remedy=f"add frozen_after_s = 5 to camera.{name}")
 
 
 def _judge_is(draft: Draft, location: Location, sensor: SensorSettings, value: bool | float | str) -> None:

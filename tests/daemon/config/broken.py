@@ -286,6 +286,11 @@ CASES = [
         ("rule.new.unless[0].is", 'did you mean "covered"'),
     ),
     more(
+        "a state that is switched off",
+        '\n[camera.drawn]\ndriver = "pattern"\n' + RULE + 'when = [ { camera = "drawn", is = @@"frozen" } ]\n' + THEN,
+        ("rule.new.when[0].is", "frozen_after_s"),
+    ),
+    more(
         "cameras that are arranged wrongly",
         '''
 [camera.low]
