@@ -129,6 +129,17 @@ def test_a_camera_that_was_turned_away_is_moved_and_normal_once_it_is_back() -> 
     assert lens.sees(scene(1), 3) == ["moved", "normal"]
 
 
+def test_who_stands_before_an_even_wall_is_no_move() -> None:
+    wall = np.full((240, 320, 3), 170, np.uint8)
+    wall[50:150, 130:170], wall[200:] = 90, 110                  # a picture at it, and the floor
+    visited = wall.copy()
+    visited[60:240, 40:160] = scene()[60:240, 40:160]            # 28 %, with more edges than all the rest
+    lens = Lens()
+    assert lens.sees(wall, 10) == [None, "normal"]
+    assert lens.sees(visited, 30) == ["normal"]
+    assert lens.sees(np.roll(wall, 40, axis=(0, 1)), 8)[-1] == "moved"
+
+
 def test_what_was_learned_outlasts_an_opening() -> None:
     lens = Lens()
     lens.sees(scene(1), 10)
@@ -234,6 +245,13 @@ def test_what_a_mask_covers_is_not_judged(state: str) -> None:
 def test_masks_over_everything_leave_nothing_to_judge() -> None:
     everything = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
     assert Lens(masks=(everything,)).sees(np.zeros((240, 320, 3), np.uint8), 12, still=True) == [None, "normal"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_masks_that_leave_a_single_field_are_judged_without_complaint() -> None:
+    nearly = ((0.0, 0.0), (0.9, 0.0), (0.9, 0.95), (0.0, 0.95)), ((0.9, 0.05), (1.0, 0.05), (1.0, 1.0), (0.9, 1.0))
+    low = ((0.0, 0.9), (1.0, 0.9), (1.0, 1.0), (0.0, 1.0))
+    assert Lens(masks=(*nearly, low)).sees(scene(), 6)[-1] is not None
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (2, 2), (50, 70), (1080, 1920)])

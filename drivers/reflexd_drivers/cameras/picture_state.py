@@ -40,8 +40,8 @@ TRUST = 3                     # changes, until a picture that was frozen counts 
 STANDS = 5                    # looks, at least, that have to be the same: a slow camera says little in frozen_after_s
 
 # share of the picture from which a state begins, and under which it ends; of edges and likeness the other way round
-ENTER = {"black": 0.98, "saturated": 0.60, "covered": 0.01, "moved": 0.30}
-LEAVE = {"black": 0.95, "saturated": 0.45, "covered": 0.025, "moved": 0.50}
+ENTER = {"black": 0.98, "saturated": 0.60, "covered": 0.01, "moved": 0.40}
+LEAVE = {"black": 0.95, "saturated": 0.45, "covered": 0.025, "moved": 0.55}
 
 
 class PictureJudge:
@@ -148,8 +148,7 @@ class PictureJudge:
         """Correlate with the scene that was learned, from -1 to 1, and learn while it is still that scene."""
         if self._reference is None:
             self._reference = steps.copy()
-        both = float(np.linalg.norm(steps) * np.linalg.norm(self._reference))
-        alike = float(steps @ self._reference) / both if both else 1.0
+        alike = still_there(self._reference, steps)
         if self._learned < LEARN_FIRST or (alike >= ALIKE and self.state == "normal"):
             self._learned += 1
             self._reference += (steps - self._reference) * np.float32(max(1 / (self._learned + 1), LEARN))
@@ -165,6 +164,14 @@ class PictureJudge:
         lasted = now - self._candidate_since
         if found != self.state and lasted >= (HOLD_MOVED_NS if found == "moved" else HOLD_NS if self.state else 0):
             self.state = found
+
+
+def still_there(learned: NDArray[np.float32], steps: NDArray[np.float32]) -> float:
+    """Correlate, from -1 to 1, where the scene has its edges: what came before an even wall is no move, however rich it is."""
+    edges = np.abs(learned) >= float(learned @ learned / max(learned.size, 1)) ** 0.5
+    there, now = learned[edges], steps[edges]
+    both = float(np.linalg.norm(there) * np.linalg.norm(now))
+    return float(there @ now) / both if both else 1.0
 
 
 def what_is_seen(masks: Sequence[Sequence[Point]]) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
