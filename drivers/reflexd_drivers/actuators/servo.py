@@ -37,8 +37,8 @@ class Settings(GpioKeys, ActuatorSettings):
         if self.angles[0] == self.angles[1] or self.pulse_ms[0] == self.pulse_ms[1]:
             raise ValueError("angles and pulse_ms have two ends each that differ; write angles = [0, 90], pulse_ms = [1.0, 2.0]")
         if self.slew_deg_per_s is not None and abs(self.angles[1] - self.angles[0]) > LONGEST_WAY_S * self.slew_deg_per_s:
-            raise ValueError(f"at that slew_deg_per_s the way from one end to the other takes longer than {LONGEST_WAY_S} s, and so "
-                             "may the way to the safe level; raise it")
+            raise ValueError(f"at that slew_deg_per_s the way from one end to the other takes longer than {LONGEST_WAY_S} s, "
+                             "and so may the way to the safe level; raise it")
         if max(self.pulse_ms) * self.frequency_hz > 900:
             raise ValueError(f"a pulse of {max(self.pulse_ms):g} ms does not fit {self.frequency_hz:g} times into a second; "
                              "lower frequency_hz")

@@ -39,8 +39,8 @@ class Settings(HeaderKeys, PollKeys, SensorSettings):
         if self.trigger_pin == self.echo_pin:
             raise ValueError(f"{self.echo_pin} cannot be both trigger_pin and echo_pin; use two pins")
         if (span := (self.samples - 1) * self.every_ms) > self.max_age_ms:
-            raise ValueError(f"{self.samples} sounds take {span} ms, longer than max_age_ms = {self.max_age_ms}, so the value would "
-                             "be too old; lower samples or every_ms")
+            raise ValueError(f"{self.samples} sounds take {span} ms, longer than max_age_ms = {self.max_age_ms}, so the value "
+                             "would be too old; lower samples or every_ms")
         return self
 
     @property
