@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import fault_table
 from wiring_pictures import drawn
 
 from reflexd.config.schema import driver_keys, keys, schema
@@ -73,11 +74,16 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "pins.md", pins
     for name, picture in drawn(ROOT / "scripts" / "wiring.d"):
         yield DOCS / "drivers" / "wiring" / f"{name}.svg", picture
+    yield DOCS / "faults.md", fault_table.page(fault_table.shown(ROOT / "tests"), fault_table.listed())
 
 
 def main(arguments: list[str]) -> int:
     """Write, or only compare."""
-    stale = [(path, text) for path, text in pages() if not path.exists() or path.read_text() != text]
+    try:
+        stale = [(path, text) for path, text in pages() if not path.exists() or path.read_text() != text]
+    except ValueError as error:      # marks of tests that cannot be a table
+        print(error, file=sys.stderr)
+        return 1
     for path, text in stale:
         print(f"{path.relative_to(ROOT)}: {'not as scripts/docs writes it' if '--check' in arguments else 'written'}")
         if "--check" not in arguments:

@@ -22,7 +22,8 @@ def png_of(view: View, regions: Mapping[str, Sequence[Sequence[float]]], given: 
     rows = [_with_regions(to_bgr(view), regions)]
     rows += [_strip(name, tiles) for name, tiles in given.items() if tiles]
     width = max(row.shape[1] for row in rows)
-    sheet = np.vstack([cv2.copyMakeBorder(row, 0, GAP_PX, 0, width - row.shape[1], cv2.BORDER_CONSTANT) for row in rows])
+    sheet = np.vstack([cv2.copyMakeBorder(row, GAP_PX if number else 0, 0, 0, width - row.shape[1], cv2.BORDER_CONSTANT)
+                       for number, row in enumerate(rows)])
     return bytes(cv2.imencode(".png", sheet)[1])
 
 
@@ -32,9 +33,9 @@ def to_bgr(view: View) -> Pixels:
         return np.asarray(cv2.cvtColor(view.planes[0], cv2.COLOR_RGB2BGR), np.uint8)
     if view.format == "grey":
         return np.asarray(cv2.cvtColor(view.planes[0], cv2.COLOR_GRAY2BGR), np.uint8)
-    packed = np.concatenate([plane.reshape(-1) for plane in view.planes])
-    width, height = view.size_px
-    return np.asarray(cv2.cvtColor(packed.reshape(height * 3 // 2, width), cv2.COLOR_YUV2BGR_I420), np.uint8)
+    luma, blue, red = view.planes
+    colours = [cv2.resize(plane, view.size_px, interpolation=cv2.INTER_LINEAR) for plane in (red, blue)]
+    return np.asarray(cv2.cvtColor(cv2.merge([luma, *colours]), cv2.COLOR_YCrCb2BGR), np.uint8)     # full range, as View has it
 
 
 def _with_regions(picture: Pixels, regions: Mapping[str, Sequence[Sequence[float]]]) -> Pixels:

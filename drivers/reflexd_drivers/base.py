@@ -187,7 +187,9 @@ class View:
     """One rendering of a frame.
 
     rgb: one plane uint8 (height, width, 3); grey: one plane uint8 (height, width);
-    yuv420: planes Y (height, width), U and V (height/2, width/2).
+    yuv420: planes Y (height, width), U and V (height/2, width/2), in full range (BT.601, Y from 0 to 255,
+    no colour at 128), as in JPEG and libcamera's sYCC. A driver whose camera gives the video range (16 to 235) converts.
+    Source: JFIF 1.02; ITU-T T.871.
     """
 
     format: Format

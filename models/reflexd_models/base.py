@@ -28,7 +28,7 @@ class View(Protocol):
     """A rendering of a frame; the drivers' View fulfils it.
 
     rgb: one plane uint8 (height, width, 3); grey: one plane uint8 (height, width);
-    yuv420: planes Y (height, width), U and V (height/2, width/2).
+    yuv420: planes Y (height, width), U and V (height/2, width/2), in full range (BT.601, Y from 0 to 255).
     """
 
     @property

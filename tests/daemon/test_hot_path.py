@@ -6,6 +6,7 @@ import threading
 import time
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,11 +45,14 @@ def peak_over(daemon: Daemon, frames: int) -> int:
     return tracemalloc.get_traced_memory()[1] - before
 
 
-@pytest.mark.parametrize("kind", ["npz", "video"])
-def test_no_frame_is_allocated_once_the_loop_is_warm(tmp_path: Path, kind: str) -> None:
+ARRANGED: dict[str, Any] = {"rotate": 90, "flip": "vertical", "crop": [0, 0.1, 1, 0.9], "masks": [[[0, 0], [1, 0], [0, 0.2]]]}
+
+
+@pytest.mark.parametrize(("kind", "keys"), [("npz", {}), ("video", {}), ("npz", ARRANGED)], ids=["npz", "video", "arranged"])
+def test_no_frame_is_allocated_once_the_loop_is_warm(tmp_path: Path, kind: str, keys: dict[str, Any]) -> None:
     regions = [[0.1 + 0.1 * number, 0.2, 0.08, 0.3] for number in range(5)]
     options = load(find_bundle("meter").task).Options.model_validate({"regions": regions})
-    camera = replay.Settings(driver="replay", path=recording(tmp_path, kind), pace="fast", loop=True, rate_hz=30)
+    camera = replay.Settings(driver="replay", path=recording(tmp_path, kind), pace="fast", loop=True, rate_hz=30, **keys)
     lamp = gpio_output.Settings.model_validate({"driver": "gpio-output", "factory": "mock", "pin": "GPIO22", "safe": "off"})
     settings = Settings.model_validate({
         "schema": 1, "camera": {"gate": camera}, "actuator": {"lamp": lamp},

@@ -55,6 +55,23 @@ def test_a_new_rule_finds_the_state_of_a_camera_that_stays_open(start: Start, de
     within(10, lambda: devices["lamp"].level == 1.0)
 
 
+def test_the_picture_of_a_camera_that_is_gone_is_unknown_and_nothing_acts_on_what_it_was(start: Start, devices: Devices) -> None:
+    unless = {"name": "open", "when": [{"sensor": "door", "is": True}], "unless": [{"camera": "gate", "is": "black"}],
+              "then": [{"actuator": "fan", "set": "on", "follow": True}]}
+    devices["sensor"].value = True
+    daemon = start({
+        "camera": {"gate": {"driver": "bad-camera", "key": "camera", "rate_hz": 50, "max_age_ms": 500}}, "rule": [ALARM, unless],
+        "sensor": {"door": {"driver": "bad-sensor", "key": "sensor"}},
+        "actuator": {name: {"driver": "bad-actuator", "key": name, "safe": "off"} for name in ("lamp", "fan")}})
+    within(10, lambda: devices["lamp"].level == 1.0)
+    devices["camera"].broken = True
+    within(5, lambda: devices["lamp"].level == 0.0)
+    assert picture(daemon) == "not known"
+    devices["camera"].broken = False
+    within(20, lambda: devices["lamp"].level == 1.0)
+    assert not any(level for _, level in devices["fan"].written), "it was never known that the picture is not black"
+
+
 SEES: dict[str, Any] = {
     "camera": {"gate": {"driver": "bad-camera", "key": "camera", "rate_hz": 50, "max_age_ms": 500, "frozen_after_s": 0.5}},
     "model": {"person": {"bundle": "x", "camera": "gate"}},

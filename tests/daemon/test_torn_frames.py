@@ -18,6 +18,8 @@ from reflexd_drivers.cameras.pattern import MakePool, Pattern, Settings
 from reflexd_drivers.cameras.scenes import stamp_of
 from reflexd_models.base import Prediction
 
+pytestmark = pytest.mark.once
+
 FRAMES = 100_000
 KEPT = 5           # frames that evidence holds at once, as what came before an event
 TABLE = {"driver": "pattern", "scene": "stamped", "size_px": (32, 24), "pace": "fast"}

@@ -51,7 +51,12 @@ def test_networks_and_cameras_are_told_as_well(bench: Bench) -> None:
     within(3, lambda: ask(bench.socket, "watch", {"source": "person"}).get("scores") == {"person": 0.25})
     camera = ask(bench.socket, "watch", {"source": "camera.gate"})
     assert camera["frames"] > 0
-    assert line(camera, seen(camera)).startswith(f"camera.gate  {camera['frames']} frames, 0 lost, picture ")
+    told = f"camera.gate  {camera['frames']} frames, 0 lost, picture "
+    assert line(camera, seen(camera)).startswith(told)
+    with_about = {**camera, "why": "pattern: rgb 320x240"}
+    assert line(with_about, seen(with_about)).startswith(told), "what was agreed on with a camera is no trouble"
+    unplugged = {**camera, "state": "reopening", "why": "gate: is gone; plug it in"}
+    assert "unknown: gate: is gone; plug it in" in line(unplugged, seen(unplugged))
 
 
 def test_a_wrong_name_is_answered_with_one_that_is_close(bench: Bench) -> None:

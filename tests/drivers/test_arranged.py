@@ -121,6 +121,18 @@ def test_the_smallest_crop_keeps_planes_that_fit() -> None:
     assert (luma.shape, blue.shape, red.shape) == ((2, 2), (1, 1), (1, 1))
 
 
+@pytest.mark.parametrize("size_px", [(8, 1), (1, 8), (7, 5)])
+def test_a_picture_with_odd_sides_is_arranged_or_refused(size_px: tuple[int, int]) -> None:
+    width, height = size_px
+    luma, half = np.zeros((height, width), np.uint8), np.zeros(((height + 1) // 2, (width + 1) // 2), np.uint8)
+    camera = arrange(cast("Camera", Still({"main": View("yuv420", (luma, half, half))})), settings(rotate=90, masks=[LEFT]))
+    if min(size_px) == 1:
+        with pytest.raises(DriverError, match=rf"still: a frame of {width}x{height} px cannot be .*; open it with a larger size"):
+            camera.read(1)
+    else:
+        assert [plane.shape for plane in camera.read(1).views["main"].planes] == [(7, 5), (3, 2), (3, 2)]
+
+
 LEFT = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
 
 

@@ -26,6 +26,8 @@ from reflexd_drivers.stream import Decoder, Stream
 from tests.drivers.talkers import GOOD, READABLE, Talker, resident, spoil_bytes
 from tests.drivers.terminals import Terminal
 
+pytestmark = pytest.mark.once
+
 MILLION = 1_000_000
 
 

@@ -132,6 +132,18 @@ def test_a_main_view_in_yuv420_is_half_the_bytes(sensor: Any) -> None:
     stream.close()
 
 
+def test_a_camera_that_knows_only_the_video_range_is_stretched_to_the_full_one(sensor: Any) -> None:
+    sensor.video_range = True
+    stream = streaming(format="yuv420", size_px=(32, 16))
+    (sequence, _, _), views = take(stream)
+    luma, blue, _ = (plane.astype(int) for plane in views["main"].planes)
+    wrote = (sequence + np.arange(32 * 16).reshape(16, 32)) % 256
+    assert np.abs(luma - np.clip((wrote - 16) * 255 / 219, 0, 255)).max() <= 0.5     # Source: ITU-R BT.601
+    wrote = (sequence + 32 * 16 + np.arange(8 * 16).reshape(8, 16)) % 256
+    assert np.abs(blue - np.clip((wrote - 128) * 255 / 224 + 128, 0, 255)).max() <= 0.5
+    stream.close()
+
+
 def test_a_buffer_that_is_shorter_than_its_picture_is_refused() -> None:
     layout = Layout("yuv420", 16, 16, 16)
     with pytest.raises(ValueError, match="reshape"):
@@ -244,14 +256,14 @@ def test_a_camera_that_fails_while_it_is_opened_is_closed_again(sensor: Any, ste
     assert not sensor.acquired
 
 
-@pytest.mark.fault("F13", bound="at once", outcome="DEGRADED; who holds the camera is named where it may be seen")
+@pytest.mark.fault("F13", bound="at once", outcome="degraded; who holds the camera is named where it may be seen")
 def test_a_busy_camera_names_its_holder(world: fake_picamera2.World) -> None:
     world.plug(ID, busy=True)
     with pytest.raises(DriverError, match=r"the camera is in use by .*; stop that program"):
         opened()
 
 
-@pytest.mark.fault("F01", bound="3 periods, at least 200 ms", outcome="DEGRADED; opened again after 0.5, 1, 2 … 30 s, for ever")
+@pytest.mark.fault("F01", bound="3 periods, at least 200 ms", outcome="degraded; opened again after 0.5, 1, 2 … 30 s, for ever")
 def test_libcamera_that_ends_its_process_over_a_camera_that_is_gone_does_no_harm(world: fake_picamera2.World) -> None:
     world.plug(ID, asserts=True)
     camera = opened()
@@ -276,7 +288,7 @@ def test_a_process_that_crashes_is_told(world: fake_picamera2.World) -> None:
     camera.close()
 
 
-@pytest.mark.fault("F03", bound="the bound of a read", outcome="DEGRADED; the process around libcamera is killed and begun anew")
+@pytest.mark.fault("F03", bound="the bound of a read", outcome="degraded; the process around libcamera is killed and begun anew")
 @pytest.mark.parametrize("step", ["capture", "close"])
 def test_a_call_of_libcamera_that_never_returns_is_ended_within_a_bound(world: fake_picamera2.World, step: str) -> None:
     camera = opened()
@@ -309,7 +321,7 @@ def test_an_opening_that_hangs_is_ended_within_a_bound(world: fake_picamera2.Wor
     assert children() == []
 
 
-@pytest.mark.fault("F02", bound="1 s or 5 periods", outcome="DEGRADED; libcamera begins anew, each time in a process of its own")
+@pytest.mark.fault("F02", bound="1 s or 5 periods", outcome="degraded; libcamera begins anew, each time in a process of its own")
 def test_silence_beyond_libcameras_own_timer_opens_the_camera_again(world: fake_picamera2.World) -> None:
     camera = opened()
     camera.read(1).release()

@@ -102,6 +102,12 @@ def test_a_black_picture_is_black_also_in_the_noise_of_a_dark_night() -> None:
     assert lens.sees(np.full((240, 320, 3), 8, np.uint8), 3)[-1] == "black"
 
 
+@pytest.mark.parametrize("kind", ["rgb", "grey", "yuv420"])
+def test_a_bright_scene_that_is_not_yet_white_is_a_picture(kind: Any) -> None:
+    bright = np.where(scene() > 100, 240, scene()).astype(np.uint8)
+    assert Lens().sees(bright, 5, kind=kind) == [None, "normal"]
+
+
 def test_a_lamp_in_the_dark_is_a_picture() -> None:
     night = np.full((240, 320, 3), 8, np.uint8)
     cv2.circle(night, (200, 100), 40, (250, 240, 200), -1)

@@ -17,6 +17,8 @@ from reflexd_drivers import registry
 from reflexd_drivers.base import DriverError, NotYetError, SilentError
 from tests.drivers.terminals import Board, Terminal
 
+pytestmark = pytest.mark.once
+
 SAYS: dict[str, tuple[dict[str, Any], bytes]] = {
     "serial-lines": ({}, b"cut\n21.5\n21.5\n"),
     "nmea": ({"sentence": "MTW", "field": "temperature"}, b"cut\n$YXMTW,21.5,C*14\r\n"),

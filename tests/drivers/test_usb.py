@@ -53,6 +53,14 @@ def test_red_stays_red_in_each_order_of_bytes() -> None:
         device.close()
 
 
+@pytest.mark.parametrize(("code", "size_px"), [("YUYV", (7, 4)), ("NV12", (7, 4)), ("NV12", (8, 5))])
+@pytest.mark.fault("F10", bound="opening", outcome="degraded, with a remedy")
+def test_f10_a_size_that_a_format_cannot_have_is_told_at_opening(code: str, size_px: tuple[int, int]) -> None:
+    width, height = size_px
+    with pytest.raises(DriverError, match=rf"the camera gives {code} of {width}x{height} px, .* write an even size_px"):
+        opened(FakeCamera((code,), size_px))
+
+
 def test_nv12_keeps_its_colours_also_where_rows_are_padded() -> None:
     from reflexd_drivers.cameras.pixels import filler
 
@@ -351,3 +359,12 @@ def test_f14_a_camera_that_was_renumbered_is_found_again_by_its_id(tmp_path: Pat
     camera = usb.connect(settings, fake.device)
     camera.read(1).release()
     camera.close()
+
+
+def test_a_camera_is_seen_by_its_node(tmp_path: Path) -> None:
+    settings = usb.Settings(driver="usb", device=str(tmp_path / "video0"))
+    assert settings.seen() is None
+    (tmp_path / "video0").touch()
+    there = settings.seen()
+    assert there is not None
+    assert settings.seen() == there

@@ -28,6 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lab-running", action="store_true", help="in the guest that is up, with what is installed in it")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep for the end what takes reflexd out of the guest: putting it back takes a minute under emulation."""
+    items.sort(key=lambda item: item.path.name == "test_package.py")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Let fixtures know how the test went."""

@@ -22,11 +22,14 @@ OURS = ("/etc/reflexd", "/var/lib/reflexd", "/etc/systemd/system/multi-user.targ
 
 
 @pytest.fixture
-def bare(service: Service) -> Iterator[Service]:
-    """Give a guest without reflexd; afterwards it is there again."""
+def bare(service: Service, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """Give a guest without reflexd; afterwards it is there again where somebody may want it before the next boot."""
     service.must("apt-get purge -q -y reflexd", INSTALL_S)
     yield service
-    service.must(f"apt-get purge -q -y reflexd; apt-get install -q -y {PACKAGE}", INSTALL_S)
+    if request.session.items[-1] is request.node and not request.config.getoption("--lab-running"):
+        service.must("rm -f /opt/.reflexd-made-for")      # the next scripts/lab up installs it
+    else:
+        service.must(f"apt-get purge -q -y reflexd; apt-get install -q -y {PACKAGE}", INSTALL_S)
 
 
 def files(service: Service) -> set[str]:

@@ -112,8 +112,10 @@ def number(look: Look) -> float | None:
 
 
 def trouble(look: Look) -> str:
-    """Say why nothing is known; empty where something is."""
-    return str(look.get("unknown") or (look["why"] if "unknown" not in look else ""))
+    """Say why nothing is known; empty where something is. A source that runs tells in `why` what was agreed on with it."""
+    if "unknown" in look:
+        return str(look["unknown"] or "")
+    return "" if look["state"] == "run" else str(look["why"])
 
 
 def said(look: Look) -> str:

@@ -122,9 +122,14 @@ class Arranged:
         return SilentError(f"{self._where}: readers hold every frame; release() each frame after use")
 
     def _plan(self, views: Mapping[str, View]) -> None:
-        """Plan each plane, and a pool whose slots fit."""
-        self._plans = plans = {name: tuple(Plan(self._settings, self._turn, view, number) for number in range(len(view.planes)))
-                               for name, view in views.items()}
+        """Plan each plane, and a pool whose slots fit. Raises: DriverError when nothing is left of a plane."""
+        plans = {name: tuple(Plan(self._settings, self._turn, view, number) for number in range(len(view.planes)))
+                 for name, view in views.items()}
+        for name, each in plans.items():
+            if any(0 in plan.after for plan in each):
+                size = "{}x{}".format(*views[name].size_px)
+                raise DriverError(f"{self._where}: a frame of {size} px cannot be {each[0].format}; open it with a larger size")
+        self._plans = plans
         self._pool = FramePool(lambda: {
             name: View(each[0].format, tuple(np.empty(plan.after, np.uint8) for plan in each)) for name, each in plans.items()})
 

@@ -63,5 +63,22 @@ class Layout:
             np.copyto(target, plane)
 
 
+class Stretch:
+    """Makes full range of the video range, in which Y is 16 to 235 and colours are 16 to 240. Source: ITU-R BT.601."""
+
+    def __init__(self) -> None:
+        import cv2
+
+        self._cv2: Any = cv2
+        levels = np.arange(256)
+        luma, chroma = (levels - 16) * 255 / 219, (levels - 128) * 255 / 224 + 128
+        self._luma, self._chroma = (np.clip(np.round(one), 0, 255).astype(np.uint8) for one in (luma, chroma))
+
+    def __call__(self, view: View) -> None:
+        """Stretch the planes of a yuv420 view where they are."""
+        for number, plane in enumerate(view.planes):
+            self._cv2.LUT(plane, self._chroma if number else self._luma, dst=plane)
+
+
 def _rows(data: Plane, start: int, rows: int, stride: int) -> Plane:
     return data[start : start + rows * stride].reshape(rows, stride)

@@ -74,7 +74,7 @@ def found_cameras(command: tuple[str, ...] = (sys.executable, "-m", __name__)) -
     """
     if not installed():
         return ()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LIBCAMERA_LOG_LEVELS": "*:FATAL"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "LIBCAMERA_LOG_LEVELS": "*:FATAL"}
     try:
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=ANSWER_S, check=True)

@@ -12,7 +12,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reflexd_drivers.base import DriverError, SilentError, View
-from reflexd_drivers.cameras.libcamera_frames import Layout
+from reflexd_drivers.cameras.libcamera_frames import Layout, Stretch
 from reflexd_drivers.cameras.libcamera_list import picamera2_library
 from reflexd_drivers.cameras.libcamera_open import configure, explained, find
 
@@ -42,6 +42,7 @@ class Stream:
         streams = camera.camera_configuration()
         self.layouts = {view: layout_of(self.where, streams[stream]) for view, stream in (("main", "main"), ("model", "lores"))
                         if streams.get(stream) is not None}
+        self._stretch = Stretch() if in_video_range(streams) else None
         sizes = ", ".join(f"{view} {one.format} {one.width}x{one.height}" for view, one in self.layouts.items())
         self.about = f"{self.where}: {sizes} at {settings.hz:g} Hz"
 
@@ -64,6 +65,8 @@ class Stream:
                 stream = "main" if view == "main" else "lores"
                 with self._mapped(request, stream, reshape=False, write=False) as mapped:
                     layout.copy(mapped.array, views[view])
+                if self._stretch is not None and layout.format == "yuv420":
+                    self._stretch(views[view])
             return stamp(request)
 
     def close(self) -> None:
@@ -86,6 +89,12 @@ def stamp(request: Any) -> Stamp:       # noqa: ANN401
     if told is not None and 0 <= arrived_at - told <= TRUSTED_NS:
         return Stamp(sequence, int(told), True)
     return Stamp(sequence, arrived_at, False)
+
+
+def in_video_range(configuration: Mapping[str, Any]) -> bool:
+    """Say whether a camera was given full range, as it was asked for; each pipeline of libcamera may choose another."""
+    space = configuration.get("colour_space")
+    return space is not None and space.range == type(space).Range.Limited
 
 
 def layout_of(where: str, stream: Mapping[str, Any]) -> Layout:

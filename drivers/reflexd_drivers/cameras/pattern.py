@@ -123,10 +123,7 @@ class Artist:
         """Make the buffer of a frame; the three planes of yuv420 lie one after the other in one."""
         if self._format != "yuv420":
             return {"main": View(self._format, (np.empty(self._shape, np.uint8),))}
-        height, width = self._shape[:2]
-        packed = np.empty(self._packed, np.uint8)
-        blue, red = packed[height:].reshape(2, height // 2, width // 2)
-        return {"main": View("yuv420", (packed[:height], blue, red))}
+        return {"main": View("yuv420", planes_of(np.empty(self._packed, np.uint8)))}
 
     def draw(self, view: View, number: int, at_s: float) -> None:
         """Draw frame `number`, which comes at_s after the first."""
@@ -161,15 +158,26 @@ def whole(view: View) -> Plane:
     return base
 
 
+def planes_of(packed: Plane) -> tuple[Plane, Plane, Plane]:
+    """Find Y, U and V in a buffer of uint8 (height * 3 / 2, width)."""
+    height, width = packed.shape[0] * 2 // 3, packed.shape[1]
+    blue, red = packed[height:].reshape(2, height // 2, width // 2)
+    return packed[:height], blue, red
+
+
 def in_yuv420(draw: Draw, shape: tuple[int, ...]) -> Draw:
-    """Draw in RGB, and convert."""
+    """Draw in RGB, and convert; cv2's own conversion to I420 would be in the video range."""
     import cv2
 
-    canvas = np.zeros(shape, np.uint8)
+    canvas, full = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    half = np.zeros((shape[0] // 2, shape[1] // 2, 3), np.uint8)
 
     def convert(packed: Plane, number: int) -> None:
         draw(canvas, number)
-        cv2.cvtColor(canvas, cv2.COLOR_RGB2YUV_I420, dst=packed)
+        cv2.cvtColor(canvas, cv2.COLOR_RGB2YCrCb, dst=full)
+        cv2.resize(full, half.shape[1::-1], dst=half, interpolation=cv2.INTER_AREA)
+        for plane, found in zip(planes_of(packed), (full[:, :, 0], half[:, :, 2], half[:, :, 1]), strict=True):
+            np.copyto(plane, found)
 
     return convert
 

@@ -8,31 +8,26 @@ crashes is told, and in either case the worker opens the camera again, with a ne
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 import select
-import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from reflexd_drivers.base import CameraSettings, DriverError, Frame, SilentError, Slot, View, node
 from reflexd_drivers.cameras import libcamera_child as child
 from reflexd_drivers.cameras.libcamera_frames import Layout
+from reflexd_drivers.cameras.libcamera_process import Process
 
 OPEN_S = 25.0                   # to load picamera2 and start a sensor on the slowest Pi; opening may take 30 s in all
-CLOSE_S, KILL_S = 1.0, 0.9      # to stop a camera by itself, then to die; closing may take 2 s in all
 START_S = 3.0                   # the first frames of a sensor are dropped while exposure settles
-MESSAGE = 1 << 16               # the longest, in bytes
 EXPIRES = (1.0, 5.0)            # seconds, periods: the longer is libcamera's "dequeue timer" (pipeline/rpi, setCameraTimeout)
 
 Even = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]     # colour has half the resolution
@@ -42,9 +37,13 @@ class Settings(CameraSettings):
     """What the configuration says of a camera behind libcamera."""
 
     rate_hz: float | None = Field(default=30, gt=0, le=240, description="frames a second, kept however dark it is")
-    id: str | None = Field(default=None, min_length=1, description="libcamera's name of the camera, which stays the same")
-    index: int = Field(default=0, ge=0, le=15, description="number of the camera, as rpicam-hello --list-cameras counts")
-    size_px: tuple[Even, Even] = Field(default=(640, 480), description="width and height of the main view")
+    id: str | None = Field(
+        default=None, min_length=1, description="libcamera's name of the camera, as reflexctl probe tells it; stays the same"
+    )
+    index: int = Field(default=0, ge=0, le=15, description="its number instead, as rpicam-hello --list-cameras counts")
+    size_px: tuple[Even, Even] = Field(
+        default=(640, 480), description="width and height of the main view, which snapshots show; even"
+    )
     format: Literal["rgb", "yuv420"] = Field(default="rgb", description="of the main view; yuv420 is half as many bytes")
     model_px: tuple[Even, Even] | None = Field(
         default=None, description="width and height of a second view for networks, from the camera's own scaler, as yuv420"
@@ -82,61 +81,6 @@ class Settings(CameraSettings):
     def where(self) -> str:
         """Name the camera in messages."""
         return self.id or f"camera {self.index}"
-
-
-class Process:
-    """The process around a camera: started, spoken to, and ended within a bound."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.where = settings.where
-        self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, "-P", "-B", "-m", child.__name__, str(theirs.fileno()), settings.model_dump_json()]
-        with theirs:
-            self._process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-
-    def first(self, timeout_s: float) -> tuple[dict[str, Any], int]:
-        """Give what it tells of the camera, and the shared memory. Raises: DriverError."""
-        if not select.select([self.line], [], [], timeout_s)[0]:
-            raise DriverError(f"{self.where}: libcamera did not open the camera within {timeout_s:g} s; check its cable")
-        text, files = self.receive()
-        told = self.read(text)
-        return told, files[0]
-
-    def receive(self) -> tuple[bytes, list[int]]:
-        """Take a message that is there, with its descriptors; an empty one is the end."""
-        try:
-            text, files, *_ = socket.recv_fds(self.line, MESSAGE, 1)
-        except ConnectionError:         # it died before it had read all
-            return b"", []
-        return text, files
-
-    def read(self, text: bytes) -> dict[str, Any]:
-        """Understand a message that is no frame. Raises: DriverError when it tells of an error, or of the end."""
-        if not text:
-            raise DriverError(f"{self.where}: libcamera {self._ended()}, as it does when a camera vanishes; check its cable")
-        told: dict[str, Any] = json.loads(text)
-        if "error" in told:
-            raise DriverError(str(told["error"]))
-        return told
-
-    def _ended(self) -> str:
-        with suppress(subprocess.TimeoutExpired):
-            status = self._process.wait(KILL_S)
-            return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return "closed its socket"
-
-    def close(self) -> None:
-        """End it: asked to, and then killed. Raises: DriverError when not even that ends it."""
-        self.line.close()
-        for bound_s in (CLOSE_S, KILL_S):
-            try:
-                self._process.wait(bound_s)
-                return
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        raise DriverError(f"{self.where}: process {self._process.pid} of libcamera was killed and is not gone yet; "
-                          "if it stays, the kernel's camera driver hangs: restart the computer")
 
 
 class Picamera2Camera:
@@ -231,7 +175,7 @@ def connect(settings: Settings) -> Picamera2Camera:
 
     Raises: DriverError.
     """
-    process = Process(settings)
+    process = Process(settings.where, settings.model_dump_json())
     try:
         return Picamera2Camera(settings, process)
     except BaseException:

@@ -32,8 +32,8 @@ HOLD_NS = NS
 HOLD_MOVED_NS = 5 * NS        # who walks through the picture is gone by then
 LEARN = 1 / 600               # share of a new look in the reference: at ten looks a second it follows the sun in a minute
 LEARN_FIRST = 20              # looks, over which the reference is a plain average
-DARK = 32                     # 16 is black in the video range, and noise comes on top
-BRIGHT = {"rgb": 250, "grey": 250, "yuv420": 235}       # white in the video range is 235
+DARK = 32                     # cameras that give grey in the video range have black at 16, and noise comes on top
+BRIGHT = 250
 EDGE = 8
 ALIKE = 0.6                   # so far the reference goes on learning
 TRUST = 3                     # changes, until a picture that was frozen counts as alive
@@ -97,7 +97,7 @@ class PictureJudge:
             self.state = "normal"      # masks cover everything: there is nothing to judge
             return
         self._sample(view.planes[0])
-        self._follow(self._classify(view.format), now)
+        self._follow(self._classify(), now)
 
     def _compare(self, plane: Plane, now: int) -> None:
         """See whether any byte of 24 whole rows differs from the last look."""
@@ -124,13 +124,13 @@ class PictureJudge:
         np.copyto(self._points, some)
         self._cv2.resize(self._points, (WIDE, HIGH), dst=self._small, interpolation=self._cv2.INTER_AREA)
 
-    def _classify(self, kind: str) -> PictureState:
+    def _classify(self) -> PictureState:
         """Say what the small picture is by itself; thresholds depend on the state that counts."""
         values = self._small[self._seen]
         steps = self._gradients()
         if np.count_nonzero(values < DARK) >= self._threshold("black") * values.size:
             return "black"
-        if np.count_nonzero(values >= BRIGHT[kind]) >= self._threshold("saturated") * values.size:
+        if np.count_nonzero(values >= BRIGHT) >= self._threshold("saturated") * values.size:
             return "saturated"
         if np.count_nonzero(np.abs(steps) > EDGE) < self._threshold("covered") * steps.size:
             return "covered"

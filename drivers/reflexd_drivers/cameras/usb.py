@@ -27,6 +27,7 @@ BUFFERS = 4                     # one is being filled, one is ready, one is read
 TRUSTED_NS = 5_000_000_000      # a kernel time is believed if it is that young
 CORRUPT_IN_A_ROW = 30
 READS = ("YUYV", "MJPG", "NV12", "RGB3", "BGR3", "GREY")       # in the order of "auto" for small pictures
+SHARED = {"YUYV": (2, 1), "NV12": (2, 2)}     # so many pixels, across and down, have one colour in common
 Pixels = Annotated[int, Field(gt=0, le=10_000)]
 
 
@@ -103,6 +104,10 @@ class UsbCamera:
         got = self._device.set_format(code, settings.size_px)
         if got.code != code:
             raise DriverError(f"{self._where}: asked for {code}, the camera sends {got.code}; choose one of {few(offered)}")
+        across, down = SHARED.get(code, (1, 1))
+        if got.width % across or got.height % down:
+            raise DriverError(f"{self._where}: the camera gives {code} of {got.width}x{got.height} px, "
+                              "in which pixels share colour in pairs; write an even size_px, or another format")
         return got
 
     def read(self, timeout_s: float) -> Frame:

@@ -13,6 +13,7 @@ import signal
 import threading
 import weakref
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,12 +32,21 @@ class Property:
 
 
 class ColorSpace:
-    def __init__(self, name: str) -> None:
+    class Range(Enum):
+        Full = 0
+        Limited = 1
+
+    def __init__(self, name: str, range_: ColorSpace.Range) -> None:
         self.name = name
+        self.range = range_
 
     @staticmethod
     def Sycc() -> ColorSpace:
-        return ColorSpace("sYCC")
+        return ColorSpace("sYCC", ColorSpace.Range.Full)
+
+    @staticmethod
+    def Smpte170m() -> ColorSpace:
+        return ColorSpace("SMPTE170M", ColorSpace.Range.Limited)
 
 
 class StreamRole:
@@ -53,6 +63,7 @@ class Sensor:
     controls: tuple[str, ...] = ("FrameDurationLimits", "ExposureTime", "AnalogueGain", "AwbMode")
     flips: bool = True
     padding: int = 0                            # bytes at the end of each row
+    video_range: bool = False                   # it has no full range
     gives: str | None = None                    # another format than was asked for
     busy: bool = False
     silent: bool = False                        # no request completes any more

@@ -156,7 +156,7 @@ class Picamera2:
         for name in controls:
             assert name in (*self.sensor.controls, "AfTrigger"), f"Control {name} is not advertised by libcamera"
         return {"main": dict(main), "lores": lores and dict(lores), "raw": raw, "transform": transform,
-                "buffer_count": buffer_count, "controls": controls}
+                "colour_space": colour_space, "buffer_count": buffer_count, "controls": controls}
 
     def configure(self, configuration: dict[str, Any]) -> None:
         self.sensor.meet("configure")
@@ -171,6 +171,8 @@ class Picamera2:
             stream["framesize"] = stream["stride"] * height * (3 if stream["format"] == "YUV420" else 2) // 2 + 4096
         if not self.sensor.flips:
             configuration["transform"] = libcamera.Transform()
+        if self.sensor.video_range:
+            configuration["colour_space"] = libcamera.ColorSpace.Smpte170m()
         self.camera_config = configuration
 
     def camera_configuration(self) -> dict[str, Any]:

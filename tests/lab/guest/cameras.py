@@ -19,7 +19,7 @@ SEES = {"pi": 17, "usb": 27}             # an output that follows the camera's p
 LAMP, BUTTON = 22, 4                     # these two know of no camera
 USB = "/dev/video10"
 SET_CONTROL, FLAG_ERROR = 0xC008_561C, struct.pack("=Ii", 0x00F0_F042, 1)      # VIDIOC_S_CTRL, "Inject V4L2_BUF_FLAG_ERROR"
-ALIVE, STILL = 21, 0                     # test patterns: noise; bars, the same bit for bit
+RUNNING, STILL = 0, 2                    # coloured bars with counters in them, and without: the same bit for bit
 
 
 def level(line):
@@ -53,16 +53,23 @@ def driver(name, word):
     Path(f"/sys/bus/platform/drivers/{name}/{word}").write_text(f"{name}.0")
 
 
-def child():
-    """Give the process around libcamera."""
-    main = pid()
+def children(main):
+    """Give the processes that the daemon has started."""
+    found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
-            parent = int(entry.read_text().rpartition(")")[2].split()[1])
-            if parent == main and b"libcamera_child" in (entry.parent / "cmdline").read_bytes():
-                return int(entry.parent.name)
+            if int(entry.read_text().rpartition(")")[2].split()[1]) == main:
+                found.append(int(entry.parent.name))
         except OSError:
             continue
+    return found
+
+
+def child():
+    """Give the process around libcamera."""
+    for one in children(pid()):
+        if b"libcamera_child" in Path(f"/proc/{one}/cmdline").read_bytes():
+            return one
     raise ProcessLookupError("there is no process around libcamera")
 
 
@@ -71,11 +78,11 @@ def pid():
 
 
 def alive(camera):
-    controls(camera, test_pattern=ALIVE)
+    controls(camera, text=RUNNING)
 
 
 def freeze(camera):
-    controls(camera, test_pattern=STILL, text=2)
+    controls(camera, text=STILL)
 
 
 def unbind(camera):
@@ -156,7 +163,8 @@ class Button:
 def traces(main):
     status = dict(line.split(":", 1) for line in Path(f"/proc/{main}/status").read_text().splitlines())
     files = len(list(Path(f"/proc/{main}/fd").iterdir()))
-    return {"fds": files, "threads": int(status["Threads"]), "rss_kb": int(status["VmRSS"].split()[0])}
+    return {"children": len(children(main)), "fds": files, "threads": int(status["Threads"]),
+            "rss_kb": int(status["VmRSS"].split()[0])}
 
 
 def ran_at(camera, since):
@@ -170,22 +178,26 @@ def ran_at(camera, since):
 def cycle(camera, way, pace, away_s):
     line, other = SEES[camera], SEES["usb" if camera == "pi" else "pi"]
     takes, gives = WAYS[camera, way]
+    ready = until(lambda: level(line) and level(other), 12 * pace)
     main, wall, flickers = pid(), time.time(), 0
     button = Button()
+    began = time.monotonic()
     takes(camera)
-    safe_s = until(lambda: level(line) == 0, 6 * pace)
+    safe = until(lambda: level(line) == 0, 6 * pace)
+    safe_s = None if safe is None else time.monotonic() - began
     ends = time.monotonic() + away_s
     while time.monotonic() < ends:
         flickers += level(other) == 0
         time.sleep(0.05)
-    gives(camera)
     back = time.monotonic()
+    gives(camera)
     on_s = until(lambda: level(line) == 1, 12 * pace)
     button.end()
+    until(lambda: ran_at(camera, wall) is not None, pace, 0.5)       # the log is written behind the loop's back
     ran = ran_at(camera, wall)
-    return {"camera": camera, "way": way, "safe_s": safe_s, "run_s": None if ran is None else ran - back, "on_s": on_s,
-            "same": pid() == main, "lamp_s": button.longest_s, "missed": button.missed, "presses": button.presses,
-            "other_off": flickers, **traces(main)}
+    return {"camera": camera, "way": way, "ready": ready is not None, "same": pid() == main, "safe_s": safe_s,
+            "run_s": None if ran is None else ran - back, "on_s": on_s, "lamp_s": button.longest_s, "missed": button.missed,
+            "presses": button.presses, "other_off": flickers, **traces(main)}
 
 
 def main(times, pace):

@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Write docs/faults.md from the marks of the tests; --check says whether it is true, and changes nothing.
+"""The page of faults, from the marks of the tests.
 
 A test that injects a fault says so by @pytest.mark.fault("F01", bound="1 s", outcome="degraded"): the id, how soon it is
 noticed, and how it ends. The tests are read and not run, those of the lab included.
@@ -7,21 +6,18 @@ noticed, and how it ends. The tests are read and not run, those of the lab inclu
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
-import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "faults.md"
 TITLES = {"camera": "Cameras", "output": "Pins and outputs", "serial": "Serial devices"}
 HEAD = """# Faults that are injected
 
-What may go wrong with a device, how soon it is noticed, how it ends, and the test that shows it. `scripts/faults` writes this
+What may go wrong with a device, how soon it is noticed, how it ends, and the test that shows it. `scripts/docs` writes this
 page from the tests. What you see of each fault, and what to do, is told in [troubleshooting](troubleshooting.md). *Degraded*
 means that outputs which depend on the source are safe, that the others work on, and that it is
 [opened again](operating.md#what-comes-back) for ever.
@@ -69,20 +65,22 @@ def shown(folder: Path) -> list[Shown]:
     return sorted(found, key=lambda one: (one.id, one.file, one.test))
 
 
+def listed() -> dict[str, dict[str, str]]:
+    """Give the title of each fault by kind of device, and under "not_here" why some cannot be injected."""
+    return tomllib.loads((ROOT / "tests" / "faults.toml").read_text())
+
+
 def page(tests: list[Shown], told: dict[str, dict[str, str]]) -> str:
-    """Write the page. Raises: ValueError for an id that is none."""
+    """Write the page. Raises: ValueError for an id that is none, and for faults that are left out without a reason."""
     known = {identity for group in TITLES for identity in told[group]}
     unknown = sorted({one.id for one in tests if re.fullmatch("F[0-3][0-9]", one.id) and one.id not in known}
                      | {one.id for one in tests if not re.fullmatch("F[0-9][0-9]", one.id)})
     if unknown:
         raise ValueError(f"marked, and in no list of tests/faults.toml: {', '.join(unknown)}")
+    left_out = sorted(known - {one.id for one in tests} - told["not_here"].keys())
+    if left_out:
+        raise ValueError(f"neither shown by a test nor with a reason in tests/faults.toml: {', '.join(left_out)}")
     return HEAD + "".join(section(group, tests, told) for group in TITLES)
-
-
-def missing(tests: list[Shown], told: dict[str, dict[str, str]]) -> list[str]:
-    """Give the faults that are neither shown by a test nor have a reason."""
-    known = {identity for group in TITLES for identity in told[group]}
-    return sorted(known - {one.id for one in tests} - told["not_here"].keys())
 
 
 def section(group: str, tests: list[Shown], told: dict[str, dict[str, str]]) -> str:
@@ -98,30 +96,3 @@ def section(group: str, tests: list[Shown], told: dict[str, dict[str, str]]) -> 
 def link(one: Shown) -> str:
     """Lead to the test."""
     return f"[{one.test.removeprefix('test_').replace('_', ' ')}](../{one.file.relative_to(ROOT)})"
-
-
-def main() -> int:
-    """Write the page or judge it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="say whether the page is true")
-    told = tomllib.loads((ROOT / "tests" / "faults.toml").read_text())
-    check = parser.parse_args().check
-    try:
-        tests = shown(ROOT / "tests")
-        text = page(tests, told)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if check and PAGE.read_text() != text:
-        print("docs/faults.md is not what the tests say; run scripts/faults", file=sys.stderr)
-        return 1
-    if not check:
-        PAGE.write_text(text)
-    left_out = missing(tests, told)
-    if left_out:
-        print(f"neither shown by a test nor with a reason: {', '.join(left_out)}", file=sys.stderr)
-    return bool(left_out)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
