@@ -33,7 +33,7 @@ def actions(actuators: Mapping[str, Actuator]) -> list[safe_state.Action]:
 
 
 def union(old: Sequence[safe_state.Action], new: Sequence[safe_state.Action]) -> list[safe_state.Action]:
-    """Put both together, old ones first; where both set the same line or file, the new one counts. A port may have many."""
+    """Put both together, old ones first; of a line or file only the new one counts, while a port may have many relays."""
     taken = {_what(action) for action in new}
     return [*(action for action in old if _what(action) not in taken), *new]
 

@@ -26,6 +26,7 @@ Value: TypeAlias = float | bool | str
 Format: TypeAlias = Literal["rgb", "grey", "yuv420"]
 ValueKind: TypeAlias = Literal["number", "boolean", "text"]
 
+YEAR_S = 31_536_000
 LEVELS = {"on": 1.0, "off": 0.0}
 
 
@@ -175,8 +176,8 @@ class ActuatorSettings(DriverSettings):
     guarded: ClassVar[bool] = True   # False: after_death() gives None, so a killed process leaves the last level
 
     safe: Level = Field(description='level that does no harm, "on" or "off": set at start, at stop and in every fault')
-    max_on_s: float | None = Field(default=None, gt=0, description="longest time away from the safe level")
-    min_off_s: float = Field(default=0, ge=0, description="shortest rest at the safe level between two activations")
+    max_on_s: float | None = Field(default=None, gt=0, le=YEAR_S, description="longest time away from the safe level")
+    min_off_s: float = Field(default=0, ge=0, le=YEAR_S, description="shortest rest at the safe level between two activations")
     interlock: str | None = Field(default=None, min_length=1, description="of the actuators that share this name one is active")
     accept_unguarded: bool = Field(default=False, description="accept that a killed process leaves this actuator as it was")
 

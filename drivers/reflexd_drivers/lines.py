@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from reflexd_drivers.base import Value, ValueKind
+from reflexd_drivers.patterns import compiled
 from reflexd_drivers.scaling import NumberKeys, number
 
 SUSPICIOUS = 16         # bytes without an end of line, until they say something about a device that seems silent
@@ -38,10 +39,7 @@ class LineKeys(NumberKeys):
     @field_validator("pattern")
     @classmethod
     def _one_group(cls, pattern: str | None) -> str | None:
-        try:
-            groups = 1 if pattern is None else re.compile(pattern).groups
-        except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"this is no regular expression ({error}); write one as in Python") from error
+        groups = 1 if pattern is None else compiled(pattern).groups
         if groups != 1:
             raise ValueError(f"a pattern has one group, that of the value; found {groups}; put ( ) around the value only")
         return pattern

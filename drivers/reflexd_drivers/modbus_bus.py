@@ -17,6 +17,7 @@ from reflexd_drivers.serial_port import Port, SerialKeys
 
 SLICE_S = 0.05            # a wait looks that often whether it has to end
 LONGEST_WAIT_S = 1.5      # for the bus, while others use it
+LATE_S = 0.5              # for so long after a question without an answer, one to it may still come
 EXCEPTION_BYTES = 5       # of an answer that refuses: unit, function with its highest bit set, code, CRC
 
 
@@ -31,6 +32,8 @@ class Line:
         self.timeout_s = 0.2
         self.cancelled: Callable[[], bool] = lambda: False
         self._port = port
+        self._asked = b""
+        self._owed: dict[int, tuple[bytes, float]] = {}    # by unit: what it did not answer in time, and until when it may
 
     def open(self) -> None:
         """Nothing: it was opened before."""
@@ -49,7 +52,14 @@ class Line:
         """Nothing: broadcasts, which alone need it, are not used."""
 
     def write(self, data: bytes) -> None:
-        """Send a question. Raises: DriverError."""
+        """Send a question. Raises: DriverError.
+
+        An answer of Modbus RTU does not say to which register it belongs, so none to the question before may still come.
+        """
+        owed, until = self._owed.get(data[0], (data, 0.0))
+        while owed != data and (left := until - monotonic()) > 0 and not self.cancelled():
+            self._port.read(min(left, SLICE_S))
+        self._asked = data
         self._port.write(data, self.timeout_s)
 
     def read(self, size: int) -> bytes:
@@ -59,6 +69,9 @@ class Line:
             data += self._port.read(min(deadline - monotonic(), SLICE_S))
             if len(data) >= EXCEPTION_BYTES and data[1] & 0x80:
                 break             # shorter than what was asked for: nothing more comes
+        late = self._owed.get(self._asked[0], (b"", 0.0))[1] > monotonic()       # then this may be the one before it
+        if late or len(data) < EXCEPTION_BYTES:
+            self._owed[self._asked[0]] = self._asked, monotonic() + LATE_S
         return data[:size]
 
 

@@ -105,3 +105,10 @@ def test_an_end_before_anything_was_driven_is_told_and_a_wrong_configuration_is_
     monkeypatch.setenv("EXIT_STATUS", "78")
     assert safe_state.main() == 0
     assert aftermath.last_end() is None
+
+
+def test_of_two_relays_at_one_port_both_are_told_and_of_one_line_the_new_level_counts() -> None:
+    port = {"kind": "serial", "port": "/dev/ttyUSB0", "baud": 9600}
+    old = [{"name": "pump", **port, "hex": "01"}, {"name": "lamp", "kind": "gpio", "chip": "c", "line": 4, "high": True}]
+    new = [{"name": "horn", **port, "hex": "02"}, {"name": "lamp", "kind": "gpio", "chip": "c", "line": 4, "high": False}]
+    assert aftermath.union(old, new) == [old[0], *new]

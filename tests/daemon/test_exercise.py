@@ -307,3 +307,19 @@ def test_ctrl_c_ends_what_it_began(bench: Callable[..., Bench], monkeypatch: pyt
     assert main(["test", "lamp", "--for", "9s", "--socket", str(one.socket)]) == 130
     within(2, lambda: DEVICES["lamp"].level == 0.0)
     assert time.monotonic() - began < 8
+
+
+def test_a_reload_that_closes_the_output_ends_a_test_of_it_at_once(bench: Callable[..., Bench]) -> None:
+    one = bench()
+    told: list[Any] = []
+    asking = threading.Thread(target=lambda: told.append(one.test(for_ms=9000)), daemon=True)
+    asking.start()
+    within(5, lambda: DEVICES["lamp"].level == 1.0)
+    lamp = {**one.config["actuator"]["lamp"], "min_off_s": 1.0}
+    one.running.reload({**one.config, "actuator": {**one.config["actuator"], "lamp": lamp}})
+    assert DEVICES["lamp"].level == 0.0
+    asking.join(5)
+    assert told[0]["now"] == "off"
+    assert told[0]["driven_ms"] < 9000
+    assert "a reload closes it" in told[0]["why"]
+    assert one.gate(lambda gate: gate.outputs["lamp"].claims) == {}, "the new output knows nothing of it"

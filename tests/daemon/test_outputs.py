@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from reflexd.outputs import Outputs
 from reflexd.rules.items import Claim, Inhibit, Permit, Release
+from reflexd_drivers.base import ActuatorSettings
 from tests.daemon.relays import Relay, settings
 
 S = 1_000_000_000
@@ -217,3 +219,9 @@ def test_an_output_that_does_not_let_go_is_told_as_not_safe_once() -> None:
     told = [str(change) for change in bench.gate.changes if "may not be safe" in str(change)]
     assert told == ["lamp may not be safe: the contact does not move; look at the relay"]
     assert "was not followed" in bench.gate.inhibited["latched"]
+
+
+@pytest.mark.parametrize("key", ["max_on_s", "min_off_s"])
+def test_a_bound_that_no_clock_holds_is_refused(key: str) -> None:
+    with pytest.raises(ValidationError):
+        ActuatorSettings.model_validate({"driver": "recorder", "safe": "off", key: 1e300})

@@ -161,3 +161,12 @@ def test_one_wire_names_the_thermometers_on_the_bus(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(table: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         cpu_temperature.Settings.model_validate({"driver": "cpu-temperature", **table})
+
+
+@pytest.mark.parametrize(("module", "table"), [
+    (cpu_temperature, {"every_ms": 1000}), (iio, {"device": "x", "channel": "in_temp", "every_ms": 5000}),
+    (one_wire, {"id": "28-0316a2791aff", "every_ms": 20_000}),
+])
+def test_a_question_less_often_than_max_age_is_refused(module: Any, table: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="every_ms is not less than max_age_ms"):
+        module.Settings.model_validate({"driver": "x", **table})

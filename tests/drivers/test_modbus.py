@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from reflexd_drivers import modbus_bus
 from reflexd_drivers.base import DriverError, NotYetError, Reading, SilentError
+from reflexd_drivers.checksums import crc16_modbus
 from reflexd_drivers.sensors.modbus import Modbus, Settings, connect
 from tests.drivers.terminals import Terminal, Wire
 
@@ -279,3 +280,34 @@ def test_f31_a_bus_that_is_unplugged_is_opened_again_by_all_who_share_it(tmp_pat
 def test_what_cannot_be_is_refused(table: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         settings(Path("/dev/null"), **table)
+
+
+class Slow:
+    """A device that thinks for too long about the first question, and not about others: register n holds 100 + n."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def reply(self, question: bytes) -> bytes:
+        self.asked.append(question[3])
+        answer = bytes([question[0], 3, 2, 0, 100 + question[3]])
+        answer += crc16_modbus(answer).to_bytes(2, "little")
+        if len(self.asked) == 1:
+            time.sleep(0.15)
+        return answer
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_that_to_another_question(tmp_path: Path) -> None:
+    device, slow = Terminal(tmp_path / "tty"), Slow()
+    device.keep_answering(slow.reply)
+    first, second = (connect(settings(device.port, register=number, timeout_ms=100, every_ms=4000, max_age_ms=5000))
+                     for number in (1, 2))
+    try:
+        with pytest.raises(NotYetError):
+            first.read(0.1)
+        assert slow.asked == [1], "and nothing came in time"
+        assert value(second).value == 102.0
+    finally:
+        for one in (first, second):
+            one.close()
+        device.close()

@@ -120,7 +120,7 @@ def test_a_number_out_of_range_does_not_count() -> None:
     assert decoder(range=[0, 40]).feed(sentence("YXMTW,40.5,C") + sentence("YXMTW,39.5,C")) == [39.5]
 
 
-@pytest.mark.parametrize("place", ["9107.038,N", "4807.038,X", "4807.038,", "48.07038,N", "4807,N", "-107.038,N"])
+@pytest.mark.parametrize("place", ["9107.038,N", "4807.038,X", "4807.038,", "48.07038,N", "4807,N", "-107.038,N", "4860.000,N"])
 def test_a_position_that_cannot_be_is_not_0_degrees(place: str) -> None:
     one = decoder(sentence="RMC", field="latitude")
     assert one.feed(sentence(f"GPRMC,123519,A,{place},01131.000,E,,,230394,,")) == []

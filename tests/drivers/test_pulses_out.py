@@ -250,7 +250,7 @@ def test_a_servo_by_software_has_to_be_asked_for() -> None:
 
 
 @pytest.mark.parametrize("table", [{"angles": [90, 90]}, {"pulse_ms": [1, 1]}, {"pulse_ms": [0.1, 2]}, {"angles": [0, 900]},
-                                   {"slew_deg_per_s": 0}, {"frequency_hz": 330, "pulse_ms": [1, 3]}])
+                                   {"slew_deg_per_s": 0}, {"slew_deg_per_s": 1.4}, {"frequency_hz": 330, "pulse_ms": [1, 3]}])
 def test_a_servo_that_would_break_is_refused(table: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         servo.Settings.model_validate({"driver": "servo", "pin": "GPIO18", "safe": "off", **table})

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from reflexd_drivers.base import ActuatorSettings, DriverError, SerialBytes
 from reflexd_drivers.frames import as_bytes
+from reflexd_drivers.patterns import compiled
 from reflexd_drivers.serial_port import CHUNK, Port, SerialKeys
 
 LONGEST_MS = 800           # of all tries of one command: a worker that takes two of them is not yet stuck
@@ -62,10 +63,7 @@ class Settings(SerialKeys, ActuatorSettings):
     @field_validator("answer")
     @classmethod
     def _is_pattern(cls, answer: str | None) -> str | None:
-        try:
-            re.compile(answer or "")
-        except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"this is no regular expression ({error}); write one as in Python") from error
+        compiled(answer or "")
         return answer
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from reflexd_drivers.stream import Stream, StreamSettings, wrong_baud
 
 SENTENCE = re.compile(rb"\$([A-Z]{2})([A-Z]{3}),([\x20-\x7e]*)\*[0-9A-Fa-f]{2}")     # "$" and "*" once each, see below
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
-PLACES = {"latitude": ("lat", r"\d{4}\.\d+", "NS", 90), "longitude": ("lon", r"\d{5}\.\d+", "EW", 180)}
+PLACES = {"latitude": ("lat", r"\d\d[0-5]\d\.\d+", "NS", 90), "longitude": ("lon", r"\d{3}[0-5]\d\.\d+", "EW", 180)}
 NO_FIX = {"status": "V", "gps_qual": "0", "mode_indicator": "N", "faa_mode": "N"}     # field → what it says without a fix
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic_ns
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from reflexd_drivers.base import DriverError, NotYetError, Reading, Value
 
@@ -21,6 +21,13 @@ class PollKeys(BaseModel):
     """What every driver of a sensor that is asked takes."""
 
     every_ms: int = Field(default=100, ge=1, le=3_600_000, description="pause between two questions; less than max_age_ms")
+
+    @model_validator(mode="after")
+    def _often_enough(self) -> PollKeys:
+        max_age_ms = getattr(self, "max_age_ms", self.every_ms + 1)      # as every sensor has
+        if self.every_ms >= max_age_ms:
+            raise ValueError(f"every_ms is not less than max_age_ms ({max_age_ms}), so readings would be too old; lower it")
+        return self
 
 
 class Polled:
