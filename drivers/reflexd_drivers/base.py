@@ -101,15 +101,27 @@ def check_crop(crop: tuple[float, float, float, float] | None) -> tuple[float, f
 
 
 def check_polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    """Refuse a polygon whose sides cross, which would leave a part of what it means uncovered. Raises: ValueError."""
-    sides = list(zip(points, (*points[1:], *points[:1]), strict=True))
-    if any(_cross(*one, *other) for one, other in combinations(sides, 2)):
-        raise ValueError("the sides of this polygon cross; write its corners in the order in which one walks around it")
-    return points
+    """Refuse a polygon whose sides cross or touch, which would leave a part of what it means uncovered.
+
+    A corner that is written twice in a row counts once, and so does a last one that is the first again.
+    Raises: ValueError.
+    """
+    corners = tuple(one for one, before in zip(points, (*points[-1:], *points[:-1]), strict=True) if one != before)
+    if len(corners) < 3:
+        raise ValueError("a polygon has at least three different corners; write them as [x, y]")
+    sides = list(enumerate(zip(corners, (*corners[1:], *corners[:1]), strict=True)))
+    for (i, one), (j, other) in combinations(sides, 2):
+        if j - i not in (1, len(sides) - 1) and _meet(*one, *other):
+            raise ValueError("the sides of this polygon cross; write its corners in the order in which one walks around it")
+    return corners
 
 
-def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:
-    return _turn(a, b, c) * _turn(a, b, d) < 0 and _turn(c, d, a) * _turn(c, d, b) < 0
+def _meet(a: Point, b: Point, c: Point, d: Point) -> bool:
+    """Say whether the ways from a to b and from c to d have a point in common."""
+    if _turn(a, b, c) * _turn(a, b, d) < 0 and _turn(c, d, a) * _turn(c, d, b) < 0:
+        return True
+    ends = ((a, b, c), (a, b, d), (c, d, a), (c, d, b))
+    return any(_turn(p, q, r) == 0 and all(min(p[k], q[k]) <= r[k] <= max(p[k], q[k]) for k in (0, 1)) for p, q, r in ends)
 
 
 def _turn(a: Point, b: Point, c: Point) -> float:

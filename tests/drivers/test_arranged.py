@@ -245,6 +245,9 @@ def test_close_ends_a_read_that_waits_and_gives_everything_back() -> None:
     ({"masks": [[[0, 0], [1, 1]]]}, "at least 3"),
     ({"masks": [[[0, 0], [1.2, 0], [0, 1]]]}, "less than or equal to 1"),
     ({"masks": [[[0, 0], [1, 1], [1, 0], [0, 1]]]}, "the sides of this polygon cross"),
+    ({"masks": [[[0, 0], [0.5, 0.5], [1, 0], [1, 1], [0.5, 0.5], [0, 1]]]}, "the sides of this polygon cross"),      # at a corner
+    ({"masks": [[[0, 0], [1, 0], [0, 1], [0, 0], [1, 0], [0, 1]]]}, "the sides of this polygon cross"),      # twice round: open
+    ({"masks": [[[0, 0], [0, 0], [1, 1]]]}, "at least three different corners"),
     ({"crop": [0.5, 0, 0.6, 1]}, "reaches out of the picture"),
     ({"crop": [0.5, 0, 0, 1]}, "crop is empty"),
     ({"rotate": 45}, "0, 90, 180 or 270"),
@@ -254,3 +257,8 @@ def test_what_makes_no_picture_is_refused(table: dict[str, Any], says: str) -> N
     with pytest.raises(ValidationError) as caught:
         settings(**table)
     assert says in str(caught.value)
+
+
+def test_a_polygon_may_end_where_it_began() -> None:
+    ring = [[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]
+    assert sorted(settings(masks=[ring]).masks[0]) == [(0, 0), (0, 1), (1, 0), (1, 1)]
