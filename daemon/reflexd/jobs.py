@@ -21,6 +21,7 @@ from reflexd_drivers.base import (
     Frame,
     Moves,
     ReadsBack,
+    Replugs,
     Sensor,
     SensorSettings,
 )
@@ -396,10 +397,10 @@ class PluggedJob(ActuatorJob):
 
     blocking = True
 
-    def __init__(self, name: str, connect: Callable[[], Actuator], after_death: Callable[[], AfterDeath],
-                 reports: Reports) -> None:
-        super().__init__(name, Unplugged(after_death), reports)
-        self.after_death = after_death
+    def __init__(self, name: str, connect: Callable[[], Actuator], settings: Replugs, reports: Reports) -> None:
+        super().__init__(name, Unplugged(settings.after_death), reports)
+        self.after_death = settings.after_death
+        self.seen = settings.seen
         self.driven = False           # at least once open, so that it may not be safe when it is gone
         self.trouble = OPENING
         self._connect = connect

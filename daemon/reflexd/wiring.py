@@ -87,7 +87,7 @@ class Wiring:
     def _connect_later(self, parts: Parts, name: str, settings: ActuatorSettings) -> None:
         """Leave an actuator that may be absent to its worker; until that has it open, every output is safe."""
         assert isinstance(settings, Replugs), "asked before"
-        job = PluggedJob(name, lambda: _actuator(settings), settings.after_death, self.reports)
+        job = PluggedJob(name, lambda: _actuator(settings), settings, self.reports)
         parts.actuators[name] = parts.blocking[name] = job
         self._employ(parts, job)
 

@@ -414,6 +414,10 @@ class Counts(Protocol):
 class Replugs(Protocol):
     """Settings of an actuator that may be absent: a worker opens it, and opens it again after it failed; it is `blocking`."""
 
+    def seen(self) -> object:
+        """Say what can be seen of the device without opening it, as all settings do."""
+        ...
+
     def after_death(self) -> AfterDeath:
         """Say what sets the safe level, which nobody can ask an absent device."""
         ...

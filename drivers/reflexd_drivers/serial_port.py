@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from reflexd_drivers.base import DriverError
+from reflexd_drivers.base import DriverError, node
 from reflexd_drivers.holders import holder
 
 CHUNK = 4096        # what a tty of Linux keeps for a reader
@@ -39,6 +39,10 @@ class SerialKeys(BaseModel):
     stop_bits: Literal[1, 2] = Field(default=1, description="stop bits of each byte")
     dtr: bool = Field(default=True, description="level of the DTR line while the port is open; many boards restart when it rises")
     boot_delay_s: float = Field(default=0, ge=0, le=60, description="what arrives that soon after opening is not looked at")
+
+    def seen(self) -> object:
+        """Look whether the port is there."""
+        return node(self.port)
 
     @property
     def line(self) -> tuple[object, ...]:

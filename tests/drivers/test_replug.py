@@ -165,3 +165,21 @@ def open_any(name: str, port: Path) -> Any:
     module = registry.load("actuator", name)
     table = {"driver": name, "port": str(port), "safe": "off", "command": "{percent}\n"}
     return module.connect(module.Settings.model_validate(table))
+
+
+@pytest.mark.parametrize("name", [*SAYS, "serial-command"])
+def test_a_port_that_comes_back_can_be_seen_without_opening_it(name: str, tmp_path: Path) -> None:
+    """The pause before the next opening, of up to 30 s, ends by that."""
+    (tmp_path / "one").touch()
+    (tmp_path / "other").touch()
+    port = tmp_path / "by-id"
+    kind: registry.Kind = "actuator" if name == "serial-command" else "sensor"
+    settings = registry.load(kind, name).Settings.model_construct(port=str(port))
+    assert settings.seen() is None
+    port.symlink_to(tmp_path / "one")
+    first = settings.seen()
+    assert first is not None
+    assert settings.seen() == first
+    port.unlink()
+    port.symlink_to(tmp_path / "other")
+    assert settings.seen() not in (None, first)
