@@ -91,9 +91,13 @@ def test_an_active_low_switch_is_true_while_its_line_is_low() -> None:
 
 def test_edges_after_close_reach_nobody() -> None:
     device = switch()
+    counted = device.counters()
     device.close()
     pin("GPIO4").drive_high()
     pin("GPIO4").drive_low()
+    assert device.counters() == counted
+    with pytest.raises(DriverError, match="closed"):
+        device.read(0.01)
 
 
 def test_an_active_low_relay_never_sees_its_active_level_at_start_or_at_close() -> None:
