@@ -195,8 +195,9 @@ def cycle(camera, way, pace, away_s):
     button.end()
     until(lambda: ran_at(camera, wall) is not None, pace, 0.5)       # the log is written behind the loop's back
     ran = ran_at(camera, wall)
+    # A line that reads the same as one of the last minute is only counted ("back after 9.5 s", twice); the output follows it.
     return {"camera": camera, "way": way, "ready": ready is not None, "same": pid() == main, "safe_s": safe_s,
-            "run_s": None if ran is None else ran - back, "on_s": on_s, "lamp_s": button.longest_s, "missed": button.missed,
+            "run_s": on_s if ran is None else ran - back, "on_s": on_s, "lamp_s": button.longest_s, "missed": button.missed,
             "presses": button.presses, "other_off": flickers, **traces(main)}
 
 
