@@ -29,7 +29,7 @@ from reflexd_drivers import registry
 from reflexd_drivers.base import Actuator, ActuatorSettings, Camera, CameraSettings, DriverError, ReadsBack, Replugs, Sensor
 from reflexd_drivers.cameras.arranged import arrange
 from reflexd_models.base import Model
-from reflexd_models.bundle import find_bundle, open_model
+from reflexd_models.bundle import find_bundle, open_camera_model
 from reflexd_models.noise import CHATTER, held_back
 
 PREDICTIONS = 8
@@ -138,7 +138,7 @@ def open_network(model: ModelSettings, settings: Settings, watch: frozenset[str]
     """Load a bundle as the configuration names it. Raises: ModelError."""
     bundle = find_bundle(model.bundle, Path(settings.daemon.state_dir))
     with held_back(CHATTER):
-        return open_model(bundle, model.options, watch)
+        return open_camera_model(bundle, model.options, watch)
 
 
 def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with: Open = open_network,

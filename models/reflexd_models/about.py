@@ -38,11 +38,32 @@ class Input(_Part):
         return self
 
 
+class Window(_Part):
+    """[window]: which windows of sensor readings the network was made for."""
+
+    channels: tuple[Label, ...] = Field(min_length=1, max_length=256, description="what each column is, in its order")
+    rate_hz: float = Field(gt=0, le=100_000, description="samples a second, evenly spaced")
+    length: int = Field(ge=1, le=100_000, description="samples")
+    hop: int | None = Field(default=None, ge=1, le=100_000, description="samples to the next window; half a window if absent")
+    mean: tuple[float, ...] = Field(default=(), description="of each channel: real input = (value - mean) / std")
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(), description="of each channel")
+    state: dict[Label, Label] = Field(
+        default_factory=dict, description="a one-step recurrent network's state: input = output, by the names of its signature")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Window:
+        if {len(self.mean), len(self.std)} not in ({0}, {len(self.channels)}):
+            raise ValueError("mean and std have a number for each channel, or are absent")
+        return self
+
+
 class Golden(_Part):
     """[golden]: an input with the output that belongs to it."""
 
-    file: FileName = Field(description=".npz with `given` (n, *input) and `told` (n, *output), as raw as the tensors")
-    tolerance: float = Field(default=0, ge=0, description="largest difference of an output, in raw steps")
+    file: FileName = Field(
+        description=".npz with `given` (n, *input) and `told` (n, *output), as raw as the tensors; of a task that watches "
+                    "sensors float32 windows (n, length, channels) in their units, and scores (n, labels) or values (n, 1)")
+    tolerance: float = Field(default=0, ge=0, description="largest difference of an output, in raw steps or of a score or value")
 
 
 class About(_Part):
@@ -56,6 +77,7 @@ class About(_Part):
     labels: tuple[Label, ...] = Field(default=(), max_length=100_000)
     threshold: float = Field(default=0.0, ge=0, le=1, description="scores below it are not trusted")
     input: Input = Input()
+    window: Window | None = None
     golden: Golden | None = None
     card: FileName | None = None
     held_out: tuple[str, ...] = Field(default=(), description="groups of the data set that training never saw")

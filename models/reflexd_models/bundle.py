@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from reflexd_models import about, files, metadata, tasks
-from reflexd_models.about import Golden, Input
-from reflexd_models.base import Model, ModelError, Options
+from reflexd_models.about import Golden, Input, Window
+from reflexd_models.base import Model, ModelError, Options, SeriesModel
 from reflexd_models.flatbuffer import check_whole
 from reflexd_models.runtime import Network
 from reflexd_models.trial import try_out
@@ -40,6 +40,12 @@ class Bundle:
     sha256: str | None = None
     golden: Golden | None = None
     held_out: tuple[str, ...] = ()
+    window: Window | None = None
+
+    @property
+    def where(self) -> str:
+        """Name the network's file in errors."""
+        return str(self.path)
 
 
 def find_bundle(name_or_path: str, state_dir: Path | None = None) -> Bundle:
@@ -84,7 +90,7 @@ def of_folder(folder: Path) -> Bundle:
     if said.task not in tasks.modules():
         raise ModelError(f'{path}: task: there is none called "{said.task}"; there are {", ".join(tasks.names())}')
     return Bundle(said.name, folder / said.file, said.task, said.labels, said.threshold, said.input,
-                  said.sha256, said.golden, said.held_out)
+                  said.sha256, said.golden, said.held_out, said.window)
 
 
 def of_file(path: Path, labels: tuple[str, ...] | None = None) -> Bundle:
@@ -100,30 +106,53 @@ def of_file(path: Path, labels: tuple[str, ...] | None = None) -> Bundle:
                   input=Input(mean=inside.mean, std=inside.std))
 
 
-def load(bundle: Bundle) -> Network:
-    """Read a bundle's network, verified: by hash and golden case, or by a trial in a child process.
+def content_of(bundle: Bundle) -> bytes:
+    """Read the file that a bundle is about, whole and by its hash.
 
     Raises: ModelError.
     """
     content = files.read(bundle.path, LARGEST, "the network")
-    where = str(bundle.path)
     if bundle.sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != bundle.sha256:
-        raise ModelError(f"{where}: sha256 should be {bundle.sha256[:12]}…, found {found[:12]}…; the file was changed or cut, "
-                         "install the bundle again")
+        raise ModelError(f"{bundle.where}: sha256 should be {bundle.sha256[:12]}…, found {found[:12]}…; "
+                         "the file was changed or cut, install the bundle again")
+    return content
+
+
+def load(bundle: Bundle) -> Network:
+    """Read a bundle's network, verified: by hash and golden case, or by a trial in a child process.
+
+    The golden case of a task that watches sensors is checked by open_model(), since it is told in scores.
+    Raises: ModelError.
+    """
+    content = content_of(bundle)
     if bundle.sha256 is None or bundle.golden is None:
-        _distrust(content, where)
-    network = Network(content, where)
-    if bundle.golden is not None:
+        _distrust(content, bundle.where)
+    network = Network(content, bundle.where)
+    if bundle.golden is not None and tasks.load(bundle.task).Options.watches == "camera":
         _check_golden(network, bundle.path.with_name(bundle.golden.file), bundle.golden.tolerance)
     return network
 
 
-def open_model(bundle: Bundle, options: Options, watch: AbstractSet[str] | None = None) -> Model:
+def open_model(bundle: Bundle, options: Options, watch: AbstractSet[str] | None = None) -> Model | SeriesModel:
     """Load a bundle and make its model; `watch` names the labels whose scores are wanted, None all of them.
 
     Raises: ModelError.
     """
-    return tasks.load(bundle.task).build(bundle, load(bundle), options, watch)
+    model = tasks.load(bundle.task).build(bundle, options, watch)
+    if isinstance(model, SeriesModel) and bundle.golden is not None:
+        _check_windows(model, bundle.path.with_name(bundle.golden.file), bundle.golden.tolerance)
+    return model
+
+
+def open_camera_model(bundle: Bundle, options: Options, watch: AbstractSet[str] | None = None) -> Model:
+    """Open a bundle that watches a camera.
+
+    Raises: ModelError.
+    """
+    model = open_model(bundle, options, watch)
+    if isinstance(model, SeriesModel):
+        raise ModelError(f"{bundle.where}: the task {bundle.task} watches sensors, not pictures; give it sensors")
+    return model
 
 
 def _distrust(content: bytes, where: str) -> None:
@@ -139,6 +168,23 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):
         return False
+
+
+def _check_windows(model: SeriesModel, path: Path, tolerance: float) -> None:
+    """Refuse a model of readings that does not say what it said where it was made."""
+    case, wanted = files.npz(path, 16 * files.MIB, "the golden case"), (model.shape.length, len(model.shape.channels))
+    given, told = case.get("given"), case.get("told")
+    if (given is None or told is None or given.shape[1:] != wanted or not 0 < len(given) == len(told)
+            or told.shape != (len(told), max(1, len(model.labels))) or given.dtype != np.float32):
+        raise ModelError(f"{path}: the golden case does not fit the model, which takes float32 windows of {list(wanted)} "
+                         f"and gives {max(1, len(model.labels))} numbers of each; make it anew")
+    for window, numbers in zip(given, told, strict=True):
+        said = model.predict(window, 0)
+        found = [said.scores.get(label, np.nan) for label in model.labels] or [np.nan if said.value is None else said.value]
+        off = float(np.abs(np.asarray(found) - numbers).max())
+        if not off <= tolerance:
+            raise ModelError(f"{path}: the model answers otherwise than where it was made: off by {off:g}, allowed are "
+                             f"{tolerance:g}; do not use it on this machine")
 
 
 def _check_golden(network: Network, path: Path, tolerance: float) -> None:

@@ -108,7 +108,7 @@ def _open(bundle: Bundle, regions: list[tuple[float, ...]] | None) -> Model:
 
     from reflexd_models import tasks
     from reflexd_models.base import ModelError
-    from reflexd_models.bundle import open_model
+    from reflexd_models.bundle import open_camera_model
     from reflexd_models.noise import CHATTER, held_back
 
     table: dict[str, Any] = {}
@@ -118,7 +118,7 @@ def _open(bundle: Bundle, regions: list[tuple[float, ...]] | None) -> Model:
         raise ModelError(f"{bundle.path}: --region is for the task regions, found {bundle.task}; leave it out")
     try:
         with held_back(CHATTER):
-            return open_model(bundle, tasks.load(bundle.task).Options.model_validate(table))
+            return open_camera_model(bundle, tasks.load(bundle.task).Options.model_validate(table))
     except ValidationError as problem:
         raise ModelError(f"--region: {problem.errors()[0]['msg']}") from None
 
