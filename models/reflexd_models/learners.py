@@ -59,7 +59,7 @@ class Svm:
         if len(shares) == 1:
             return np.array([1 - shares[0], shares[0]])
         total = shares.sum()
-        found: NDArray[np.float64] = shares / total if total > 0 else np.full(len(shares), 1 / len(shares))
+        found: NDArray[np.float64] = np.full(len(shares), 1 / len(shares)) if total == 0 else shares / total
         return found
 
     def decisions(self, features: Features) -> NDArray[np.float64]:
