@@ -19,8 +19,8 @@ numbers. Values are in g, time in seconds, speeds in Hz.
 
 Source: imbalance and the mass on a spring: S. S. Rao, Mechanical Vibrations, "rotating unbalance"; grades G2.5 and G6.3 for
 fans: ISO 21940-11; the impact oscillator: S. W. Shaw and P. J. Holmes, J. Sound Vib. 90 (1983) 129; signs of looseness and
-imbalance: ISO 13373-1 annexes; noise density and low-pass of the sensor: data sheets of ADXL345, LIS3DH and MPU-6050 (100 to
-400 ug/sqrt(Hz), bandwidth at most half the output rate).
+imbalance: ISO 13373-1 annexes; noise density and low-pass of the sensor: data sheets of LSM6DSO to LIS3DH (70 to
+220 ug/sqrt(Hz), bandwidth at most half the output rate).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ G = 9.80665                    # m/s^2
 STEPS_HZ = 2000                # of the integration: a stop rings at up to 120 Hz, so 16 steps a period at least
 SETTLE_S = 3.0                 # until the start is forgotten: exp(-zeta wn t) < .02
 LOWPASS_HZ = 42                # half height of the sensor's filter
-SPEEDS = (0.6, 0.8, 1.0)       # low, medium, full
+SPEEDS = (0.7, 0.85, 1.0)      # low, medium, full
 
 Floats = NDArray[np.float64]
 
@@ -95,7 +95,7 @@ def draw_machine(name: str, rng: np.random.Generator) -> Machine:
         grade_mm_s=rng.uniform(2.5, 6.3), rotor_share=rng.uniform(0.3, 0.5),
         natural_hz=rng.uniform(2.5, 4.0, 3), damping=rng.uniform(0.1, 0.25, 3), axial=rng.uniform(0.05, 0.3),
         blades=int(rng.integers(3, 8)), blade_force=rng.uniform(0.02, 0.15), misalignment=rng.uniform(0.01, 0.06),
-        rumble=rng.uniform(0.02, 0.08), noise_g=rng.uniform(0.0008, 0.0025), turned=_orientation(rng),
+        rumble=rng.uniform(0.02, 0.08), noise_g=rng.uniform(0.0005, 0.0018), turned=_orientation(rng),
         offset_g=rng.normal(0, 0.02, 3),
     )
 
@@ -109,13 +109,13 @@ def draw_machines(count: int, seed: int) -> list[Machine]:
 def draw_run(machine: Machine, label: str, speed: float, rng: np.random.Generator) -> Run:
     """Draw how strong a fault is.
 
-    A weight on a blade has a grade of 30 to 100 mm/s (up to 6.3 is in order), a loose foot is held by .1 to .6 of its shaking.
+    A weight on a blade has a grade of 30 to 100 mm/s (up to 6.3 is in order), a loose foot is held by .1 to .4 of its shaking.
     """
     drift = rng.normal(0, 0.01)
     if label == "unbalance":
         return Run(machine, label, speed, grade_mm_s=rng.uniform(30, 100), drift=drift)
     if label == "loose":
-        return Run(machine, label, speed, held=rng.uniform(0.1, 0.6), stop_hz=rng.uniform(50, 100), drift=drift)
+        return Run(machine, label, speed, held=rng.uniform(0.1, 0.4), stop_hz=rng.uniform(60, 100), drift=drift)
     return Run(machine, label, speed if label != "off" else 0.0, drift=drift)
 
 
@@ -161,7 +161,7 @@ def _integrate(runs: Sequence[Run], steps: int, rng: np.random.Generator) -> Flo
     x, v = np.zeros_like(stiff), np.zeros_like(stiff)
     for force in push:                                                    # in place: what pushed becomes what is felt
         into = np.maximum(x, 0.0)
-        lossy = damp + (into > 0) * 0.15 * np.sqrt(stop)                  # a knock on rubber and sheet metal loses much
+        lossy = damp + (into > 0) * 0.1 * np.sqrt(stop)                   # a knock loses a tenth of its speed or so
         faster = (v + dt * (force + held - stiff * x - stop * into)) / (1 + dt * lossy)
         force[:] = (faster - v) / dt
         v = faster
