@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from reflexd_models import about, files, metadata, tasks
-from reflexd_models.about import Golden, Input, Window
+from reflexd_models.about import Anomaly, Golden, Input, Window
 from reflexd_models.base import Model, ModelError, Options, SeriesModel
 from reflexd_models.flatbuffer import check_whole
 from reflexd_models.runtime import Network
@@ -41,6 +41,7 @@ class Bundle:
     golden: Golden | None = None
     held_out: tuple[str, ...] = ()
     window: Window | None = None
+    anomaly: Anomaly | None = None
 
     @property
     def where(self) -> str:
@@ -90,7 +91,7 @@ def of_folder(folder: Path) -> Bundle:
     if said.task not in tasks.modules():
         raise ModelError(f'{path}: task: there is none called "{said.task}"; there are {", ".join(tasks.names())}')
     return Bundle(said.name, folder / said.file, said.task, said.labels, said.threshold, said.input,
-                  said.sha256, said.golden, said.held_out, said.window)
+                  said.sha256, said.golden, said.held_out, said.window, said.anomaly)
 
 
 def of_file(path: Path, labels: tuple[str, ...] | None = None) -> Bundle:
