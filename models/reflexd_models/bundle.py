@@ -89,12 +89,21 @@ def of_folder(folder: Path) -> Bundle:
 
     Raises: ModelError.
     """
+    folder = _followed(folder)
     path = folder / ABOUT
     said = about.read(path)
     if said.task not in tasks.modules():
         raise ModelError(f'{path}: task: there is none called "{said.task}"; there are {", ".join(tasks.names())}')
     return Bundle(said.name, folder / said.file, said.task, said.labels, said.threshold, said.input,
                   said.sha256, said.golden, said.held_out, said.window, said.anomaly, said.detect)
+
+
+def _followed(folder: Path) -> Path:
+    """Follow a link once, as an installation leaves it (store.py): all files that are read then are of one version."""
+    try:
+        return folder.parent / folder.readlink() if folder.is_symlink() else folder
+    except OSError:
+        return folder
 
 
 def of_file(path: Path, labels: tuple[str, ...] | None = None, task: str | None = None) -> Bundle:
