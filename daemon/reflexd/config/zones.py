@@ -70,6 +70,9 @@ def _judge_scene(draft: Draft, name: str, used: set[tuple[str, str, object]]) ->
 def _judge_rate(draft: Draft, name: str) -> None:
     """Refuse predictions so far apart that nothing is known between two, and no hits could ever be counted."""
     model = draft.models[name]
+    if model.rate_hz is not None and model.sensors:
+        draft.merged.report(("model", name, "rate_hz"), "goes with a camera; windows of readings have hop",
+                            found=f"{model.rate_hz:g}", remedy="remove it, or write window.hop")
     camera = draft.devices["camera"].get(model.camera or "")
     if model.rate_hz is None or not isinstance(camera, CameraSettings):
         return

@@ -133,7 +133,8 @@ FAULTS = [
     ("a direction that there is not", '"forward"', '@@"forwards"', "rule.greet.when[0].direction", 'did you mean "forward"'),
     ("a direction without a line", 'crosses = "gate", ', "", "rule.greet.when[0]", "crosses is missing"),
     ("hits of a crossing", '"gate", direction', '"gate", @@hits = 2, direction', "rule.greet.when[0].hits", "no such key"),
-    ("a label that the bundle does not have", '"dog", crosses', '@@"dgo", crosses', "rule.greet.when[0].label", 'did you mean "dog"'),
+    ("a label that the bundle does not have", '"dog", crosses', '@@"dgo", crosses',
+     "rule.greet.when[0].label", 'did you mean "dog"'),
     ("a count of none", "count = 3", "count = @@0", "rule.greet.unless[0].count", "at least 1"),
     ("a dwell of no time", "dwell_s = 2.5", "dwell_s = @@0", "rule.greet.unless[0].dwell_s", "greater than 0"),
     ("a zone of a classifier", 'label = "cat", at_least = 0.5', 'label = "cat", at_least = 0.5, @@zone = "path"',
@@ -171,7 +172,8 @@ def test_every_error_of_a_scene_is_told_at_its_place(scene, old, new, where, wor
 @pytest.mark.parametrize(("old", "new", "where", "words"), [
     ('of = 5, zone = "path"', "of = 5", "", ""),       # another rule still uses it
     ('zone = "path", count = 3', "count = 3", "", ""),
-    ("min_area = 0.01", "min_area = 0.01\nzones.door = [[0, 0], [1, 0], [1, 1]]", "model.person.zones.door", "no rule uses this zone"),
+    ("min_area = 0.01", "min_area = 0.01\nzones.door = [[0, 0], [1, 0], [1, 1]]",
+     "model.person.zones.door", "no rule uses this zone"),
     ("min_area = 0.01", "min_area = 0.01\nlines.door = [[0, 0], [1, 0]]", "model.person.lines.door", "no rule uses this line"),
     ("rate_hz = 10\n", "rate_hz = 30\n", "model.person.rate_hz", "its camera gives 30 frames a second"),
 ], ids=["used by the other", "used by the one", "zone", "line", "rate"])

@@ -30,7 +30,7 @@ def test_the_centre_decides_where_that_was_asked_for():
 
 def test_thresholds_hysteresis_and_hits_mean_the_same_in_a_zone():
     one = Scene({"at_least": 0.7, "release_below": 0.5, "zone": "path"})
-    assert one.truths(at(0.3, 0.9, 0.6), at(0.3, 0.9, 0.7), at(0.3, 0.9, 0.5), at(0.3, 0.9, 0.49)) == [False, True, True, False]
+    assert one.truths(*(at(0.3, 0.9, score) for score in (0.6, 0.7, 0.5, 0.49))) == [False, True, True, False]
     two = Scene({"at_least": 0.7, "hits": 2, "of": 3, "zone": "path"})
     assert two.truths(IN, NOBODY, IN, OUT, OUT, IN) == [False, False, True, False, False, False]
 

@@ -78,10 +78,13 @@ def test_overlap_is_what_counting_squares_says(story):
     boxes = [one.box for _, detections in story for one in detections][:6]
     for one in boxes:
         for other in boxes:
-            squares = [{(x, y) for x in range(round(b[0] * 20), round(b[2] * 20)) for y in range(round(b[1] * 20), round(b[3] * 20))}
-                       for b in (one, other)]
-            both, either = len(squares[0] & squares[1]), len(squares[0] | squares[1])
+            both, either = len(squares(one) & squares(other)), len(squares(one) | squares(other))
             assert abs(overlap(one, other) - (both / either if both else 0)) < 1e-9
+
+
+def squares(box: tuple[float, ...]) -> set[tuple[int, int]]:
+    left, top, right, bottom = (round(edge * 20) for edge in box)
+    return {(x, y) for x in range(left, right) for y in range(top, bottom)}
 
 
 def test_two_who_pass_each_other_stay_who_they_are():
