@@ -100,6 +100,8 @@ class Observer:
             "predictions": job.predictions,
             "frames_dropped": job.frames_dropped,
             "resting": job.resting,
+            "latency_ms": job.spans.percentiles_ms(),
+            "tracks": len(source.tracks),
             **_source(source, now),
             "scores": {label: round(score, 4) for label, score in source.scores.items()},
         }

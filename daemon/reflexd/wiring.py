@@ -121,7 +121,7 @@ class Wiring:
             return waiting.pop() if waiting and waiting[0] else self.open_network(model, settings, watch)   # type: ignore[return-value]
 
         assert model.camera is not None, "load.py saw to it"
-        return ModelJob(name, settings.camera[model.camera], load, watch, cameras[model.camera], out)
+        return ModelJob(name, settings.camera[model.camera], load, watch, cameras[model.camera], out, model.rate_hz)
 
 
 def missing(wanted: Iterable[str], there: Container[str]) -> list[str]:

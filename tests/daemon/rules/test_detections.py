@@ -36,7 +36,8 @@ def test_thresholds_hysteresis_and_hits_mean_the_same_in_a_zone():
 
 
 def test_the_verdict_tells_where_how_many_and_how_long():
-    one = Scene({"at_least": 0.7, "zone": "path", "hits": 2, "of": 3}, {"at_least": 0.5, "zone": "path", "count": 2, "dwell_s": 0.2})
+    one = Scene({"at_least": 0.7, "zone": "path", "hits": 2, "of": 3},
+                {"at_least": 0.5, "zone": "path", "count": 2, "dwell_s": 0.2})
     one.truths(at(0.3, 0.9, 0.82), at(0.3, 0.9, 0.82))
     verdicts = [str(verdict) for verdict in one.stage.rules[0].verdicts]
     assert verdicts == [
