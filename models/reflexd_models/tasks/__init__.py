@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 TASKS = {
     "classify": "reflexd_models.tasks.classify",
+    "detect": "reflexd_models.tasks.detect",
     "regions": "reflexd_models.tasks.regions",
+    "features": "reflexd_models.tasks.features",
 }
 
 
