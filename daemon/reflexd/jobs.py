@@ -10,6 +10,7 @@ from time import monotonic, monotonic_ns
 
 from reflexd.health import LOOK_NS
 from reflexd.looking import Looking
+from reflexd.pace import Pace, Spans
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
 from reflexd_drivers.base import (
@@ -158,14 +159,16 @@ class ModelJob:
     """Runs a network on the newest frame."""
 
     def __init__(self, name: str, settings: CameraSettings, load: Callable[[], Model], watch: frozenset[str],
-                 camera: CameraJob, out: Inbox[Predicted | Rested]) -> None:
-        """`watch` has the labels whose scores the network computes."""
+                 camera: CameraJob, out: Inbox[Predicted | Rested], rate_hz: float | None = None) -> None:
+        """`watch` has the labels whose scores the network computes; of more frames than `rate_hz` the rest goes back unread."""
         self.name = f"model.{name}"
         self.watch = watch
         self.slow_ns = round(WAIT_S * NS) + settings.max_age_ms * MS
         self.bound_ns = max(self.slow_ns, INFERENCE_BOUND_NS) + GIVE_UP_NS
         self.resting = False          # set by the decision loop while only_while does not hold
         self.predictions = 0
+        self.spans = Spans()
+        self._pace = Pace(rate_hz)
         self.model: Model | None = None
         self._model_name = name
         self._required = settings.required
@@ -197,13 +200,15 @@ class ModelJob:
             self._wake.wait(WAIT_S)
             return False
         try:
-            if self.resting:
+            if self.resting or not self._pace.picks(frame.taken_at):
                 if self._required:
                     self._out.put(Rested(self._model_name, frame.taken_at))
                 return True
+            began = monotonic_ns()
             prediction = self.model.predict(view_for(self.model, frame.views), frame.taken_at)
         finally:
             frame.release()
+        self.spans.add(prediction.taken_at, began)
         self.predictions += 1
         self._out.put(Predicted(self._model_name, prediction))
         return True

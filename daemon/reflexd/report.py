@@ -17,6 +17,7 @@ def lines(report: Report) -> Iterator[str]:
         yield f"camera {name}: {_state(one)}, {one['frames']} frames, {one['gaps']} lost by the camera, picture {one['picture']}"
     for name, one in report["models"].items():
         yield f"model {name}: {_state(one)}, {one['predictions']} predictions, {_intake(one)}, {one['late']} late, {_says(one)}"
+        yield f"    {_spans(one)}"
     for name, one in report["sensors"].items():
         yield f"sensor {name}: {_state(one)}, {one['readings']} readings, {one['late']} late, {_says(one)}"
     for name, one in report["rules"].items():
@@ -37,6 +38,14 @@ def _state(one: Report) -> str:
     elif one["failures"]:
         state += f", failed {_times(one['failures'])}, last: {one['last_error']}"
     return state
+
+
+def _spans(one: Report) -> str:
+    """Say how long predictions take, and how many things are followed."""
+    spans = [f"{name.replace('_', ' ')} p50 {found['p50']:.1f} ms, p99 {found['p99']:.1f} ms"
+             for name, found in one["latency_ms"].items() if found]
+    tracks = [f"{one['tracks']} followed"] if one["tracks"] else []
+    return "; ".join(spans + tracks) or "no prediction yet"
 
 
 def _times(count: int) -> str:

@@ -8,8 +8,8 @@ from math import ceil
 from time import monotonic_ns
 
 from reflexd.config.settings import ModelSettings, Settings
-from reflexd.health import Latency
 from reflexd.jobs import GIVE_UP_NS, INFERENCE_BOUND_NS, WAIT_S, SensorJob
+from reflexd.pace import Spans
 from reflexd.rules.items import NS, Predicted, Rested
 from reflexd.windows import Plan, Windows
 from reflexd.workers import Inbox, Wake
@@ -61,7 +61,7 @@ class SeriesJob:
         self.predictions = 0
         self.windows = Windows(plan)
         self.model: SeriesModel | None = None
-        self.latency = Latency(512)
+        self.spans = Spans()
         self._model_name = name
         self._load = load
         self._out = out
@@ -106,7 +106,7 @@ class SeriesJob:
             return self._openings == 1      # one that failed has to prove itself by a prediction
         began = monotonic_ns()
         prediction = self.model.predict(*found)
-        self.latency.add(monotonic_ns() - began)
+        self.spans.add(prediction.taken_at, began)
         self.predictions += 1
         self._told = False
         self._out.put(Predicted(self._model_name, prediction))

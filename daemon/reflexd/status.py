@@ -101,6 +101,8 @@ class Observer:
                {"camera": self.settings.model[name].camera, "frames_dropped": job.frames_dropped}),
             "predictions": job.predictions,
             "resting": job.resting,
+            "latency_ms": job.spans.percentiles_ms(),
+            "tracks": len(source.tracks),
             **_source(source, now),
             "scores": {label: round(score, 4) for label, score in source.scores.items()},
         }

@@ -126,7 +126,7 @@ class Wiring:
 
         watched: list[Any] = [sources[one] for one in watched_by(model)]
         if model.camera is not None:
-            return ModelJob(name, settings.camera[model.camera], load, watch, watched[0], out)
+            return ModelJob(name, settings.camera[model.camera], load, watch, watched[0], out, model.rate_hz)
         age_ns, _, _ = pace_of(settings, model)
         return SeriesJob(name, plan_of(model, settings), age_ns, load, watch, watched, out)
 
