@@ -53,9 +53,8 @@ def arguments(given: Sequence[str] | None = None) -> Run:
                "\n\nexit status: 0 every bar reached, 1 something fell short and was not written, 2 a wrong command line, "
                "3 data is missing")
     parser.add_argument("names", nargs="+", metavar="NAME|all", help="which")
-    parser.add_argument("--small", action="store_true", help="less data and fewer epochs, as CI does: lower bars, nothing goes into "
-                                                             "models/zoo")
-    parser.add_argument("--only", action="store_true", help="meter: without the cross-validation; its card then tells of one fold")
+    parser.add_argument("--small", action="store_true", help="less data, fewer epochs and lower bars, as in CI; never models/zoo")
+    parser.add_argument("--only", action="store_true", help="meter: without the cross-validation; its card tells of one fold")
     parser.add_argument("--out", type=Path, help="where bundles go (models/zoo; with --small build/training)")
     parser.add_argument("--report", type=Path, help="the HTML page (build/training/report.html)")
     parser.add_argument("--data", type=Path, default=Path(USUAL_DATA), help=f"the folder with data/ ({USUAL_DATA})")
@@ -106,7 +105,7 @@ def hand_over(made: Path, bundle: Path) -> None:
 
 def make_all(run: Run) -> list[Told]:
     """Make what was asked for, slowest first, and hand over what reached its bars."""
-    order = sorted(run.names, key=lambda name: (SLOWEST_FIRST.index(name) if name in SLOWEST_FIRST else len(SLOWEST_FIRST)))
+    order = sorted(run.names, key=(*SLOWEST_FIRST, *MODULES).index)
     told: dict[str, Told] = {}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(run.jobs) as pool:
         scratch = Path(folder)
@@ -117,7 +116,8 @@ def make_all(run: Run) -> list[Told]:
                 hand_over(scratch / made.name, run.out / made.name)
             full = BAR * len(told) // len(order)
             with LOCK:
-                print(f"[{'#' * full}{'.' * (BAR - full)}] {len(told)}/{len(order)} {made.name}: {made.seconds:.0f} s", flush=True)
+                print(f"[{'#' * full}{'.' * (BAR - full)}] {len(told)}/{len(order)} {made.name}: {made.seconds:.0f} s",
+                      flush=True)
     return [told[name] for name in run.names]
 
 
