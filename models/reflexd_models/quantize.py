@@ -73,3 +73,13 @@ def _by_table(values: NDArray[Any]) -> Write:
     def write(pixels: Pixels, tensor: Tensor) -> None:
         np.take(values, pixels, out=tensor, mode="clip")          # "raise" would buffer the output
     return write
+
+
+def fill(tensor: Tensor, values: NDArray[Any], info: TensorInfo) -> None:
+    """Write real numbers into a tensor of as many, rounded and held to its range where it is quantized."""
+    if not info.scale:
+        np.copyto(tensor, values.reshape(tensor.shape), casting="same_kind")
+        return
+    bounds = np.iinfo(info.dtype)
+    raw = np.rint(values.reshape(tensor.shape) / info.scale) + info.zero_point
+    np.copyto(tensor, np.clip(raw, bounds.min, bounds.max), casting="unsafe")

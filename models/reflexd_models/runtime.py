@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from reflexd_models import signature
 from reflexd_models.base import ModelError, Tensor
 from reflexd_models.files import reason
 
@@ -25,7 +26,10 @@ RUNTIMES = (("LiteRT", "ai_edge_litert.interpreter", "ai-edge-litert"),
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """How a tensor is to be read: real = (raw - zero_point) * scale; a scale of 0 means raw is real."""
+    """How a tensor is to be read: real = (raw - zero_point) * scale; a scale of 0 means raw is real.
+
+    `key` is its name in the network's signature, empty where there is none.
+    """
 
     index: int
     name: str
@@ -33,6 +37,7 @@ class TensorInfo:
     dtype: np.dtype[Any]
     scale: float
     zero_point: int
+    key: str = ""
 
 
 @cache
@@ -68,8 +73,9 @@ class Network:
         try:
             self._interpreter = make(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
-            self.inputs = tuple(_info(details) for details in self._interpreter.get_input_details())
-            self.outputs = tuple(_info(details) for details in self._interpreter.get_output_details())
+            given, told = signature.names(content)
+            self.inputs = tuple(_info(details, given) for details in self._interpreter.get_input_details())
+            self.outputs = tuple(_info(details, told) for details in self._interpreter.get_output_details())
         except Exception as problem:     # the runtimes raise ValueError, RuntimeError and their own kinds
             raise ModelError(f"{where}: {runtime()} refuses the network: {reason(problem)}; convert or fetch it again") from None
         self.raw = tuple(np.zeros(info.shape, info.dtype) for info in self.outputs)
@@ -99,8 +105,9 @@ class Network:
         self._interpreter.reset_all_variables()
 
 
-def _info(details: dict[str, Any]) -> TensorInfo:
+def _info(details: dict[str, Any], keys: dict[int, str]) -> TensorInfo:
     scale, zero_point = details["quantization"]
     shape = tuple(int(size) for size in details["shape"])
     kind = np.dtype(details["dtype"])
-    return TensorInfo(int(details["index"]), str(details["name"]), shape, kind, float(scale), int(zero_point))
+    index = int(details["index"])
+    return TensorInfo(index, str(details["name"]), shape, kind, float(scale), int(zero_point), keys.get(index, ""))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TASKS = {
     "classify": "reflexd_models.tasks.classify",
     "regions": "reflexd_models.tasks.regions",
+    "sequence": "reflexd_models.tasks.sequence",
     "features": "reflexd_models.tasks.features",
 }
 
