@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,17 @@ class TensorInfo:
     key: str = ""
 
 
+_considered = list(RUNTIMES)
+
+
+def only(name: str) -> None:
+    """Use that runtime and no other in this process, before any was taken: to compare what is installed."""
+    _considered[:] = [one for one in RUNTIMES if one[0] == name]
+
+
 @cache
 def _taken() -> tuple[Any, str]:
-    for name, module, package in RUNTIMES:
+    for name, module, package in _considered:
         try:
             return import_module(module).Interpreter, f"{name} {version(package)}"
         except ModuleNotFoundError:      # only absence leads to the fallback: a broken LiteRT is an error that shows
@@ -56,6 +65,11 @@ def runtime() -> str:
     Raises: ModelError when there is none.
     """
     return _taken()[1]
+
+
+def installed() -> list[str]:
+    """Name the runtimes that are installed, without importing them."""
+    return [name for name, module, _ in RUNTIMES if find_spec(module.partition(".")[0]) is not None]
 
 
 class Network:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TASKS = {
     "classify": "reflexd_models.tasks.classify",
+    "detect": "reflexd_models.tasks.detect",
     "regions": "reflexd_models.tasks.regions",
     "sequence": "reflexd_models.tasks.sequence",
     "features": "reflexd_models.tasks.features",
