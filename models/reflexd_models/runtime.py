@@ -7,6 +7,7 @@ into arrays of our own, because a view gave one wrong prediction in seven under 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from reflexd_models import signature
+from reflexd_models import ends
 from reflexd_models.base import ModelError, Tensor
 from reflexd_models.files import reason
 
@@ -87,7 +88,7 @@ class Network:
         try:
             self._interpreter = make(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
-            given, told = signature.names(content)
+            given, told = _keys(content)
             self.inputs = tuple(_info(details, given) for details in self._interpreter.get_input_details())
             self.outputs = tuple(_info(details, told) for details in self._interpreter.get_output_details())
         except Exception as problem:     # the runtimes raise ValueError, RuntimeError and their own kinds
@@ -117,6 +118,15 @@ class Network:
     def reset(self) -> None:
         """Forget the state that a recurrent network keeps between calls."""
         self._interpreter.reset_all_variables()
+
+
+def _keys(content: bytes) -> tuple[dict[int, str], dict[int, str]]:
+    """Give the signature's names of inputs and of outputs by their tensors; the runtimes' lists of tensors lack them."""
+    try:
+        both = ends.read(content)
+    except struct.error:       # the runtime may read it all the same: then nothing is known of names
+        return {}, {}
+    return {end.index: end.key for end in both.inputs}, {end.index: end.key for end in both.outputs}
 
 
 def _info(details: dict[str, Any], keys: dict[int, str]) -> TensorInfo:
