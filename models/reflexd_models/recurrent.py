@@ -114,6 +114,19 @@ def reader(network: Network, shape: Shape, states: Mapping[str, str]) -> Reads:
     return Stepwise(network, pairs, shape.length)
 
 
+def autoencoder(network: Network, shape: Shape) -> Whole:
+    """Take a network that gives a window again, as far as it is a normal one.
+
+    Raises: ModelError.
+    """
+    whole = reader(network, shape, {})
+    count = shape.length * len(shape.channels)
+    if not isinstance(whole, Whole) or int(np.prod(whole.told.shape)) != count:
+        raise ModelError(f"{network.where}: {_takes(network)}; an autoencoder takes a window and gives as many "
+                         f"numbers, here {count}; correct [window], or use the task sequence")
+    return whole
+
+
 def is_window(info: TensorInfo, shape: Shape) -> bool:
     """Tell whether a tensor is [1, length, channels], with ones anywhere, or [1, length * channels]."""
     length, channels = shape.length, len(shape.channels)
