@@ -120,6 +120,7 @@ class Wiring:
         def load() -> Model:
             return waiting.pop() if waiting and waiting[0] else self.open_network(model, settings, watch)   # type: ignore[return-value]
 
+        assert model.camera is not None, "load.py saw to it"
         return ModelJob(name, settings.camera[model.camera], load, watch, cameras[model.camera], out)
 
 

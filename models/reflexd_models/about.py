@@ -64,6 +64,20 @@ class Anomaly(_Part):
     limit: float | None = Field(default=None, gt=0, description="the distance that counts as 1; reflexctl calibrate finds it")
 
 
+class Detect(_Part):
+    """[detect]: how a detector's outputs are to be read, where the file does not tell."""
+
+    layout: Literal["tf1", "tf2", "ultralytics", "ultralytics-transposed", "end-to-end"] | None = Field(
+        default=None, description="tf1: boxes, classes, scores, count; tf2: scores, boxes, count, classes; "
+                                  "ultralytics: [1, 4 + classes, anchors]; end-to-end: [1, boxes, 6]")
+    boxes: Literal["shares", "pixels"] | None = Field(default=None, description="what boxes are measured in, of the picture given")
+    letterbox: bool | None = Field(
+        default=None, description="a frame keeps its shape, with a grey border, or is stretched; if absent, it is stretched for "
+                                  "tf1 and tf2 only")
+    first_class: int | None = Field(default=None, ge=0, le=1000, description="the label that class 0 has, from 0")
+    iou: float | None = Field(default=None, gt=0, le=1, description="overlap from which two boxes of a label are one thing")
+
+
 class Golden(_Part):
     """[golden]: an input with the output that belongs to it."""
 
@@ -86,6 +100,7 @@ class About(_Part):
     input: Input = Input()
     window: Window | None = None
     anomaly: Anomaly | None = None
+    detect: Detect = Detect()
     golden: Golden | None = None
     card: FileName | None = None
     held_out: tuple[str, ...] = Field(default=(), description="groups of the data set that training never saw")

@@ -15,6 +15,7 @@ from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
+from reflexd.config.windows import judge_windows
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, SensorSettings, ValueKind
 from reflexd_drivers.cameras.picture_state import STATES
 from reflexd_drivers.gpio import names_a_pin
@@ -36,6 +37,7 @@ def judge(draft: Draft) -> None:
     _judge_interlocks(draft)
     _judge_guards(draft)
     _judge_conflicts(draft)
+    judge_windows(draft.merged, draft.models, draft.bundles, draft.devices["sensor"])
     for index, rule in draft.rules.items():
         _judge_conditions(draft, index, rule)
         _judge_actions(draft, index, rule)

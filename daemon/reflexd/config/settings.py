@@ -84,11 +84,35 @@ class PlausibleSettings(Table):
     settle: int = Field(default=3, ge=1, le=100, description="readings in a row that must agree before the first counts")
 
 
+class WindowSettings(Table):
+    """[model.NAME.window]: the windows of readings that a model of sensors is given; load.py fills in what the bundle says."""
+
+    rate_hz: float | None = Field(
+        default=None, gt=0, le=100_000, description="samples a second that readings are brought to; default: the bundle's")
+    length: int | None = Field(
+        default=None, ge=1, le=100_000, description="samples of a window, where the network takes another; default: the bundle's")
+    hop: int | None = Field(
+        default=None, ge=1, le=100_000, description="samples to the next window; default: the bundle's, or half a window")
+    gap_ms: float | None = Field(
+        default=None, gt=0, le=3_600_000,
+        description="a longer pause between two readings begins the window anew; at least 2 samples; default: 4, at least 20")
+
+    @property
+    def hop_s(self) -> float:
+        """How long it is from one window to the next."""
+        assert self.hop is not None, "load.py has filled it in"
+        assert self.rate_hz is not None, "load.py has filled it in"
+        return self.hop / self.rate_hz
+
+
 class ModelSettings(Table):
-    """[model.NAME]: one network on one camera; `options` is what its task allows besides."""
+    """[model.NAME]: one network on a camera or on sensors; `options` is what its task allows besides."""
 
     bundle: str = Field(min_length=1, description="a name in the zoo or the state directory, or a path")
-    camera: str = Field(description="name of the camera whose frames it is given")
+    camera: str | None = Field(default=None, description="name of the camera whose frames it is given")
+    sensors: tuple[str, ...] = Field(
+        default=(), max_length=16, description="names of the sensors whose readings it is given, in the order of its channels")
+    window: WindowSettings = Field(default=WindowSettings(), description="{ rate_hz, length, hop, gap_ms } of a model of sensors")
     only_while: tuple[SensorIs, ...] = Field(default=(), description="run only while all of these are known to be true")
     plausible: PlausibleSettings | None = Field(default=None, description="what its number can do; what cannot be is left out")
     options: Options = Options()

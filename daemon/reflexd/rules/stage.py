@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from reflexd.config.settings import Condition, RuleSettings, ScoreCondition, SensorIs, Settings, ValueCondition
+from reflexd.config.settings import Condition, ModelSettings, RuleSettings, ScoreCondition, SensorIs, Settings, ValueCondition
 from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Lift, Looked, Permit, Predicted, Rested, Sensed
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
@@ -120,7 +120,8 @@ class Stage:
         return self._permit(self._camera_of(model), source, taken_at, now) if fresh else []
 
     def _camera_of(self, model: str) -> str:
-        return f"camera.{self.settings.model[model].camera}"
+        camera = self.settings.model[model].camera
+        return "" if camera is None else f"camera.{camera}"
 
     def _sensed(self, item: Sensed, now: int) -> list[Command]:
         source = self.sources[f"sensor.{item.sensor}"]
@@ -199,7 +200,7 @@ class Stage:
         return None if source.unusable(now) else equals(source.value, one.is_)
 
     def _down(self, item: Down, now: int) -> list[Command]:
-        """Forget a failed source, and end what its rules hold. A camera takes its models along, a gate those it gates.
+        """Forget a failed source, and end what its rules hold. It takes along the models that watch it or are gated by it.
 
         The number that was believed of a meter stays: it does not run back while its camera is away.
         """
@@ -222,7 +223,7 @@ class Stage:
 
     def _models_of(self, source: str) -> list[str]:
         return [f"model.{name}" for name, model in self.settings.model.items()
-                if source in (f"camera.{model.camera}", *(f"sensor.{one.sensor}" for one in model.only_while))]
+                if source in (*watched_by(model), *(f"sensor.{one.sensor}" for one in model.only_while))]
 
 
 def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, Source]:
@@ -236,12 +237,28 @@ def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, So
         found[f"camera.{name}"] = standing.get(f"camera.{name}") or Source(
             f"camera.{name}", age, max(period, age // 2), expected_ns=max(period, age // 2))
     for name, model in settings.model.items():
-        camera = settings.camera[model.camera]
-        age, period = _pace(camera)
+        age, period, measured = pace_of(settings, model)
         gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
         found[f"model.{name}"] = standing.get(f"model.{name}") or Source(
-            f"model.{name}", age, period, camera.rate_hz is None, period, gates=gates)
+            f"model.{name}", age, period, measured, period, gates=gates)
     return found
+
+
+def watched_by(model: ModelSettings) -> tuple[str, ...]:
+    """Name the sources that a model is given frames or readings of."""
+    return (f"camera.{model.camera}",) if model.camera is not None else tuple(f"sensor.{name}" for name in model.sensors)
+
+
+def pace_of(settings: Settings, model: ModelSettings) -> tuple[int, int, bool]:
+    """Give how long a prediction counts, what lies between two, and whether that has to be measured.
+
+    A window counts as long as the newest reading in it would, and until the next one is due.
+    """
+    if model.camera is not None:
+        camera = settings.camera[model.camera]
+        return *_pace(camera), camera.rate_hz is None
+    hop = round(model.window.hop_s * NS)
+    return min(settings.sensor[name].max_age_ms for name in model.sensors) * MS + hop, hop, False
 
 
 def _pace(camera: CameraSettings) -> tuple[int, int]:
