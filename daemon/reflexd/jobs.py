@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from math import nan
 from time import monotonic, monotonic_ns
 
 from reflexd.health import LOOK_NS
@@ -21,6 +22,8 @@ from reflexd_drivers.base import (
     DriverError,
     Frame,
     Moves,
+    PassesOver,
+    Reading,
     ReadsBack,
     Replugs,
     Sensor,
@@ -214,7 +217,7 @@ class ModelJob:
         """Let the network go."""
         self.model = None
 
-    def leave_camera(self) -> None:
+    def leave(self) -> None:
         """Read no more frames: another job takes the place of this one."""
         self._camera.remove_reader(self._frames)
 
@@ -235,6 +238,20 @@ class SensorJob:
         self._connect = connect
         self._sensor: Sensor | None = None
         self._out = out
+        self._readers: list[Inbox[Reading]] = []
+        self._lock = threading.Lock()   # around the readers; never held while reading
+
+    def add_reader(self, wake: Wake, bound: int) -> Inbox[Reading]:
+        """Give an inbox in which every reading waits, also one that the rules are not told of; one that is no number is a gap."""
+        inbox: Inbox[Reading] = Inbox(bound, wake)
+        with self._lock:
+            self._readers = [*self._readers, inbox]
+        return inbox
+
+    def remove_reader(self, inbox: Inbox[Reading]) -> None:
+        """Put no more readings into an inbox."""
+        with self._lock:
+            self._readers = [reader for reader in self._readers if reader is not inbox]
 
     def open(self) -> None:
         """Open the sensor."""
@@ -244,10 +261,24 @@ class SensorJob:
     def step(self) -> bool:
         """Hand one reading on."""
         assert self._sensor is not None, "opened before"
-        reading = self._sensor.read(self._timeout_s)
+        try:
+            reading = self._sensor.read(self._timeout_s)
+        except DriverError:
+            now = monotonic_ns()
+            self._hand_out([Reading(nan, now, now)])
+            raise
         self.readings += 1
         self._out.put(Sensed(self._sensor_name, reading))
+        if self._readers:
+            self._hand_out([*(self._sensor.passed_over() if isinstance(self._sensor, PassesOver) else ()), reading])
         return True
+
+    def _hand_out(self, readings: Sequence[Reading]) -> None:
+        """Give readings, oldest first, to everybody who makes windows of them."""
+        with self._lock:
+            for reader in self._readers:
+                for reading in readings:
+                    reader.put(reading)
 
     def close(self) -> None:
         """Give the sensor back."""

@@ -16,8 +16,7 @@ def lines(report: Report) -> Iterator[str]:
     for name, one in report["cameras"].items():
         yield f"camera {name}: {_state(one)}, {one['frames']} frames, {one['gaps']} lost by the camera, picture {one['picture']}"
     for name, one in report["models"].items():
-        yield (f"model {name}: {_state(one)}, {one['predictions']} predictions, {one['frames_dropped']} frames dropped, "
-               f"{one['late']} late, {_says(one)}")
+        yield f"model {name}: {_state(one)}, {one['predictions']} predictions, {_intake(one)}, {one['late']} late, {_says(one)}"
         yield f"    {_spans(one)}"
     for name, one in report["sensors"].items():
         yield f"sensor {name}: {_state(one)}, {one['readings']} readings, {one['late']} late, {_says(one)}"
@@ -51,6 +50,15 @@ def _spans(one: Report) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
+
+
+def _intake(one: Report) -> str:
+    """Say what a network is given, and what was lost of it."""
+    if "window" not in one:
+        return f"{one['frames_dropped']} frames dropped"
+    window = one["window"]
+    gaps = f", {window['gaps']} gaps, last: {window['last_gap']}" if window["gaps"] else ""
+    return f"window {window['filled']} of {window['length']} from {', '.join(one['sensors'])}{gaps}"
 
 
 def _says(one: Report) -> str:

@@ -6,6 +6,7 @@ A bundle's file names the features that it was made with, and is refused when th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -60,7 +61,7 @@ def count(channels: int) -> int:
     return channels * len(NAMES)
 
 
-def check_names(arrays: dict[str, NDArray[Any]], where: str) -> None:
+def check_names(arrays: Mapping[str, NDArray[Any]], where: str) -> None:
     """Refuse a file that was made with other features.
 
     Raises: ModelError.

@@ -40,16 +40,16 @@ class Svm:
     def __init__(self, arrays: Arrays, features: int, labels: int) -> None:
         """Take the arrays. Raises: ValueError."""
         machines = 1 if labels == 2 else labels
-        self._mean = _reals(arrays, "mean", (features,))
-        self._std = _reals(arrays, "std", (features,))
+        self._mean = reals(arrays, "mean", (features,))
+        self._std = reals(arrays, "std", (features,))
         if not (self._std > 0).all():
             raise ValueError("std has to be above 0")
-        self._vectors = _reals(arrays, "vectors", (None, features)) if "vectors" in arrays else None
+        self._vectors = reals(arrays, "vectors", (None, features)) if "vectors" in arrays else None
         wide = features if self._vectors is None else len(self._vectors)
-        self._weights = _reals(arrays, "weights", (machines, wide))
-        self._intercept = _reals(arrays, "intercept", (machines,))
-        self._platt = _reals(arrays, "platt", (2, machines))
-        self._gamma = 0.0 if self._vectors is None else float(_reals(arrays, "gamma", ()))
+        self._weights = reals(arrays, "weights", (machines, wide))
+        self._intercept = reals(arrays, "intercept", (machines,))
+        self._platt = reals(arrays, "platt", (2, machines))
+        self._gamma = 0.0 if self._vectors is None else float(reals(arrays, "gamma", ()))
 
     def scores(self, features: Features) -> NDArray[np.float64]:
         """Give a score for each label."""
@@ -83,8 +83,8 @@ class Forest:
         self._roots = _whole(arrays, "roots")
         left, right, feature = (_whole(arrays, name) for name in ("left", "right", "feature"))
         nodes = len(left)
-        self._threshold = _reals(arrays, "threshold", (nodes,)).astype(np.float32)
-        self._value = _reals(arrays, "value", (nodes, labels))
+        self._threshold = reals(arrays, "threshold", (nodes,)).astype(np.float32)
+        self._value = reals(arrays, "value", (nodes, labels))
         if not len(self._roots) or not 0 < nodes <= MOST_NODES or not len(right) == len(feature) == nodes:
             raise ValueError(f"left, right and feature have a number for each of 1 to {MOST_NODES} nodes, and roots at least one")
         leaf, here = left == -1, np.arange(nodes)
@@ -153,7 +153,7 @@ def _array(arrays: Arrays, name: str) -> NDArray[Any]:
     return arrays[name]
 
 
-def _reals(arrays: Arrays, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+def reals(arrays: Arrays, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
     """Take finite numbers of that shape; None stands for any length but 0."""
     found = _array(arrays, name)
     fits = found.ndim == len(shape) and all(size == wanted if wanted is not None else size > 0

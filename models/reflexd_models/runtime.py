@@ -9,6 +9,7 @@ bytes share them: both runtimes read weights where they lie.
 from __future__ import annotations
 
 import hashlib
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from reflexd_models import ends
 from reflexd_models.base import ModelError, Tensor
 from reflexd_models.files import reason
 
@@ -30,7 +32,10 @@ RUNTIMES = (("LiteRT", "ai_edge_litert.interpreter", "ai-edge-litert"),
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """How a tensor is to be read: real = (raw - zero_point) * scale; a scale of 0 means raw is real."""
+    """How a tensor is to be read: real = (raw - zero_point) * scale; a scale of 0 means raw is real.
+
+    `key` is its name in the network's signature, empty where there is none.
+    """
 
     index: int
     name: str
@@ -38,6 +43,7 @@ class TensorInfo:
     dtype: np.dtype[Any]
     scale: float
     zero_point: int
+    key: str = ""
 
 
 _considered = list(RUNTIMES)
@@ -106,8 +112,9 @@ class Network:
         try:
             self._interpreter = make(model_content=self.content.bytes, num_threads=threads)
             self._interpreter.allocate_tensors()
-            self.inputs = tuple(_info(details) for details in self._interpreter.get_input_details())
-            self.outputs = tuple(_info(details) for details in self._interpreter.get_output_details())
+            given, told = _keys(content)
+            self.inputs = tuple(_info(details, given) for details in self._interpreter.get_input_details())
+            self.outputs = tuple(_info(details, told) for details in self._interpreter.get_output_details())
         except Exception as problem:     # the runtimes raise ValueError, RuntimeError and their own kinds
             raise ModelError(f"{where}: {runtime()} refuses the network: {reason(problem)}; convert or fetch it again") from None
         self.raw = tuple(np.zeros(info.shape, info.dtype) for info in self.outputs)
@@ -137,8 +144,18 @@ class Network:
         self._interpreter.reset_all_variables()
 
 
-def _info(details: dict[str, Any]) -> TensorInfo:
+def _keys(content: bytes) -> tuple[dict[int, str], dict[int, str]]:
+    """Give the signature's names of inputs and of outputs by their tensors; the runtimes' lists of tensors lack them."""
+    try:
+        both = ends.read(content)
+    except struct.error:       # the runtime may read it all the same: then nothing is known of names
+        return {}, {}
+    return {end.index: end.key for end in both.inputs}, {end.index: end.key for end in both.outputs}
+
+
+def _info(details: dict[str, Any], keys: dict[int, str]) -> TensorInfo:
     scale, zero_point = details["quantization"]
     shape = tuple(int(size) for size in details["shape"])
     kind = np.dtype(details["dtype"])
-    return TensorInfo(int(details["index"]), str(details["name"]), shape, kind, float(scale), int(zero_point))
+    index = int(details["index"])
+    return TensorInfo(index, str(details["name"]), shape, kind, float(scale), int(zero_point), keys.get(index, ""))

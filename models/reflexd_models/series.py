@@ -64,9 +64,14 @@ def told(labels: tuple[str, ...], scores: list[float], where: str) -> dict[str, 
     Raises: ModelError when one is no number.
     """
     if any(math.isnan(score) for score in scores):
-        raise ModelError(f"{where}: the network gave no number (nan) for a window; look at its sensors with reflexctl watch, "
-                         "and at mean and std in model.toml")
+        raise ModelError(no_number(where))
     return {label: min(max(score, 0.0), 1.0) for label, score in zip(labels, scores, strict=True)}
+
+
+def no_number(where: str) -> str:
+    """Say that nothing was said of a window."""
+    return (f"{where}: the network gave no number (nan) for a window; look at its sensors with reflexctl watch, "
+            "and at mean and std in model.toml")
 
 
 class Normal:
