@@ -38,10 +38,11 @@ class Options(base.Options):
     max_detections: int = Field(default=20, ge=1, le=300, description="things that are told of a frame, the best first")
     iou: float | None = Field(
         default=None, gt=0, le=1,
-        description="overlap (share of the union) from which two boxes of a label are one thing, where the network leaves that "
-                    "to us; default the bundle's, else 0.5")
+        description="overlap (share of the union) from which two boxes of a label are one thing, where the network "
+                    "leaves that to us; default the bundle's, else 0.5")
     region: tuple[Share, Share, Share, Share] | None = Field(
-        default=None, description="[x, y, width, height] of the part that is looked at, as shares of the frame's width and height")
+        default=None, description="[x, y, width, height] of the part that is looked at, as shares of the frame's width and "
+                                  "height")
 
     @model_validator(mode="after")
     def _fits(self) -> Options:

@@ -64,7 +64,8 @@ def in_pixels(pixels: tf.Tensor) -> tf.Tensor:
 def end_to_end(pixels: tf.Tensor) -> tf.Tensor:
     """Tell [1, 5, 6] in pixels: left, top, right, bottom, score, class; two rows are empty."""
     left, top, right, bottom, there = edges(pixels)
-    rows = tf.stack((left * WIDTH, top * HEIGHT, right * WIDTH, bottom * HEIGHT, there * 0.9, there * 0 + np.float32([[0, 1, 2]])), axis=2)
+    box = (left * WIDTH, top * HEIGHT, right * WIDTH, bottom * HEIGHT)
+    rows = tf.stack((*box, there * 0.9, there * 0 + np.float32([[0, 1, 2]])), axis=2)
     return tf.pad(rows, ((0, 0), (0, 2), (0, 0)))
 
 
@@ -80,7 +81,7 @@ OPERATOR = " ".join((
     *(f'attr {{ key: "{key}" value {{ i: {value} }} }}' for key, value in
       (("max_detections", 5), ("max_classes_per_detection", 1), ("num_classes", 3))),
     *(f'attr {{ key: "{key}" value {{ f: {value} }} }}' for key, value in
-      (("nms_score_threshold", 0.1), ("nms_iou_threshold", 0.5), ("y_scale", 1.0), ("x_scale", 1.0), ("h_scale", 1.0), ("w_scale", 1.0))),
+      (("nms_score_threshold", 0.1), ("nms_iou_threshold", 0.5), *((f"{side}_scale", 1.0) for side in "yxhw"))),
     'attr { key: "use_regular_nms" value { b: true } }'))
 
 
@@ -110,8 +111,9 @@ def samples() -> Iterator[list[np.ndarray]]:
         for colour in range(number % 4):
             left, top = rng.uniform(0, 0.7, 2)
             wide, high = rng.uniform(0.25, 1, 2)
-            rows, columns = slice(int(top * HEIGHT), int((top + high) * HEIGHT)), slice(int(left * WIDTH), int((left + wide) * WIDTH))
-            picture[0, rows, columns] = np.eye(3)[colour]
+            x, right = (int(share * WIDTH) for share in (left, left + wide))
+            y, bottom = (int(share * HEIGHT) for share in (top, top + high))
+            picture[0, y:bottom, x:right] = np.eye(3)[colour]
         yield [picture]
 
 
@@ -152,6 +154,25 @@ def of_ultralytics(file: bytes) -> bytes:
     return file + archive(metadata_json=json.dumps(said))
 
 
+def as_tf1(file: bytes) -> bytes:
+    """Order outputs as TF1's export does, with its names, without a signature and without their shapes."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(file, 0))
+    graph = model.subgraphs[0]
+    (operator,) = [one for one in graph.operators if model.operatorCodes[one.opcodeIndex].customCode]
+    graph.outputs, model.signatureDefs = operator.outputs, []
+    for place, index in enumerate(operator.outputs):
+        graph.tensors[index].name = "TFLite_Detection_PostProcess" + (f":{place}" if place else "")
+        graph.tensors[index].shape = []
+    return packed(model)
+
+
+def packed(model: schema.ModelT) -> bytes:
+    """Write a network's tables."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 def described(file: bytes, outputs: tuple[str, ...]) -> bytes:
     """Add TFLite metadata: names of the outputs, normalisation, threshold and labels."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(file, 0))
@@ -160,9 +181,7 @@ def described(file: bytes, outputs: tuple[str, ...]) -> bytes:
     entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output()) + archive(labels_txt="\n".join(LABELS) + "\n")
+    return packed(model) + archive(labels_txt="\n".join(LABELS) + "\n")
 
 
 def _metadata(outputs: tuple[str, ...]) -> bytes:
@@ -227,7 +246,7 @@ def networks() -> Iterator[tuple[str, bytes]]:
     yield "transposed_nchw", convert(swapped(ultralytics), planar=True)
     yield "end_to_end", convert(end_to_end)
     yield "end_to_end_nchw_int8", convert(end_to_end, "int8 in", planar=True)
-    yield "tf1", convert(by_operator, signed=False)
+    yield "tf1", as_tf1(convert(tf2_order(by_operator)))
     yield "tf2", convert(tf2_order(by_operator))
     yield "tf2_int8", convert(tf2_order(by_operator), "int8 in")
     yield "signature", convert(tf2_order(suppressed))
