@@ -16,8 +16,8 @@ SEED, SIDE, BATCH, EPOCHS, SAMPLES = 7, 28, 64, 6, 300
 LABELS = tuple(str(digit) for digit in range(10))
 TOLERANCE = 26         # of 256 steps: kernels of other processors round differently
 TEXT = """\
-Says which digit, 0 to 9, is written in a picture of 28 x 28 px: white on black, in the middle, as MNIST has them. Used by the task
-`classify`. The network is {layers}. It is the first network that many people train, so it is here to try the way from
+Says which digit, 0 to 9, is written in a picture of 28 x 28 px: white on black, in the middle, as MNIST has them. Used by the
+task `classify`. The network is {layers}. It is the first network that many people train, so it is here to try the way from
 a trained network to a rule, and to compare figures with."""
 LIMITS = (
     "Digits are light on dark, 20 px high and centred by their mass; ink on paper has to be inverted first.",
@@ -73,7 +73,8 @@ class Digits:
         known, unseen = load(how)
         model = self._build()
         epochs = 2 if how.small else EPOCHS
-        keras.fit(model, known.x[..., None].astype(np.float32) / 255, known.y, epochs, 2e-3, BATCH, SEED, how.say)
+        keras.fit(model, known.x[..., None].astype(np.float32) / 255, known.y,
+                  keras.Plan(epochs, 2e-3, BATCH, SEED), how.say)
         samples = np.random.default_rng(SEED).permutation(len(known.x))[:SAMPLES]
         file = keras.quantized(model, (known.x[samples, ..., None] / 255).astype(np.float32))
         how.say("asking the int8 file")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,15 @@ import tensorflow as tf
 from training.recipe import How
 
 Vary = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+class Plan(NamedTuple):
+    """How long and how boldly to train."""
+
+    epochs: int
+    rate: float                # the highest, of Adam
+    batch: int
+    seed: int
 
 
 def settle(seed: int) -> None:
@@ -35,11 +44,12 @@ def version() -> str:
     return str(tf.__version__)
 
 
-def fit(model: tf.keras.Model, x: np.ndarray, y: np.ndarray, epochs: int, rate: float, batch: int, seed: int,
-        say: Callable[[str], None], vary: Vary | None = None) -> None:
-    """Train with Adam, a rate that rises for half an epoch and falls as a cosine; `vary` changes the inputs anew in each epoch."""
+def fit(model: tf.keras.Model, x: np.ndarray, y: np.ndarray, plan: Plan, say: Callable[[str], None],
+        vary: Vary | None = None) -> None:
+    """Train with Adam, a rate that rises for half an epoch and falls as a cosine; `vary` changes the inputs in each epoch."""
+    (epochs, rate, batch, seed), decay = plan, tf.keras.optimizers.schedules.CosineDecay
     rng, steps = np.random.default_rng(seed), max(1, len(x) // batch)
-    falling = tf.keras.optimizers.schedules.CosineDecay(0.0, epochs * steps, 0.01, warmup_target=rate, warmup_steps=max(1, steps // 2))
+    falling = decay(0.0, epochs * steps, 0.01, warmup_target=rate, warmup_steps=max(1, steps // 2))
     model.compile(tf.keras.optimizers.Adam(falling, clipnorm=1.0), "sparse_categorical_crossentropy", metrics=["accuracy"])
     for epoch in range(epochs):
         begun = time.monotonic()
@@ -84,11 +94,12 @@ class Asked:
         """Load it; `state` maps inputs to the outputs that they get back."""
         self._interpreter = tf.lite.Interpreter(model_content=file, num_threads=1)
         self._interpreter.allocate_tensors()
-        (signature,) = self._interpreter._get_full_signature_list().values()
-        view = {name: self._interpreter.tensor(index) for side in ("inputs", "outputs") for name, index in signature[side].items()}
-        self._state = [(view[given], view[told]) for given, told in state.items()]
-        (self._given,) = [view[name] for name in signature["inputs"] if name not in state]
-        (self._told,) = [view[name] for name in signature["outputs"] if name not in state.values()]
+        runner = self._interpreter.get_signature_runner()
+        given, told = runner.get_input_details(), runner.get_output_details()
+        view = {name: self._interpreter.tensor(one["index"]) for name, one in {**given, **told}.items()}
+        self._state = [(view[before], view[after]) for before, after in state.items()]
+        (self._given,) = [view[name] for name in given if name not in state]
+        (self._told,) = [view[name] for name in told if name not in state.values()]
 
     def scores(self, window: np.ndarray) -> np.ndarray:
         """Give the scores after a whole window (length, channels)."""

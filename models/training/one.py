@@ -17,8 +17,7 @@ from pathlib import Path
 # before TensorFlow: its oneDNN kernels round in another order, so the setting belongs to the result
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):      # sums in another order give other bytes
-    os.environ[pool] = "1"
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"      # sums in another order give other bytes
 
 import numpy as np
 

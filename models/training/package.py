@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import platform
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 from training.judge import Figures
 from training.recipe import Recipe, Trained
 
+WIDTH = 120
 CARD = """\
 # {name}: {purpose}
 
@@ -79,11 +81,17 @@ def card_text(recipe: Recipe, trained: Trained, figures: Figures, command: str) 
     facts = {"size": f"{len(trained.file)} bytes", **trained.facts, "made with": f"{trained.facts.get('made with', '')}Python "
              f"{platform.python_version()}, numpy {np.__version__}, {platform.machine()}, one thread"}
     return CARD.format(
-        name=recipe.name, purpose=recipe.purpose, text=recipe.text, command=command, licence=recipe.licence,
+        name=recipe.name, purpose=recipe.purpose, text=filled(recipe.text), command=command, licence=recipe.licence,
         facts="\n".join(f"| {key} | {value} |" for key, value in facts.items()),
         figures="\n".join(f"| {key} | {value:g} |" for key, value in figures.items()),
-        limits="\n".join(f"- {limit}" for limit in recipe.limits), quantized=QUANTIZED if trained.of_float else "",
+        limits="\n".join(filled(f"- {limit}", "  ") for limit in recipe.limits), quantized=QUANTIZED if trained.of_float else "",
     )
+
+
+def filled(text: str, indent: str = "") -> str:
+    """Break the lines of each paragraph anew."""
+    parts = [textwrap.fill(part, WIDTH, subsequent_indent=indent, break_on_hyphens=False) for part in text.split("\n\n")]
+    return "\n\n".join(parts)
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -99,5 +99,5 @@ def _text(x: float, y: float, text: str, anchor: str = "start", kind: str = "") 
 
 
 def _svg(width: float, height: float, parts: Sequence[str], caption: str) -> str:
-    drawn = f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img">{"".join(parts)}</svg>'
-    return f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>"
+    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+    return f'<figure><svg {size} role="img">{"".join(parts)}</svg><figcaption>{escape(caption)}</figcaption></figure>'

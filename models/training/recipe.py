@@ -15,15 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from training.command import MODULES
 from training.judge import Figures, Judged
-
-MODULES = {
-    "digits-a": "training.digits", "digits-b": "training.digits", "meter": "training.meter",
-    "vibration-conv": "training.vibration_networks", "vibration-lstm": "training.vibration_networks",
-    "vibration-gru": "training.vibration_networks", "vibration-rnn": "training.vibration_networks",
-    "vibration-svm": "training.vibration_learners", "vibration-tree": "training.vibration_learners",
-    "vibration-forest": "training.vibration_learners",
-}
 
 
 class DataError(ValueError):

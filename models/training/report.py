@@ -10,16 +10,23 @@ from training import judge, plots
 from training.judge import Figures, Judged
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1d2329; --page: #fcfcfb; --faint: #8a929a; --good: #2f7d4f; --bad: #c0392b; --line: #2b6cb0 }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #dfe3e6; --page: #15191c; --faint: #7d868d; --good: #5cb883; --bad: #e57368; --line: #6aa9e9 } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 1180px; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse } td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top }
-td.number { text-align: right; font-variant-numeric: tabular-nums } .met { color: var(--good) } .short { color: var(--bad); font-weight: 600 }
-section { border-top: 1px solid var(--faint); margin-top: 2rem } .plots { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start }
-figure { margin: 1rem 0 } figcaption { color: var(--faint); font-size: 13px } svg { max-width: 100% } svg text { font-size: 11px; fill: var(--ink) }
-svg text.on { fill: var(--page) } .axis { fill: none; stroke: var(--faint) } .aim { stroke: var(--faint); stroke-dasharray: 4 4 }
-.line { fill: none; stroke: var(--line); stroke-width: 2 } .dot, .cell { fill: var(--line) } .right { fill: var(--good) } .wrong { fill: var(--bad) }
+:root { color-scheme: light dark;
+  --ink: #1d2329; --page: #fcfcfb; --faint: #8a929a; --good: #2f7d4f; --bad: #c0392b; --line: #2b6cb0 }
+@media (prefers-color-scheme: dark) { :root {
+  --ink: #dfe3e6; --page: #15191c; --faint: #7d868d; --good: #5cb883; --bad: #e57368; --line: #6aa9e9 } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
+  max-width: 1180px; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse }
+td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top }
+td.number { text-align: right; font-variant-numeric: tabular-nums }
+.met { color: var(--good) } .short { color: var(--bad); font-weight: 600 }
+section { border-top: 1px solid var(--faint); margin-top: 2rem }
+.plots { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start }
+figure { margin: 1rem 0 } figcaption { color: var(--faint); font-size: 13px }
+svg { max-width: 100% } svg text { font-size: 11px; fill: var(--ink) } svg text.on { fill: var(--page) }
+.axis { fill: none; stroke: var(--faint) } .aim { stroke: var(--faint); stroke-dasharray: 4 4 }
+.line { fill: none; stroke: var(--line); stroke-width: 2 } .dot, .cell { fill: var(--line) }
+.right { fill: var(--good) } .wrong { fill: var(--bad) }
 """
 GROUPS = 40        # more than these, and only the worst are drawn
 

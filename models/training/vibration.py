@@ -25,7 +25,7 @@ imbalance: ISO 13373-1 annexes; noise density and low-pass of the sensor: data s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -42,6 +42,7 @@ G = 9.80665                    # m/s^2
 STEPS_HZ = 2000                # of the integration: a stop rings at up to 120 Hz, so 16 steps a period at least
 SETTLE_S = 3.0                 # until the start is forgotten: exp(-zeta wn t) < .02
 LOWPASS_HZ = 42                # half height of the sensor's filter
+BLOCK = 10                     # machines at a time: some 50 MB
 SPEEDS = (0.7, 0.85, 1.0)      # low, medium, full
 
 Floats = NDArray[np.float64]
@@ -141,14 +142,20 @@ def windows(recording: NDArray[np.float32], hop: int = HOP) -> NDArray[np.float3
     return np.ascontiguousarray(cut.transpose(0, 2, 1))
 
 
-def dataset(machines: Iterable[Machine], seconds: float, seed: int) -> Windows:
+def dataset(machines: Sequence[Machine], seconds: float, seed: int) -> Windows:
     """Record each machine off and, at each of its speeds, normal, with a weight on a blade and with a loose foot."""
+    blocks = [machines[first : first + BLOCK] for first in range(0, len(machines), BLOCK)]
+    seeds = np.random.SeedSequence(seed).generate_state(2 * len(blocks)).reshape(-1, 2).tolist()
+    parts = [_block(block, seconds, *pair) for block, pair in zip(blocks, seeds, strict=True)]
+    return Windows(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _block(machines: Sequence[Machine], seconds: float, seed: int, record_seed: int) -> Windows:
     rng = np.random.default_rng(seed)
     runs = [draw_run(machine, label, speed, rng) for machine in machines for label in LABELS for speed in SPEEDS]
-    cut = [windows(one) for one in record(runs, seconds, seed + 1)]
-    each = len(cut[0])
-    truth = np.repeat([LABELS.index(run.label) for run in runs], each)
-    return Windows(np.concatenate(cut), truth.astype(np.int64), np.repeat([run.machine.name for run in runs], each))
+    cut = [windows(one) for one in record(runs, seconds, record_seed)]
+    truth = np.repeat([LABELS.index(run.label) for run in runs], len(cut[0]))
+    return Windows(np.concatenate(cut), truth.astype(np.int64), np.repeat([run.machine.name for run in runs], len(cut[0])))
 
 
 def _integrate(runs: Sequence[Run], steps: int, rng: np.random.Generator) -> Floats:

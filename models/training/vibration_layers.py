@@ -75,7 +75,8 @@ class Step:
         moved = (reading - before[:, :-1]) * before[:, -1:]
         said, following = self._recurrent.cell(_features(moved), list(cells))
         heard = heard + said / LENGTH
-        told = {"scores": self._scores(heard), "heard_next": heard, "before_next": tf.concat([reading, tf.ones_like(reading[:, :1])], 1)}
+        kept = tf.concat([reading, tf.ones_like(reading[:, :1])], 1)
+        told = {"scores": self._scores(heard), "heard_next": heard, "before_next": kept}
         return {**told, **{f"{name}_next": one for name, one in zip(self._cells, following, strict=True)}}
 
 

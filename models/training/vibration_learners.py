@@ -67,7 +67,7 @@ class Learner:
         learner = learners.learner(arrays, features.count(len(CHANNELS)), len(LABELS), self.name)
         scores = [np.stack([learner.scores(features.of(window)) for window in windows]) for windows in (known.unseen.x, given)]
         return Trained(
-            file, {"task": "features", "labels": LABELS, "held_out": data.held_out(known.unseen), "window": data.WINDOW},
+            file, {"task": "features", "labels": LABELS, "held_out": data.held_out(), "window": data.WINDOW},
             {"given": given, "told": scores[1]}, data.TOLERANCE, data.judged(scores[0], known.unseen),
             facts={**data.told_of(known.unseen), "made with": f"scikit-learn {sklearn.__version__}, "},
         )
