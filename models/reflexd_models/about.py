@@ -38,11 +38,53 @@ class Input(_Part):
         return self
 
 
+class Window(_Part):
+    """[window]: which windows of sensor readings the network was made for."""
+
+    channels: tuple[Label, ...] = Field(min_length=1, max_length=256, description="what each column is, in its order")
+    rate_hz: float = Field(gt=0, le=100_000, description="samples a second, evenly spaced")
+    length: int = Field(ge=1, le=100_000, description="samples")
+    hop: int | None = Field(default=None, ge=1, le=100_000, description="samples to the next window; half a window if absent")
+    mean: tuple[float, ...] = Field(default=(), description="of each channel: real input = (value - mean) / std")
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(), description="of each channel")
+    state: dict[Label, Label] = Field(
+        default_factory=dict, description="a one-step recurrent network's state: input = output, by the names of its signature")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Window:
+        if {len(self.mean), len(self.std)} not in ({0}, {len(self.channels)}):
+            raise ValueError("mean and std have a number for each channel, or are absent")
+        return self
+
+
+class Anomaly(_Part):
+    """[anomaly]: how far a window is from normal ones, and how far is too far."""
+
+    method: Literal["rms", "mahalanobis", "autoencoder"] = Field(description="what the file holds")
+    limit: float | None = Field(default=None, gt=0, description="the distance that counts as 1; reflexctl calibrate finds it")
+
+
+class Detect(_Part):
+    """[detect]: how a detector's outputs are to be read, where the file does not tell."""
+
+    layout: Literal["tf1", "tf2", "ultralytics", "ultralytics-transposed", "end-to-end"] | None = Field(
+        default=None, description="tf1: boxes, classes, scores, count; tf2: scores, boxes, count, classes; "
+                                  "ultralytics: [1, 4 + classes, anchors]; end-to-end: [1, boxes, 6]")
+    boxes: Literal["shares", "pixels"] | None = Field(default=None, description="what boxes are told in, of the picture")
+    letterbox: bool | None = Field(
+        default=None, description="a frame keeps its shape, with a grey border, or is stretched; if absent, it is stretched for "
+                                  "tf1 and tf2 only")
+    first_class: int | None = Field(default=None, ge=0, le=1000, description="place among the labels of class 0's")
+    iou: float | None = Field(default=None, gt=0, le=1, description="overlap from which two boxes of a label are one thing")
+
+
 class Golden(_Part):
     """[golden]: an input with the output that belongs to it."""
 
-    file: FileName = Field(description=".npz with `given` (n, *input) and `told` (n, *output), as raw as the tensors")
-    tolerance: float = Field(default=0, ge=0, description="largest difference of an output, in raw steps")
+    file: FileName = Field(
+        description=".npz with `given` (n, *input) and `told` (n, *output), as raw as the tensors; of a task that watches "
+                    "sensors float32 windows (n, length, channels) in their units, and scores (n, labels) or values (n, 1)")
+    tolerance: float = Field(default=0, ge=0, description="largest difference of an output, in raw steps or of a score or value")
 
 
 class About(_Part):
@@ -56,6 +98,9 @@ class About(_Part):
     labels: tuple[Label, ...] = Field(default=(), max_length=100_000)
     threshold: float = Field(default=0.0, ge=0, le=1, description="scores below it are not trusted")
     input: Input = Input()
+    window: Window | None = None
+    anomaly: Anomaly | None = None
+    detect: Detect = Detect()
     golden: Golden | None = None
     card: FileName | None = None
     held_out: tuple[str, ...] = Field(default=(), description="groups of the data set that training never saw")

@@ -2,7 +2,8 @@
 
 A model is stateless but for recurrent state inside a window: what remembers (hits, plausibility,
 tracks) lives in the daemon's decision stage. A task is a module in tasks/ with `Options` (what a
-[model.NAME] table may say beyond the common keys) and `build(bundle, interpreter, options, watch)`.
+[model.NAME] table may say beyond the common keys) and `build(bundle, options, watch)`.
+Most watch a camera (Model), some a window of sensor readings (SeriesModel).
 Scores are shares from 0 to 1; numbers that leave here are plain Python, never numpy scalars.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +43,21 @@ class View(Protocol):
         ...
 
 
+class Detection(NamedTuple):
+    """Something that was found in a frame, and where."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]      # left, top, right, bottom: shares of the frame's width and height, 0 to 1
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a network said of one frame.
+    """What a network said of one frame, or of one window of readings, whose newest was `taken_at`.
 
-    `scores` has the labels that were asked for. `value` is a number that was read, known to lie in
-    [value, value + spread); None with `unsure`, the reason, when it cannot be told.
-    `parts` tells the label and score of each region, in their order.
+    `scores` has the labels that were asked for; of a detector, the highest score of each, 0 where none was found.
+    `value` is a number that was read, known to lie in [value, value + spread); None with `unsure`, the reason, when it
+    cannot be told. `parts` tells the label and score of each region, in their order. `detections` come best first.
     """
 
     taken_at: int
@@ -57,12 +66,15 @@ class Prediction:
     spread: float = 0.0
     unsure: str | None = None
     parts: tuple[tuple[str, float], ...] = ()
+    detections: tuple[Detection, ...] = ()
 
 
 class Options(BaseModel):
     """What a [model.NAME] table may say to its task; each task refines it."""
 
-    gives_number: ClassVar[bool] = False   # True: its predictions have a value
+    gives_number: ClassVar[bool] = False       # True: its predictions have a value
+    gives_detections: ClassVar[bool] = False   # True: its predictions have detections, so rules may speak of zones
+    watches: ClassVar[Literal["camera", "sensors"]] = "camera"     # frames (build gives a Model) or windows (a SeriesModel)
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -83,6 +95,31 @@ class Model(Protocol):
         """Draw what the network is given for that view: one or more uint8 (height, width, 3) RGB pictures.
 
         It may be called by another thread while predict() runs.
+        """
+        ...
+
+
+class Shape(NamedTuple):
+    """The windows that a model of readings wants."""
+
+    channels: tuple[str, ...]      # what each column is, in its order
+    rate_hz: float                 # samples a second, evenly spaced
+    length: int                    # samples
+    hop: int                       # samples from one window to the next, where the configuration says nothing else
+
+
+@runtime_checkable
+class SeriesModel(Protocol):
+    """A network, or a classic learner, that watches windows of sensor readings; used by one thread only."""
+
+    labels: tuple[str, ...]
+    shape: Shape
+
+    def predict(self, window: NDArray[np.float32], taken_at: int) -> Prediction:
+        """Say what a window is: float32 (length, channels), oldest first, in the sensors' units.
+
+        It forgets whatever a recurrent network kept from the window before, and keeps no reference to `window`.
+        Raises: ModelError.
         """
         ...
 

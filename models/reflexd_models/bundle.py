@@ -16,14 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from reflexd_models import about, files, metadata, tasks
-from reflexd_models.about import Golden, Input
-from reflexd_models.base import Model, ModelError, Options
+from reflexd_models import about, ends, files, metadata, tasks
+from reflexd_models.about import Anomaly, Detect, Golden, Input, Window
+from reflexd_models.base import Model, ModelError, Options, SeriesModel
 from reflexd_models.flatbuffer import check_whole
+from reflexd_models.identify import Told, identify
 from reflexd_models.runtime import Network
 from reflexd_models.trial import try_out
 
-PLAIN = Input()
+PLAIN, UNTOLD = Input(), Detect()
 LARGEST = 256 * files.MIB
 ABOUT = "model.toml"
 
@@ -40,12 +41,21 @@ class Bundle:
     sha256: str | None = None
     golden: Golden | None = None
     held_out: tuple[str, ...] = ()
+    window: Window | None = None
+    anomaly: Anomaly | None = None
+    detect: Detect = UNTOLD
+    decided: str = "as its model.toml says"      # what the task was told by
+
+    @property
+    def where(self) -> str:
+        """Name the network's file in errors."""
+        return str(self.path)
 
 
 def find_bundle(name_or_path: str, state_dir: Path | None = None) -> Bundle:
     """Find a bundle by path, or by name in the state directory's bundles and then in the shipped zoo.
 
-    A path to a .tflite file stands for a network to classify with, with the labels inside it.
+    A path to a .tflite file stands for that network, with the task that it tells and the labels inside it.
     Raises: ModelError.
     """
     if name_or_path.endswith(".tflite"):
@@ -79,16 +89,25 @@ def of_folder(folder: Path) -> Bundle:
 
     Raises: ModelError.
     """
+    folder = _followed(folder)
     path = folder / ABOUT
     said = about.read(path)
     if said.task not in tasks.modules():
         raise ModelError(f'{path}: task: there is none called "{said.task}"; there are {", ".join(tasks.names())}')
     return Bundle(said.name, folder / said.file, said.task, said.labels, said.threshold, said.input,
-                  said.sha256, said.golden, said.held_out)
+                  said.sha256, said.golden, said.held_out, said.window, said.anomaly, said.detect)
 
 
-def of_file(path: Path, labels: tuple[str, ...] | None = None) -> Bundle:
-    """Take a bare .tflite file, with the labels given or those inside it.
+def _followed(folder: Path) -> Path:
+    """Follow a link once, as an installation leaves it (store.py): all files that are read then are of one version."""
+    try:
+        return folder.parent / folder.readlink() if folder.is_symlink() else folder
+    except OSError:
+        return folder
+
+
+def of_file(path: Path, labels: tuple[str, ...] | None = None, task: str | None = None) -> Bundle:
+    """Take a bare .tflite file, with the labels given or those inside it, for the task given or the one that it tells.
 
     Raises: ModelError.
     """
@@ -96,41 +115,79 @@ def of_file(path: Path, labels: tuple[str, ...] | None = None) -> Bundle:
     if content[4:8] != b"TFL3":
         raise ModelError(f"{path}: is not a TensorFlow Lite file: no TFL3 mark in it; give a .tflite file")
     inside = metadata.read(content, str(path))
-    return Bundle(path.stem, path, "classify", labels if labels is not None else inside.labels or (),
-                  input=Input(mean=inside.mean, std=inside.std))
+    found = labels if labels is not None else inside.labels or ()
+    try:
+        both = ends.read(content)
+    except struct.error:
+        raise ModelError(_cut(path)) from None
+    told = Told(task, "as asked") if task else identify(both, inside, len(found), str(path))
+    if told.task not in tasks.modules():
+        raise ModelError(f'{path}: there is no task called "{told.task}" ({told.why}); there are {", ".join(tasks.names())}')
+    normal = any(end.is_float for end in both.inputs)       # what is quantized was calibrated on pixels as they are
+    return Bundle(path.stem, path, told.task, found, inside.threshold or 0.0,
+                  Input(mean=inside.mean, std=inside.std) if normal else PLAIN, decided=told.why)
 
 
-def load(bundle: Bundle) -> Network:
-    """Read a bundle's network, verified: by hash and golden case, or by a trial in a child process.
+def content_of(bundle: Bundle) -> bytes:
+    """Read the file that a bundle is about, whole and by its hash.
 
     Raises: ModelError.
     """
     content = files.read(bundle.path, LARGEST, "the network")
-    where = str(bundle.path)
     if bundle.sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != bundle.sha256:
-        raise ModelError(f"{where}: sha256 should be {bundle.sha256[:12]}…, found {found[:12]}…; the file was changed or cut, "
-                         "install the bundle again")
+        raise ModelError(f"{bundle.where}: sha256 should be {bundle.sha256[:12]}…, found {found[:12]}…; "
+                         "the file was changed or cut, install the bundle again")
+    return content
+
+
+def load(bundle: Bundle, content: bytes | None = None) -> Network:
+    """Read a bundle's network, verified: by hash and golden case, or by a trial in a child process.
+
+    `content` is what content_of() gave, where a task looks into it as well.
+
+    The golden case of a task that watches sensors is checked by open_model(), since it is told in scores.
+    Raises: ModelError.
+    """
+    content = content_of(bundle) if content is None else content
     if bundle.sha256 is None or bundle.golden is None:
-        _distrust(content, where)
-    network = Network(content, where)
-    if bundle.golden is not None:
+        _distrust(content, bundle.where)
+    network = Network(content, bundle.where)
+    if bundle.golden is not None and tasks.load(bundle.task).Options.watches == "camera":
         _check_golden(network, bundle.path.with_name(bundle.golden.file), bundle.golden.tolerance)
     return network
 
 
-def open_model(bundle: Bundle, options: Options, watch: AbstractSet[str] | None = None) -> Model:
+def open_model(bundle: Bundle, options: Options, watch: AbstractSet[str] | None = None) -> Model | SeriesModel:
     """Load a bundle and make its model; `watch` names the labels whose scores are wanted, None all of them.
 
     Raises: ModelError.
     """
-    return tasks.load(bundle.task).build(bundle, load(bundle), options, watch)
+    model = tasks.load(bundle.task).build(bundle, options, watch)
+    if isinstance(model, SeriesModel) and bundle.golden is not None:
+        _check_windows(model, bundle.path.with_name(bundle.golden.file), bundle.golden.tolerance)
+    return model
+
+
+def open_camera_model(bundle: Bundle, options: Options, watch: AbstractSet[str] | None = None) -> Model:
+    """Open a bundle that watches a camera.
+
+    Raises: ModelError.
+    """
+    model = open_model(bundle, options, watch)
+    if isinstance(model, SeriesModel):
+        raise ModelError(f"{bundle.where}: the task {bundle.task} watches sensors, not pictures; give it sensors")
+    return model
+
+
+def _cut(where: str | Path) -> str:
+    return f"{where}: the file is cut off or damaged: its tables reach outside it; fetch it again"
 
 
 def _distrust(content: bytes, where: str) -> None:
     try:
         check_whole(content)
     except struct.error:
-        raise ModelError(f"{where}: the file is cut off or damaged: its tables reach outside it; fetch it again") from None
+        raise ModelError(_cut(where)) from None
     try_out(content, where)
 
 
@@ -139,6 +196,23 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):
         return False
+
+
+def _check_windows(model: SeriesModel, path: Path, tolerance: float) -> None:
+    """Refuse a model of readings that does not say what it said where it was made."""
+    case, wanted = files.npz(path, 16 * files.MIB, "the golden case"), (model.shape.length, len(model.shape.channels))
+    given, told = case.get("given"), case.get("told")
+    if (given is None or told is None or given.shape[1:] != wanted or not 0 < len(given) == len(told)
+            or told.shape != (len(told), max(1, len(model.labels))) or given.dtype != np.float32):
+        raise ModelError(f"{path}: the golden case does not fit the model, which takes float32 windows of {list(wanted)} "
+                         f"and gives {max(1, len(model.labels))} numbers of each; make it anew")
+    for window, numbers in zip(given, told, strict=True):
+        said = model.predict(window, 0)
+        found = [said.scores.get(label, np.nan) for label in model.labels] or [np.nan if said.value is None else said.value]
+        off = float(np.abs(np.asarray(found) - numbers).max())
+        if not off <= tolerance:
+            raise ModelError(f"{path}: the model answers otherwise than where it was made: off by {off:g}, allowed are "
+                             f"{tolerance:g}; do not use it on this machine")
 
 
 def _check_golden(network: Network, path: Path, tolerance: float) -> None:

@@ -14,11 +14,14 @@ from reflexd_models import base
 
 if TYPE_CHECKING:
     from reflexd_models.bundle import Bundle
-    from reflexd_models.runtime import Network
 
 TASKS = {
     "classify": "reflexd_models.tasks.classify",
+    "detect": "reflexd_models.tasks.detect",
     "regions": "reflexd_models.tasks.regions",
+    "sequence": "reflexd_models.tasks.sequence",
+    "anomaly": "reflexd_models.tasks.anomaly",
+    "features": "reflexd_models.tasks.features",
 }
 
 
@@ -27,8 +30,10 @@ class TaskModule(Protocol):
 
     Options: type[base.Options]
 
-    def build(self, bundle: Bundle, network: Network, options: base.Options, watch: AbstractSet[str] | None) -> base.Model:
-        """Make the model; `watch` names the labels whose scores are wanted, None all of them.
+    def build(self, bundle: Bundle, options: base.Options, watch: AbstractSet[str] | None) -> base.Model | base.SeriesModel:
+        """Load what the bundle is about and make the model: a SeriesModel where Options.watches is "sensors".
+
+        `watch` names the labels whose scores are wanted, None all of them; a SeriesModel gives all scores in any case.
 
         Raises: ModelError.
         """

@@ -9,7 +9,7 @@ import numpy as np
 
 from reflexd_models import base
 from reflexd_models.base import Model, ModelError, Prediction, Tensor, View
-from reflexd_models.bundle import Bundle
+from reflexd_models.bundle import Bundle, load
 from reflexd_models.image import Pixels
 from reflexd_models.quantize import real, reals
 from reflexd_models.runtime import Network
@@ -80,11 +80,12 @@ def check_labels(bundle: Bundle, network: Network) -> None:
                          f"{len(network.outputs)} outputs; the labels belong to another network, or it needs another task")
 
 
-def build(bundle: Bundle, network: Network, options: base.Options, watch: AbstractSet[str] | None) -> Model:
+def build(bundle: Bundle, options: base.Options, watch: AbstractSet[str] | None) -> Model:
     """Make the model.
 
     Raises: ModelError.
     """
+    network = load(bundle)
     intake = intake_for(bundle, network)
     check_labels(bundle, network)
     return Classifier(Sight(network, intake), bundle.labels, watch)

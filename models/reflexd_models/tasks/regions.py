@@ -16,10 +16,9 @@ from pydantic import Field, model_validator
 
 from reflexd_models import base
 from reflexd_models.base import Model, ModelError, Prediction, View
-from reflexd_models.bundle import Bundle
+from reflexd_models.bundle import Bundle, load
 from reflexd_models.image import Pixels, Region
 from reflexd_models.quantize import real
-from reflexd_models.runtime import Network
 from reflexd_models.sight import Sight, intake_for
 from reflexd_models.tasks.classify import check_labels, share
 
@@ -104,11 +103,12 @@ def number(parts: Sequence[Part], least: float, decimals: int) -> tuple[float | 
     return int(digits) / unit, (10 if rolling else 1) / unit, None
 
 
-def build(bundle: Bundle, network: Network, options: base.Options, watch: AbstractSet[str] | None) -> Model:
+def build(bundle: Bundle, options: base.Options, watch: AbstractSet[str] | None) -> Model:
     """Make the model.
 
     Raises: ModelError.
     """
+    network = load(bundle)
     intake = intake_for(bundle, network)
     check_labels(bundle, network)
     strangers = [label for label in bundle.labels if label != BETWEEN and (label not in DIGITS or len(label) != 1)]
