@@ -26,7 +26,7 @@ SUDO = '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"\n'
 CAMERA = "/dev/video0"
 PULLS = {"wiring.md": {"line17": "up"}}      # the resistor outside
 FIRST_RULE, WIRING, SETUP = (ROOT / "docs" / name for name in ("first-rule.md", "wiring.md", "setup.md"))
-ALONE = (FIRST_RULE, WIRING, SETUP)
+ALONE = (FIRST_RULE, WIRING, SETUP)          # the last by test_setup.py
 SHARING = [page for page in PAGES if page not in ALONE and pages.run_in(page, "device")]
 
 
@@ -72,12 +72,6 @@ def test_the_commands_for_a_device_run_as_they_are_written(
     with watched(installed, request):
         for block in blocks:
             do(installed, block)
-
-
-def test_setup_runs_as_it_is_written(service: Service) -> None:
-    prepare(service, SETUP)
-    for block in pages.run_in(SETUP, "device"):
-        do(service, block)
 
 
 def test_the_lamp_of_the_first_rule_follows_the_button_once_it_is_armed(service: Service) -> None:
