@@ -169,7 +169,9 @@ class _Anchors(_Decoder):
         hot = np.flatnonzero(np.greater_equal(best, self._least, out=self._hot))
         if len(hot) > MOST_CANDIDATES:
             hot = hot[np.argpartition(best[hot], -MOST_CANDIDATES)[-MOST_CANDIDATES:]]
-        return _reals(grid[:, hot], self._infos[0])
+        columns = _reals(grid[:, hot], self._infos[0])
+        self._has_numbers(float(columns.sum()))
+        return columns
 
 
 def _reals(raw: Tensor, info: TensorInfo) -> Floats:
