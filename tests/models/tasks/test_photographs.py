@@ -30,12 +30,13 @@ def plain(shared):
         small = cv2.resize(pixels, (300, 300), interpolation=cv2.INTER_LINEAR)
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], small[np.newaxis])
         interpreter.invoke()
-        outputs = sorted(interpreter.get_output_details(), key=lambda one: one["name"])       # which ends in nothing, :1, :2, :3
+        outputs = sorted(interpreter.get_output_details(), key=lambda one: one["name"])       # ending in :1, :2, :3
         boxes, classes, scores, count = (interpreter.get_tensor(one["index"]) for one in outputs)
         found = []
         for at in range(int(count[0])):
             top, left, bottom, right = np.clip(boxes[0, at], 0, 1)
-            found.append((labels[int(classes[0, at])], float(scores[0, at]), (left * wide, top * high, right * wide, bottom * high)))
+            box = (left * wide, top * high, right * wide, bottom * high)
+            found.append((labels[int(classes[0, at])], float(scores[0, at]), box))
         return found, (wide, high)
 
     return ask

@@ -14,9 +14,8 @@ from reflexd_models.about import Detect
 from reflexd_models.base import ModelError
 from reflexd_models.metadata import Metadata
 from reflexd_models.runtime import TensorInfo
-from reflexd_models.tasks.detect_decode import Wish, decoder
+from reflexd_models.tasks.detect_decode import Wish, decoder, suppress
 from reflexd_models.tasks.detect_layouts import Layout, layout_of
-from reflexd_models.tasks.suppression import suppress
 
 
 def shared_part(one: np.ndarray, other: np.ndarray) -> float:
@@ -43,13 +42,14 @@ def boxes_of(count: int, seed: int) -> np.ndarray:
 
 @settings(max_examples=200, deadline=None)
 @given(count=st.integers(0, 40), seed=st.integers(0, 1 << 30), kinds=st.integers(1, 4),
-       iou=st.sampled_from([0.0, 0.3, 0.47, 0.71, 1.0]), most=st.integers(1, 50), far=st.sampled_from([0.0, -3.0, 900.0]))
-def test_the_best_of_each_class_stay_wherever_they_are(count, seed, kinds, iou, most, far):
+       iou=st.sampled_from([0.0, 0.3, 0.47, 0.71, 1.0]), far=st.sampled_from([0.0, -3.0, 900.0]))
+def test_the_best_of_each_class_stay_wherever_they_are(count, seed, kinds, iou, far):
     boxes, classes = boxes_of(count, seed) + np.float32(far), np.random.default_rng(seed).integers(0, kinds, count)
     exact = boxes.astype(np.float64)
-    close = any(abs(shared_part(one, other) - iou) < 1e-9 for at, one in enumerate(exact) for other in exact[:at])
+    close = any(abs(shared_part(one, other) - iou) < 1e-4 for at, one in enumerate(exact) for other in exact[:at])
     if not close:        # where rounding decides, either is right
-        assert suppress(boxes, classes, iou, most) == plainly(exact, classes, iou)[:most]
+        scores = np.linspace(0.9, 0.1, count, dtype=np.float32)
+        assert suppress(boxes, classes, scores, iou).tolist() == plainly(exact, classes, iou)
 
 
 CLASSES = 3
@@ -81,11 +81,12 @@ def decoded_plainly(grid: np.ndarray, least: float) -> list[tuple[int, float]]:
 
 @settings(max_examples=150, deadline=None)
 @given(count=st.integers(8, 60), seed=st.integers(0, 1 << 30), kind=st.sampled_from(["float32", "int8"]),
-       transposed=st.booleans(), least=st.sampled_from([0.1, 0.5, 0.8]), watched=st.lists(st.booleans(), min_size=CLASSES, max_size=CLASSES))
-def test_anchors_are_decoded_as_by_a_plain_loop_and_the_watched_are_a_part_of_it(count, seed, kind, transposed, least, watched):
+       transposed=st.booleans(), least=st.sampled_from([0.1, 0.5, 0.8]),
+       watched=st.lists(st.booleans(), min_size=CLASSES, max_size=CLASSES))
+def test_anchors_are_decoded_as_by_a_plain_loop_and_watched_ones_are_a_part(count, seed, kind, transposed, least, watched):
     rng = np.random.default_rng(seed)
     grid = rng.random((4 + CLASSES, count)) * 0.98
-    grid[4:] = np.stack([rng.permutation(count) for _ in range(CLASSES)]) / 61 + np.array([[0], [0.004], [0.008]])   # all differ
+    grid[4:] = np.stack([rng.permutation(count) for _ in range(CLASSES)]) / 61 + [[0], [0.004], [0.008]]     # all differ
     if kind == "int8":
         grid = np.rint(grid * 255) / 255
     grid = grid.astype(np.float32).astype(np.float64)
