@@ -32,5 +32,5 @@ FOLDERS = packages()
 setup(
     packages=list(FOLDERS),
     package_dir=FOLDERS,
-    package_data={ZOO: zoo_files(), SERVICE: ["*", "drop-ins/*"], **{top: ["py.typed"] for top in ROOTS}},
+    package_data={ZOO: zoo_files(), SERVICE: ["*", "drop-ins/*"], **{top: ["py.typed", "*.toml"] for top in ROOTS}},
 )

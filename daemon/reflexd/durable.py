@@ -39,8 +39,13 @@ def put(path: Path, data: bytes, mode: int = 0o644) -> None:
 def move(new: Path, path: Path) -> None:
     """Put a file that is written in the place of another. Raises: OSError."""
     new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)     # its names have to outlast a power cut, too
+    settle(path.parent)
+
+
+def settle(folder: Path) -> None:
+    """Have the names in a folder outlast a power cut, too. Raises: OSError."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)

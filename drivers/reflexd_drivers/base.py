@@ -180,6 +180,11 @@ class SensorSettings(DriverSettings):
         """Say what every reading is; None where only the device knows."""
         return None
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Name the numbers that a reading gives of one moment, for networks that watch windows; the first is its value."""
+        return ("value",)
+
 
 class ActuatorSettings(DriverSettings):
     """What the configuration says of every actuator."""
@@ -296,6 +301,7 @@ class Reading:
 
     `changed_at` is when the value last changed, `taken_at` when it was last confirmed. `rises` and
     `falls` count since the sensor was opened, so that a press between two wakes is never lost.
+    `values` are all numbers of that moment, for networks that watch windows; `value` is the first of them.
     """
 
     value: Value
@@ -303,6 +309,7 @@ class Reading:
     changed_at: int
     rises: int = 0
     falls: int = 0
+    values: tuple[float, ...] = ()     # empty where there is no number but `value`
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +405,18 @@ class Actuator(Protocol):
 
     def after_death(self) -> AfterDeath:
         """Say what sets the safe level once this process is dead; None when nothing can."""
+        ...
+
+
+@runtime_checkable
+class PassesOver(Protocol):
+    """A sensor that may hear several readings between two reads: rules want the newest, windows of readings want them all."""
+
+    def passed_over(self) -> list[Reading]:
+        """Give, oldest first, what came before the reading that read() gave last and was given by no read(); bounded.
+
+        Only the thread that reads calls it. One that is no number says that something between was lost.
+        """
         ...
 
 

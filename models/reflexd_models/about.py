@@ -57,6 +57,13 @@ class Window(_Part):
         return self
 
 
+class Anomaly(_Part):
+    """[anomaly]: how far a window is from normal ones, and how far is too far."""
+
+    method: Literal["rms", "mahalanobis", "autoencoder"] = Field(description="what the file holds")
+    limit: float | None = Field(default=None, gt=0, description="the distance that counts as 1; reflexctl calibrate finds it")
+
+
 class Detect(_Part):
     """[detect]: how a detector's outputs are to be read, where the file does not tell."""
 
@@ -92,6 +99,7 @@ class About(_Part):
     threshold: float = Field(default=0.0, ge=0, le=1, description="scores below it are not trusted")
     input: Input = Input()
     window: Window | None = None
+    anomaly: Anomaly | None = None
     detect: Detect = Detect()
     golden: Golden | None = None
     card: FileName | None = None

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from reflexd_models import about, ends, files, metadata, tasks
-from reflexd_models.about import Detect, Golden, Input, Window
+from reflexd_models.about import Anomaly, Detect, Golden, Input, Window
 from reflexd_models.base import Model, ModelError, Options, SeriesModel
 from reflexd_models.flatbuffer import check_whole
 from reflexd_models.identify import Told, identify
@@ -42,6 +42,7 @@ class Bundle:
     golden: Golden | None = None
     held_out: tuple[str, ...] = ()
     window: Window | None = None
+    anomaly: Anomaly | None = None
     detect: Detect = UNTOLD
     decided: str = "as its model.toml says"      # what the task was told by
 
@@ -88,12 +89,21 @@ def of_folder(folder: Path) -> Bundle:
 
     Raises: ModelError.
     """
+    folder = _followed(folder)
     path = folder / ABOUT
     said = about.read(path)
     if said.task not in tasks.modules():
         raise ModelError(f'{path}: task: there is none called "{said.task}"; there are {", ".join(tasks.names())}')
     return Bundle(said.name, folder / said.file, said.task, said.labels, said.threshold, said.input,
-                  said.sha256, said.golden, said.held_out, said.window, said.detect)
+                  said.sha256, said.golden, said.held_out, said.window, said.anomaly, said.detect)
+
+
+def _followed(folder: Path) -> Path:
+    """Follow a link once, as an installation leaves it (store.py): all files that are read then are of one version."""
+    try:
+        return folder.parent / folder.readlink() if folder.is_symlink() else folder
+    except OSError:
+        return folder
 
 
 def of_file(path: Path, labels: tuple[str, ...] | None = None, task: str | None = None) -> Bundle:

@@ -6,6 +6,7 @@ it in between.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -19,15 +20,17 @@ from reflexd_models.base import ModelError, Tensor
 MIB = 1 << 20
 
 
-def read(path: Path, limit: int, what: str) -> bytes:
-    """Read a regular file of at most `limit` bytes; `what` names it in errors.
+def read(path: Path, limit: int, what: str, follow: bool = True) -> bytes:
+    """Read a regular file of at most `limit` bytes; `what` names it in errors. Unless `follow`, it may be no link.
 
     Raises: ModelError.
     """
     try:
         # without O_NONBLOCK opening a pipe would wait for a writer for ever
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
     except (OSError, ValueError) as problem:
+        if not follow and isinstance(problem, OSError) and problem.errno == errno.ELOOP:
+            raise ModelError(f"{path}: {what} is a link, which may lead anywhere; put the file itself there") from None
         raise ModelError(f"{path}: {what} cannot be opened: {reason(problem)}; check the path and its permissions") from None
     try:
         _check(os.fstat(fd), path, limit, what)
@@ -59,7 +62,14 @@ def npz(path: Path, limit: int, what: str) -> dict[str, Tensor]:
 
     Raises: ModelError.
     """
-    content = read(path, limit, what)
+    return arrays(read(path, limit, what), str(path), limit, what)
+
+
+def arrays(content: bytes, where: str, limit: int, what: str) -> dict[str, Tensor]:
+    """Unpack an .npz file that was read, of at most `limit` bytes unpacked; no pickles.
+
+    Raises: ModelError.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > limit:
@@ -67,7 +77,7 @@ def npz(path: Path, limit: int, what: str) -> dict[str, Tensor]:
         with np.load(io.BytesIO(content), allow_pickle=False) as found:
             return {str(name): np.asarray(found[name]) for name in found.files}
     except Exception as problem:     # zip, zlib, the .npy header and its dtype: each raises its own kinds
-        raise ModelError(f"{path}: {what} is not a sound .npz file: {reason(problem)}; write it with numpy.savez") from None
+        raise ModelError(f"{where}: {what} is not a sound .npz file: {reason(problem)}; write it with numpy.savez") from None
 
 
 def reason(problem: BaseException) -> str:

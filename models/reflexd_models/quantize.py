@@ -86,3 +86,13 @@ def _by_table(values: NDArray[Any]) -> Write:
             pixels, tensor = (array.reshape(-1, array.shape[2]) for array in (pixels, tensor))
         cv2.LUT(pixels, found, tensor)    # 2.4 times (floats) to 3.8 times (int8) as fast as np.take
     return write
+
+
+def fill(tensor: Tensor, values: NDArray[Any], info: TensorInfo) -> None:
+    """Write real numbers into a tensor of as many, rounded and held to its range where it is quantized."""
+    if not info.scale:
+        np.copyto(tensor, values.reshape(tensor.shape), casting="same_kind")
+        return
+    bounds = np.iinfo(info.dtype)
+    raw = np.rint(values.reshape(tensor.shape) / info.scale) + info.zero_point
+    np.copyto(tensor, np.clip(raw, bounds.min, bounds.max), casting="unsafe")

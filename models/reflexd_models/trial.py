@@ -1,7 +1,8 @@
-"""Try a network that nobody vouches for in a child process, with limits of time and memory.
+"""Try what nobody vouches for in a child process, with limits of time and memory.
 
-Corrupted files crash tflite-runtime or keep it busy for minutes. The child gets the bytes, not the path,
-so what was tried is what is loaded afterwards. It allocates, infers once on zeros, and says how that went.
+Corrupted files crash tflite-runtime or keep it busy for minutes. A child gets the bytes, not the path,
+so what was tried is what is loaded afterwards. try_out() has it allocate, infer once on zeros, and say how that
+went; checking.py, making.py and measuring.py have it do more.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import resource
 import signal
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from reflexd_models.base import ModelError
 from reflexd_models.files import reason
@@ -20,6 +22,7 @@ from reflexd_models.files import reason
 WALL_S = 8.0
 CPU_S = 7
 ADDRESSES = 2 << 30       # bytes of address space in all; numpy and LiteRT alone reserve half of one
+REMEDY = "the file is damaged or too large for this machine, fetch or convert it again"
 
 
 def try_out(content: bytes, where: str, threads: int = 1) -> None:
@@ -27,22 +30,26 @@ def try_out(content: bytes, where: str, threads: int = 1) -> None:
 
     Raises: ModelError within WALL_S and a little.
     """
-    command = [sys.executable, "-m", "reflexd_models.trial", where, str(threads)]
+    ask_child("reflexd_models.trial", [where, str(threads)], content, where)
+
+
+def ask_child(module: str, words: Sequence[str], content: bytes, where: str) -> dict[str, Any]:
+    """Run a module, which ends in answer(), in a child process that reads `content`; give what it answered.
+
+    Raises: ModelError within WALL_S and a little.
+    """
     paths = os.pathsep.join(path for path in sys.path if path)
     try:
-        done = subprocess.run(command, input=content, capture_output=True, timeout=WALL_S, check=False,
-                              env={**os.environ, "PYTHONPATH": paths})
+        done = subprocess.run([sys.executable, "-m", module, *words], input=content, capture_output=True, timeout=WALL_S,
+                              check=False, env={**os.environ, "PYTHONPATH": paths})
     except subprocess.TimeoutExpired:
         raise ModelError(f"{where}: the network was given up: no answer within {WALL_S:g} s in a trial; {REMEDY}") from None
-    except OSError as problem:
+    except (OSError, ValueError) as problem:      # ValueError: a name that no program can be given
         raise ModelError(f"{where}: no trial could be started: {reason(problem)}; see that a process may be started") from None
-    _judge(done, where)
+    return _judge(done, where)
 
 
-REMEDY = "the file is damaged or too large for this machine, fetch or convert it again"
-
-
-def _judge(done: subprocess.CompletedProcess[bytes], where: str) -> None:
+def _judge(done: subprocess.CompletedProcess[bytes], where: str) -> dict[str, Any]:
     if -done.returncode in (signal.SIGXCPU, signal.SIGKILL):
         spent = f"more than {CPU_S} s of processor time, or too much memory"
         raise ModelError(f"{where}: the network was given up: {spent}; {REMEDY}")
@@ -53,6 +60,7 @@ def _judge(done: subprocess.CompletedProcess[bytes], where: str) -> None:
     if done.returncode != 0 or told.get("ok") is not True:
         failed = f"{where}: the trial of the network failed (status {done.returncode}); {REMEDY}"
         raise ModelError(str(told.get("error") or failed))
+    return told
 
 
 def _told(output: bytes) -> dict[str, Any]:
@@ -71,24 +79,33 @@ def _limit() -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def _child(where: str, threads: int) -> dict[str, Any]:
+def answer(where: str, work: Callable[[bytes], dict[str, Any]]) -> NoReturn:
+    """Be the child: limit this process, do the work on what it reads, tell how that went, and end."""
+    sys.stdout.write("\n" + json.dumps(_done(where, work)) + "\n")
+    sys.stdout.flush()
+    os._exit(0)        # what a damaged network left behind may crash an orderly end
+
+
+def _done(where: str, work: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
     try:
         _limit()
     except OSError as problem:       # as a sandbox may have it; without limits nothing is tried
         return {"ok": False, "error": f"{where}: the limits of a trial are refused: {reason(problem)}; allow setrlimit"}
     try:
-        from reflexd_models.runtime import Network
-
-        network = Network(sys.stdin.buffer.read(), where, threads)
-        network.run(*[lambda tensor: tensor.fill(0) for _ in network.inputs])
+        return {"ok": True, **work(sys.stdin.buffer.read())}
     except ModelError as problem:
         return {"ok": False, "error": str(problem)}
     except MemoryError:
         return {"ok": False, "error": f"{where}: the network wants more memory than a trial allows; {REMEDY}"}
-    return {"ok": True}
+
+
+def _run_once(content: bytes) -> dict[str, Any]:
+    from reflexd_models.runtime import Network
+
+    network = Network(content, sys.argv[1], int(sys.argv[2]))
+    network.run(*[lambda tensor: tensor.fill(0) for _ in network.inputs])
+    return {}
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n" + json.dumps(_child(sys.argv[1], int(sys.argv[2]))) + "\n")
-    sys.stdout.flush()
-    os._exit(0)        # what a damaged network left behind may crash an orderly end
+    answer(sys.argv[1], _run_once)

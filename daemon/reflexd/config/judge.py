@@ -15,6 +15,8 @@ from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
+from reflexd.config.windows import judge_windows
+from reflexd.config.zones import judge_zones
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, SensorSettings, ValueKind
 from reflexd_drivers.cameras.picture_state import STATES
 from reflexd_drivers.gpio import names_a_pin
@@ -31,11 +33,13 @@ KINDS: dict[ValueKind, tuple[str, str, tuple[str, ...], str]] = {      # what it
 def judge(draft: Draft) -> None:
     """Report everything that does not fit."""
     judge_references(draft)
+    judge_zones(draft)
     _judge_pins(draft)
     _judge_ports(draft)
     _judge_interlocks(draft)
     _judge_guards(draft)
     _judge_conflicts(draft)
+    judge_windows(draft.merged, draft.models, draft.bundles, draft.devices["sensor"])
     for index, rule in draft.rules.items():
         _judge_conditions(draft, index, rule)
         _judge_actions(draft, index, rule)

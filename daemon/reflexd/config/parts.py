@@ -26,6 +26,7 @@ from reflexd.config.settings import (
     SafetySettings,
     Settings,
 )
+from reflexd.config.windows import resolve
 from reflexd_drivers import registry
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, DriverSettings, SensorSettings
 from reflexd_models.bundle import Bundle
@@ -184,6 +185,7 @@ def _add_model(draft: Draft, name: str, table: dict[str, Any]) -> None:
     rest = {key: value for key, value in table.items() if key not in ENVELOPE}
     made = validate(draft, location, ModelSettings, {key: table[key] for key in ENVELOPE if key in table})
     bundle = _find_bundle(draft, location, table.get("bundle"))
+    made = made and resolve(draft.merged, location, made, bundle)
     if bundle is None:
         _check_option_names(draft, location, rest)
         return

@@ -13,6 +13,7 @@ from reflexd.config.positions import Location
 _ANY = "*"
 REFERENCES: tuple[tuple[Location, str], ...] = (
     (("model", _ANY, "camera"), "camera"),
+    (("model", _ANY, "sensors", _ANY), "sensor"),
     (("model", _ANY, "only_while", _ANY, "sensor"), "sensor"),
     (("safety", "stop", "sensor"), "sensor"),
     (("safety", "arm", "sensor"), "sensor"),

@@ -14,8 +14,10 @@ from pydantic.json_schema import models_json_schema
 
 from reflexd.config.bundles import ENVELOPE, options_of, task_names
 from reflexd.config.parts import ENVELOPES
+from reflexd.config.scene import SCENE_KEYS, Scene
 from reflexd.config.settings import (
     Action,
+    CrossingCondition,
     DaemonSettings,
     GpioSettings,
     ModelSettings,
@@ -25,12 +27,15 @@ from reflexd.config.settings import (
     ScoreCondition,
     SensorIs,
     ValueCondition,
+    WindowSettings,
 )
 from reflexd_drivers import registry
 
 Schema: TypeAlias = dict[str, Any]
 
 NAMES = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
+WATCHES = {"camera": ("camera",), "sensors": ("sensors", "window")}      # keys that go with what a task watches
+WATCHED = [key for keys in WATCHES.values() for key in keys]
 _TABLES: dict[str, type[BaseModel]] = {"daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings}
 
 
@@ -86,12 +91,14 @@ def _model(shapes: dict[str, Schema], ref: dict[type[BaseModel], Schema]) -> Sch
 
     common = {key: value for key, value in shape(ModelSettings)["properties"].items() if key in ENVELOPE}
     needed = shape(ModelSettings)["required"]
-    return {"anyOf": [
-        {"type": "object", "title": f"model of task {task}", "additionalProperties": False,
-         "properties": common | shape(options_of(task)).get("properties", {}),
-         "required": needed + shape(options_of(task)).get("required", [])}
-        for task in task_names()
-    ]}
+    def of_task(task: str) -> Schema:
+        watches, options = options_of(task).watches, shape(options_of(task))
+        ours = {key: value for key, value in common.items() if key not in WATCHED or key in WATCHES[watches]}
+        return {"type": "object", "title": f"model of task {task}", "additionalProperties": False,
+                "properties": ours | options.get("properties", {}),
+                "required": [*needed, watches, *options.get("required", [])]}
+
+    return {"anyOf": [of_task(task) for task in task_names()]}
 
 
 class Key(NamedTuple):
@@ -111,11 +118,14 @@ def sections() -> list[tuple[str, list[Key]]]:
         *((f"[{kind}.NAME] of every driver", one, frozenset()) for kind, one in ENVELOPES.items()),
         *((f'[{kind}.NAME] with driver = "{name}"', one, _common(ENVELOPES[kind], one))
           for kind, name, one in _drivers()),
-        ("[model.NAME] of every task", ModelSettings, frozenset({"options"})),
+        ("[model.NAME] of every task", ModelSettings, frozenset({"options", *SCENE_KEYS})),
+        ("[model.NAME] of a detector", Scene, frozenset()),
+        ("[model.NAME] window", WindowSettings, frozenset()),
         ("[model.NAME] plausible", PlausibleSettings, frozenset()),
         *((f"[model.NAME] of task {task}", options_of(task), frozenset()) for task in task_names()),
         ("[[rule]]", RuleSettings, frozenset()),
         ("when, unless: a score", ScoreCondition, frozenset()),
+        ("when, unless: a line that is crossed", CrossingCondition, frozenset()),
         ("when, unless: a value", ValueCondition, frozenset()),
         ("then", Action, frozenset()),
     ]

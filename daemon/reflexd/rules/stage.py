@@ -8,10 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from reflexd.config.settings import Condition, RuleSettings, ScoreCondition, SensorIs, Settings, ValueCondition
+from reflexd.config.settings import (
+    Condition,
+    CrossingCondition,
+    ModelSettings,
+    RuleSettings,
+    ScoreCondition,
+    SensorIs,
+    Settings,
+    ValueCondition,
+)
 from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Lift, Looked, Permit, Predicted, Rested, Sensed
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
+from reflexd.rules.scene import Scene
 from reflexd.rules.sources import Source, equals
 from reflexd_drivers.base import CameraSettings
 
@@ -32,6 +42,8 @@ class Stage:
         self._plausible = {
             name: Plausible(model.plausible) for name, model in settings.model.items() if model.plausible is not None
         }
+        self._scenes = {name: Scene(model, followed_by(settings, name)) for name, model in settings.model.items()
+                        if type(model.options).gives_detections}
         self._guards = {by: one for by, one in (("stop", settings.safety.stop), ("arm", settings.safety.arm)) if one}
         self._required = {
             *(f"camera.{name}" for name, one in settings.camera.items() if one.required),
@@ -80,6 +92,9 @@ class Stage:
         """Take over what was believed of a meter's number, and what guards that are still the same permitted."""
         self._plausible |= {name: one for name, one in before._plausible.items()
                             if f"model.{name}" in before.sources}
+        for name in self._scenes.keys() & before._scenes.keys():
+            if f"model.{name}" in before.sources:
+                self._scenes[name].continues(before._scenes[name])
         self._lifted = [by for by in before._permits if by not in self._permits]
         same = [by for by in self._permits if by in before._permits and self._guards.get(by) == before._guards.get(by)]
         self._permits.update({by: before._permits[by] for by in same})
@@ -111,6 +126,10 @@ class Stage:
         plausible = self._plausible.get(item.model)
         value, unsure = plausible.judge(prediction) if plausible else (prediction.value, prediction.unsure or "")
         source.predict(prediction, value, unsure)
+        scene = self._scenes.get(item.model)
+        if scene is not None:
+            source.seen, source.scores = scene.read(prediction, source.epoch)
+            source.tracks = scene.tracker.tracks
         return self._permit(self._camera_of(item.model), source, source.taken_at, now) + self._decide(source, now)
 
     def _rested(self, model: str, taken_at: int, now: int) -> list[Command]:
@@ -120,7 +139,8 @@ class Stage:
         return self._permit(self._camera_of(model), source, taken_at, now) if fresh else []
 
     def _camera_of(self, model: str) -> str:
-        return f"camera.{self.settings.model[model].camera}"
+        camera = self.settings.model[model].camera
+        return "" if camera is None else f"camera.{camera}"
 
     def _sensed(self, item: Sensed, now: int) -> list[Command]:
         source = self.sources[f"sensor.{item.sensor}"]
@@ -199,7 +219,7 @@ class Stage:
         return None if source.unusable(now) else equals(source.value, one.is_)
 
     def _down(self, item: Down, now: int) -> list[Command]:
-        """Forget a failed source, and end what its rules hold. A camera takes its models along, a gate those it gates.
+        """Forget a failed source, and end what its rules hold. It takes along the models that watch it or are gated by it.
 
         The number that was believed of a meter stays: it does not run back while its camera is away.
         """
@@ -222,7 +242,7 @@ class Stage:
 
     def _models_of(self, source: str) -> list[str]:
         return [f"model.{name}" for name, model in self.settings.model.items()
-                if source in (f"camera.{model.camera}", *(f"sensor.{one.sensor}" for one in model.only_while))]
+                if source in (*watched_by(model), *(f"sensor.{one.sensor}" for one in model.only_while))]
 
 
 def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, Source]:
@@ -236,12 +256,29 @@ def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, So
         found[f"camera.{name}"] = standing.get(f"camera.{name}") or Source(
             f"camera.{name}", age, max(period, age // 2), expected_ns=max(period, age // 2))
     for name, model in settings.model.items():
-        camera = settings.camera[model.camera]
-        age, period = _pace(camera)
+        age, period, measured = pace_of(settings, model)
         gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
         found[f"model.{name}"] = standing.get(f"model.{name}") or Source(
-            f"model.{name}", age, period, camera.rate_hz is None, period, gates=gates)
+            f"model.{name}", age, period, measured, period, gates=gates, zones=model.zones, lines=model.lines)
     return found
+
+
+def watched_by(model: ModelSettings) -> tuple[str, ...]:
+    """Name the sources that a model is given frames or readings of."""
+    return (f"camera.{model.camera}",) if model.camera is not None else tuple(f"sensor.{name}" for name in model.sensors)
+
+
+def pace_of(settings: Settings, model: ModelSettings) -> tuple[int, int, bool]:
+    """Give how long a prediction counts, what lies between two, and whether that has to be measured.
+
+    A window counts as long as the newest reading in it would, and until the next one is due.
+    """
+    if model.camera is not None:
+        camera = settings.camera[model.camera]
+        age, period = _pace(camera)
+        return age, period if model.rate_hz is None else max(period, round(NS / model.rate_hz)), camera.rate_hz is None
+    hop = round(model.window.hop_s * NS)
+    return min(settings.sensor[name].max_age_ms for name in model.sensors) * MS + hop, hop, False
 
 
 def _pace(camera: CameraSettings) -> tuple[int, int]:
@@ -261,4 +298,11 @@ def looked_at(settings: Settings) -> list[str]:
 
 def labels_of(settings: Settings, model: str) -> frozenset[str]:
     """Collect the labels of a model that some rule asks about: no other score is worth computing."""
-    return frozenset(one.label for one in _conditions(settings) if isinstance(one, ScoreCondition) and one.model == model)
+    return frozenset(one.label for one in _conditions(settings)
+                     if isinstance(one, (ScoreCondition, CrossingCondition)) and one.model == model)
+
+
+def followed_by(settings: Settings, model: str) -> frozenset[str]:
+    """Collect the labels of a detector whose things some rule has to know again."""
+    return frozenset(one.label for one in _conditions(settings) if not isinstance(one, ValueCondition) and one.model == model
+                     and (isinstance(one, CrossingCondition) or one.dwell_s is not None))
