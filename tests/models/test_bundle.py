@@ -19,11 +19,12 @@ def refusal(folder) -> str:
     return str(caught.value)
 
 
-def test_every_shipped_bundle_is_verified_and_opens_without_a_trial():
-    for name in shipped():
-        bundle = find_bundle(name)
+def test_every_shipped_network_is_verified_and_opens_without_a_trial():
+    for bundle in map(find_bundle, shipped()):
         assert bundle.golden is not None
-        assert load(bundle).inputs
+        assert bundle.sha256 is not None
+        if bundle.path.suffix == ".tflite":         # the others are learners, which tests/models/test_table.py opens
+            assert load(bundle).inputs
 
 
 def test_a_name_is_looked_up_in_the_state_directory_first(tmp_path):
