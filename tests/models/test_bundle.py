@@ -19,11 +19,12 @@ def refusal(folder) -> str:
     return str(caught.value)
 
 
-def test_every_shipped_bundle_is_verified_and_opens_without_a_trial():
-    for name in shipped():
-        bundle = find_bundle(name)
+def test_every_shipped_network_is_verified_and_opens_without_a_trial():
+    for bundle in map(find_bundle, shipped()):
         assert bundle.golden is not None
-        assert load(bundle).inputs
+        assert bundle.sha256 is not None
+        if bundle.path.suffix == ".tflite":         # the others are learners, which tests/models/test_table.py opens
+            assert load(bundle).inputs
 
 
 def test_a_name_is_looked_up_in_the_state_directory_first(tmp_path):
@@ -48,7 +49,7 @@ def test_a_bundle_that_is_not_there_gives_one_clear_error(name, tmp_path):
 
 @pytest.mark.parametrize(("old", "new", "said"), [
     ("schema = 1", "schema = 2", "schema"),
-    ('task = "regions"', 'task = "dance"', 'there is none called "dance"; there are classify, regions'),
+    ('task = "regions"', 'task = "dance"', 'there is none called "dance"; there are classify, detect, '),
     ("sha256 = ", "sha512 = ", "sha256: Field required"),
     ('file = "meter.tflite"', 'file = "../../etc/passwd"', "file:"),
     ('"0", "1"', '"0", 1', "labels.1"),
