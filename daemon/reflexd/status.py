@@ -97,6 +97,8 @@ class Observer:
         return {
             **states[f"model.{name}"],
             "camera": self.settings.model[name].camera,
+            "bundle": self.settings.model[name].bundle,
+            "sha256": job.held.origin.sha256 if job.held.origin else None,
             "predictions": job.predictions,
             "frames_dropped": job.frames_dropped,
             "resting": job.resting,

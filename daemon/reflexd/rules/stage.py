@@ -110,6 +110,7 @@ class Stage:
             return []
         plausible = self._plausible.get(item.model)
         value, unsure = plausible.judge(prediction) if plausible else (prediction.value, prediction.unsure or "")
+        source.follow(item.exchanges)
         source.predict(prediction, value, unsure)
         return self._permit(self._camera_of(item.model), source, source.taken_at, now) + self._decide(source, now)
 
