@@ -99,6 +99,8 @@ class Observer:
             **states[f"model.{name}"],
             **(_of_window(self.settings.model[name].sensors, job) if isinstance(job, SeriesJob) else
                {"camera": self.settings.model[name].camera, "frames_dropped": job.frames_dropped}),
+            "bundle": self.settings.model[name].bundle,
+            "sha256": job.held.origin.sha256 if job.held.origin else None,
             "predictions": job.predictions,
             "resting": job.resting,
             "latency_ms": job.spans.percentiles_ms(),
