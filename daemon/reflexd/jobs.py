@@ -10,6 +10,7 @@ from time import monotonic, monotonic_ns
 
 from reflexd.health import LOOK_NS
 from reflexd.looking import Looking
+from reflexd.networks import Held
 from reflexd.pace import Pace, Spans
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
@@ -170,10 +171,9 @@ class ModelJob:
         self.frames_unread = 0        # for it rested, or has a rate
         self.spans = Spans()
         self._pace = Pace(rate_hz)
-        self.model: Model | None = None
+        self.held = Held(load)
         self._model_name = name
         self._required = settings.required
-        self._load = load
         self._wake = Wake()
         self._camera = camera
         self._frames = camera.add_reader(self._wake)
@@ -194,13 +194,23 @@ class ModelJob:
         """Say which runtime was taken."""
         return runtime()
 
+    @property
+    def model(self) -> Model | None:
+        """Give the network while it is open."""
+        return self.held.network
+
+    def exchange(self, network: Model) -> None:
+        """Have another network run from the next frame on."""
+        self.held.leave(network)
+        self._wake.set()
+
     def open(self) -> None:
         """Load the network."""
-        self.model = self._load()
+        self.held.open()
 
     def step(self) -> bool:
         """Take a frame if there is one, and tell what the network says of it."""
-        assert self.model is not None, "opened before"
+        model = self.held.take()
         frame = self._frames.take()
         if frame is None:
             self._wake.wait(WAIT_S)
@@ -212,17 +222,17 @@ class ModelJob:
                     self._out.put(Rested(self._model_name, frame.taken_at))
                 return True
             began = monotonic_ns()
-            prediction = self.model.predict(view_for(self.model, frame.views), frame.taken_at)
+            prediction = model.predict(view_for(model, frame.views), frame.taken_at)
         finally:
             frame.release()
         self.spans.add(prediction.taken_at, began)
         self.predictions += 1
-        self._out.put(Predicted(self._model_name, prediction))
+        self._out.put(Predicted(self._model_name, prediction, self.held.exchanges))
         return True
 
     def close(self) -> None:
         """Let the network go."""
-        self.model = None
+        self.held.close()
 
     def leave(self) -> None:
         """Read no more frames: another job takes the place of this one."""

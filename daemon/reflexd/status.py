@@ -100,6 +100,8 @@ class Observer:
             **(_of_window(self.settings.model[name].sensors, job) if isinstance(job, SeriesJob) else
                {"camera": self.settings.model[name].camera, "frames_dropped": job.frames_dropped,
                 "frames_unread": job.frames_unread}),
+            "bundle": self.settings.model[name].bundle,
+            "sha256": job.held.origin.sha256 if job.held.origin else None,
             "predictions": job.predictions,
             "predictions_dropped": job.predictions_dropped,
             "resting": job.resting,

@@ -20,6 +20,7 @@ from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.sandbox import probe
 from reflexd.status import Observer, Report
+from reflexd.swap import swap
 from reflexd.workers import Wake
 from reflexd_drivers.base import Frame
 from reflexd_models.base import Model, view_for
@@ -42,6 +43,7 @@ def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable
         "arm": Verb(Access.OPERATE, lambda _request: arming.say(True, observer.loop)),
         "disarm": Verb(Access.OPERATE, lambda _request: arming.say(False, observer.loop)),
         "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
+        "swap": Verb(Access.ADMIN, lambda request: swap(reloader, request)),
         "test": Verb(Access.ADMIN, lambda request: exercise(observer.loop, request)),
         "watch": Verb(Access.READ, lambda request: look(observer, request)),
         "sandbox": Verb(Access.ADMIN, lambda _request: probe()),

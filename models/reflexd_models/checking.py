@@ -34,7 +34,8 @@ def look_through(bundle: Bundle) -> None:
         try:
             check_whole(content)
         except struct.error:
-            raise ModelError(f"{bundle.path}: the file is cut off or damaged: its tables reach outside it; fetch it again") from None
+            raise ModelError(f"{bundle.where}: the file is cut off or damaged: its tables reach outside it; "
+                             "fetch it again") from None
     if bundle.golden is not None:
         files.npz(bundle.path.with_name(bundle.golden.file), GOLDEN_LIMIT, "the golden case")
 

@@ -63,8 +63,8 @@ def fetch(entry: Entry, tell: Tell, patience: Patience | None = None) -> bytes:
 
 def by_hand(entry: Entry) -> str:
     """Say how to do without this machine's network."""
-    return (f"without a network bring the file by hand: fetch {entry.address} elsewhere (sha256 {entry.sha256}), "
-            "and give it with --from FILE, or any other file with reflexctl model add FILE")
+    return (f"to bring the file by hand fetch that address elsewhere (sha256 {entry.sha256}), and give it with --from FILE; "
+            "any other file goes with reflexctl model add FILE")
 
 
 def _take(entry: Entry, got: bytearray, tell: Tell, patience: Patience, deadline: float) -> None:
@@ -112,7 +112,8 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any,   # noqa: ANN401
                          newurl: str) -> urllib.request.Request | None:
         if not is_safe(newurl) or (req.full_url.startswith("https:") and not newurl.startswith("https:")):
-            raise ModelError(f"{req.full_url}: leads to {newurl[:200]}, which is not https; fetch the file elsewhere and use --from FILE")
+            raise ModelError(f"{req.full_url}: leads to {newurl[:200]}, which is not https; "
+                             "fetch the file elsewhere and use --from FILE")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

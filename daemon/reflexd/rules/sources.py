@@ -52,6 +52,7 @@ class Source:
     falls: int = 0
     late: int = 0
     early: int = 0
+    exchanges: int = 0             # of a model's network, as its newest prediction has it
     epoch: int = 0                 # counts the gaps: what was remembered before one is void
 
     def admits(self, taken_at: int, now: int) -> bool:
@@ -95,6 +96,12 @@ class Source:
         """Take the state of a camera's picture over."""
         self.put(taken_at)
         self.value = state
+
+    def follow(self, exchanges: int) -> None:
+        """Begin a new epoch where another network speaks than before."""
+        if exchanges != self.exchanges:
+            self.exchanges = exchanges
+            self.epoch += 1
 
     def predict(self, prediction: Prediction, value: float | None, unsure: str) -> None:
         """Take a network's prediction over; `value` is what plausibility left of its number."""
