@@ -15,17 +15,17 @@ class Pace:
 
     def __init__(self, rate_hz: float | None) -> None:
         self._period_ns = 0 if rate_hz is None else round(NS / rate_hz)
-        self._due = 0
+        self._due = -2 * self._period_ns      # so long ago that the schedule begins with the first frame
 
     def picks(self, taken_at: int) -> bool:
         """Say whether it is time for a frame. The next is due a period after this one was, not after it came.
 
-        After a pause the schedule begins anew, so nothing is caught up with.
+        Two periods late the schedule begins anew, so after a pause nothing is caught up with.
         """
         if taken_at < self._due:
             return False
         late = taken_at - self._due
-        self._due = taken_at + self._period_ns - (late if late < self._period_ns else 0)
+        self._due = taken_at + self._period_ns - (late if late < 2 * self._period_ns else 0)
         return True
 
 
