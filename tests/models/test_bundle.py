@@ -48,7 +48,7 @@ def test_a_bundle_that_is_not_there_gives_one_clear_error(name, tmp_path):
 
 @pytest.mark.parametrize(("old", "new", "said"), [
     ("schema = 1", "schema = 2", "schema"),
-    ('task = "regions"', 'task = "dance"', 'there is none called "dance"; there are classify, regions'),
+    ('task = "regions"', 'task = "dance"', 'there is none called "dance"; there are classify, detect, '),
     ("sha256 = ", "sha512 = ", "sha256: Field required"),
     ('file = "meter.tflite"', 'file = "../../etc/passwd"', "file:"),
     ('"0", "1"', '"0", 1', "labels.1"),
