@@ -35,6 +35,8 @@ def make(run: Run, name: str, scratch: Path) -> Told:
             with LOCK:
                 print(line, end="", flush=True)
     seconds, purpose = time.monotonic() - begun, recipe(name).purpose
+    if child.returncode == one.NO_DATA:
+        return Told(name, purpose, {}, (), seconds, None, last, no_data=True)
     if child.returncode not in (0, one.MISSED) or not (scratch / f"{name}.result.npz").is_file():
         return Told(name, purpose, {}, (), seconds, None, f"ended with status {child.returncode}: {last}")
     judged, figures, short = one.load(scratch / f"{name}.result.npz")
@@ -77,7 +79,7 @@ def main() -> int:
         if made.short or made.trouble:
             print(f"{made.name}: {made.trouble or '; '.join(made.short)}; not written", file=sys.stderr)
     print(f"bundles in {run.out}, report in {run.report}, {time.monotonic() - begun:.0f} s")
-    if any(f"status {one.NO_DATA}" in made.trouble for made in told):
+    if any(made.no_data for made in told):
         return one.NO_DATA
     return int(any(made.short or made.trouble for made in told))
 

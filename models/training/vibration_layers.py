@@ -24,7 +24,7 @@ class Conv:
         given = layers.Input((LENGTH, len(CHANNELS)), name="window")
         away = given - tf.reduce_mean(given, axis=1, keepdims=True)
         x = tf.concat([tf.tanh(away * FINE), tf.tanh(away * COARSE / 2)], axis=-1)
-        for filters, width in ((16, 7), (20, 5), (24, 3)):
+        for filters, width in ((14, 7), (18, 5), (22, 3)):
             x = layers.Conv1D(filters, width, strides=2, activation="relu")(x)
         told = layers.Dense(len(LABELS), activation="softmax")(layers.GlobalAveragePooling1D()(x))
         self.model = tf.keras.Model(given, told)
