@@ -23,20 +23,19 @@ import numpy as np
 
 from training import package
 from training.judge import Figures, Judged, figures
-from training.recipe import DataError, How, recipe
+from training.recipe import DataError, How, Recipe, recipe
 
 MISSED, NO_DATA = 1, 3
 
 
-def make(name: str, out: Path, how: How) -> tuple[Judged, Figures, tuple[str, ...]]:
+def make(one: Recipe, out: Path, how: How) -> tuple[Judged, Figures, tuple[str, ...]]:
     """Train, judge, and write the bundle if every bar is reached; give the figures and what fell short. Raises: DataError."""
-    one = recipe(name)
     trained = one.train(how)
     told = {**figures(trained.judged, trained.of_float, len(trained.file)), **trained.figures}
     short = tuple(text for bar in one.bars(how.small) if (text := bar.short(told)))
     if not short:
-        command = f"./scripts/train {name}{' --small' if how.small else ''}{' --only' if how.only else ''}"
-        package.write(out / name, one, trained, told, command)
+        command = f"./scripts/train {one.name}{' --small' if how.small else ''}{' --only' if how.only else ''}"
+        package.write(out / one.name, one, trained, told, command)
     return trained.judged, told, short
 
 
@@ -70,7 +69,7 @@ def main() -> int:
         print(f"{args.name} {time.monotonic() - begun:4.0f} s: {line}", flush=True)
 
     try:
-        judged, told, short = make(args.name, args.out, How(args.small, args.data, args.cache, say, args.only))
+        judged, told, short = make(recipe(args.name), args.out, How(args.small, args.data, args.cache, say, args.only))
     except DataError as problem:
         print(problem, file=sys.stderr)
         return NO_DATA
