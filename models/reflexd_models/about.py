@@ -70,11 +70,11 @@ class Detect(_Part):
     layout: Literal["tf1", "tf2", "ultralytics", "ultralytics-transposed", "end-to-end"] | None = Field(
         default=None, description="tf1: boxes, classes, scores, count; tf2: scores, boxes, count, classes; "
                                   "ultralytics: [1, 4 + classes, anchors]; end-to-end: [1, boxes, 6]")
-    boxes: Literal["shares", "pixels"] | None = Field(default=None, description="what boxes are measured in, of the picture given")
+    boxes: Literal["shares", "pixels"] | None = Field(default=None, description="what boxes are told in, of the picture")
     letterbox: bool | None = Field(
         default=None, description="a frame keeps its shape, with a grey border, or is stretched; if absent, it is stretched for "
                                   "tf1 and tf2 only")
-    first_class: int | None = Field(default=None, ge=0, le=1000, description="the label that class 0 has, from 0")
+    first_class: int | None = Field(default=None, ge=0, le=1000, description="place among the labels of class 0's")
     iou: float | None = Field(default=None, gt=0, le=1, description="overlap from which two boxes of a label are one thing")
 
 

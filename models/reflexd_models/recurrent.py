@@ -74,8 +74,8 @@ class Stepwise:
         fill(self._raw, window, self._info)
         self._network.reset()
         for self._at in range(len(window)):
-            raw = self._network.run(*self._fills)
-        return reals(raw[self._last], self.told)
+            self._network.run(*self._fills)
+        return reals(self._network.raw[self._last], self.told)
 
     def _gives(self, tensor: Tensor) -> None:
         np.copyto(tensor, self._raw[self._at])

@@ -2,12 +2,15 @@
 
 A network is loaded from bytes, never from a path: a file that shrinks under a memory map kills the
 process (SIGBUS, measured with tflite-runtime). No view of a tensor outlives a call: outputs are copied
-into arrays of our own, because a view gave one wrong prediction in seven under stalls.
+into arrays of our own, because a view gave one wrong prediction in seven under stalls. Interpreters of the same
+bytes share them: both runtimes read weights where they lie.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +18,7 @@ from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -48,6 +52,25 @@ _considered = list(RUNTIMES)
 def only(name: str) -> None:
     """Use that runtime and no other in this process, before any was taken: to compare what is installed."""
     _considered[:] = [one for one in RUNTIMES if one[0] == name]
+
+
+class Content:
+    """The bytes of a network, for as long as some interpreter reads them; bytes themselves take no weak reference."""
+
+    __slots__ = ("__weakref__", "bytes")
+
+    def __init__(self, content: bytes) -> None:
+        self.bytes = content
+
+
+_contents: WeakValueDictionary[bytes, Content] = WeakValueDictionary()
+_lock = threading.Lock()      # workers load at the same time
+
+
+def shared(content: bytes) -> Content:
+    """Give what is loaded already where it is the same, byte for byte as its hash says; else this."""
+    with _lock:
+        return _contents.setdefault(hashlib.sha256(content).digest(), Content(content))
 
 
 @cache
@@ -85,8 +108,9 @@ class Network:
         if content[4:8] != b"TFL3":
             raise ModelError(f"{where}: is not a TensorFlow Lite file: no TFL3 mark in it; give a .tflite file")
         make = _taken()[0]
+        self.content = shared(content)
         try:
-            self._interpreter = make(model_content=content, num_threads=threads)
+            self._interpreter = make(model_content=self.content.bytes, num_threads=threads)
             self._interpreter.allocate_tensors()
             given, told = _keys(content)
             self.inputs = tuple(_info(details, given) for details in self._interpreter.get_input_details())

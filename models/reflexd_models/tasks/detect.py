@@ -17,6 +17,7 @@ from reflexd_models.base import Detection, Model, ModelError, Prediction, View
 from reflexd_models.bundle import Bundle, content_of, load
 from reflexd_models.image import WHOLE, Pixels, Region
 from reflexd_models.placing import Placed
+from reflexd_models.runtime import Network
 from reflexd_models.sight import Sight, intake_for
 from reflexd_models.tasks.detect_decode import Decoder, Wish, decoder
 from reflexd_models.tasks.detect_layouts import NOBODY, Layout, layout_of
@@ -38,10 +39,11 @@ class Options(base.Options):
     max_detections: int = Field(default=20, ge=1, le=300, description="things that are told of a frame, the best first")
     iou: float | None = Field(
         default=None, gt=0, le=1,
-        description="overlap (share of the union) from which two boxes of a label are one thing, where the network leaves that "
-                    "to us; default the bundle's, else 0.5")
+        description="overlap (share of the union) from which two boxes of a label are one thing, where the network "
+                    "leaves that to us; default the bundle's, else 0.5")
     region: tuple[Share, Share, Share, Share] | None = Field(
-        default=None, description="[x, y, width, height] of the part that is looked at, as shares of the frame's width and height")
+        default=None, description="[x, y, width, height] of the part that is looked at, as shares of the frame's width and "
+                                  "height")
 
     @model_validator(mode="after")
     def _fits(self) -> Options:
@@ -99,9 +101,16 @@ def build(bundle: Bundle, options: base.Options, watch: AbstractSet[str] | None)
 
     Raises: ModelError.
     """
-    assert isinstance(options, Options)
     content = content_of(bundle)
-    network = load(bundle, content)
+    return detector(bundle, content, load(bundle, content), options, watch)
+
+
+def detector(bundle: Bundle, content: bytes, network: Network, options: base.Options, watch: AbstractSet[str] | None) -> Model:
+    """Make the model of a network that was loaded from that content.
+
+    Raises: ModelError.
+    """
+    assert isinstance(options, Options)
     layout = layout_of(bundle, network, ends.read(content).outputs, metadata.read(content, network.where))
     boxed = layout.letterboxed if bundle.detect.letterbox is None else bundle.detect.letterbox
     intake = intake_for(bundle, network, boxed)

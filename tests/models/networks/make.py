@@ -1,6 +1,6 @@
 """Make small detectors in the layouts of which there is no public file here. It needs TensorFlow 2.15: see README.md.
 
-Each finds the red, the green and the blue rectangle of a picture, 96 x 64 px: it marks the pixels of that colour, and the
+Each finds the red, the green and the blue rectangle of a picture, 48 x 32 px: it marks the pixels of that colour, and the
 edges are where the first and the last mark lies. So a box is right only when the picture was placed and scaled rightly.
 Each thing is told three times, twice a little shifted and with a smaller score, so it is told once only after suppression.
 """
@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
-WIDTH, HEIGHT = 96, 64
+WIDTH, HEIGHT = 48, 32
 LABELS = ("red", "green", "blue")
 SHIFTS, SURE = (0.02, 0.0, -0.03), (0.7, 0.9, 0.5)      # of the three anchors of each thing, and their scores
 ANCHORS = 3 * len(LABELS)
@@ -64,7 +64,8 @@ def in_pixels(pixels: tf.Tensor) -> tf.Tensor:
 def end_to_end(pixels: tf.Tensor) -> tf.Tensor:
     """Tell [1, 5, 6] in pixels: left, top, right, bottom, score, class; two rows are empty."""
     left, top, right, bottom, there = edges(pixels)
-    rows = tf.stack((left * WIDTH, top * HEIGHT, right * WIDTH, bottom * HEIGHT, there * 0.9, there * 0 + np.float32([[0, 1, 2]])), axis=2)
+    box = (left * WIDTH, top * HEIGHT, right * WIDTH, bottom * HEIGHT)
+    rows = tf.stack((*box, there * 0.9, there * 0 + np.float32([[0, 1, 2]])), axis=2)
     return tf.pad(rows, ((0, 0), (0, 2), (0, 0)))
 
 
@@ -80,7 +81,7 @@ OPERATOR = " ".join((
     *(f'attr {{ key: "{key}" value {{ i: {value} }} }}' for key, value in
       (("max_detections", 5), ("max_classes_per_detection", 1), ("num_classes", 3))),
     *(f'attr {{ key: "{key}" value {{ f: {value} }} }}' for key, value in
-      (("nms_score_threshold", 0.1), ("nms_iou_threshold", 0.5), ("y_scale", 1.0), ("x_scale", 1.0), ("h_scale", 1.0), ("w_scale", 1.0))),
+      (("nms_score_threshold", 0.1), ("nms_iou_threshold", 0.5), *((f"{side}_scale", 1.0) for side in "yxhw"))),
     'attr { key: "use_regular_nms" value { b: true } }'))
 
 
@@ -110,8 +111,9 @@ def samples() -> Iterator[list[np.ndarray]]:
         for colour in range(number % 4):
             left, top = rng.uniform(0, 0.7, 2)
             wide, high = rng.uniform(0.25, 1, 2)
-            rows, columns = slice(int(top * HEIGHT), int((top + high) * HEIGHT)), slice(int(left * WIDTH), int((left + wide) * WIDTH))
-            picture[0, rows, columns] = np.eye(3)[colour]
+            x, right = (int(share * WIDTH) for share in (left, left + wide))
+            y, bottom = (int(share * HEIGHT) for share in (top, top + high))
+            picture[0, y:bottom, x:right] = np.eye(3)[colour]
         yield [picture]
 
 
@@ -128,11 +130,10 @@ def convert(tell: Callable[[tf.Tensor], object], kind: str = "float", planar: bo
     made = network.tell.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([made], network if signed else None)
     converter.allow_custom_ops = True
-    if kind != "float":
+    if kind == "int8":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([one.transpose(0, 3, 1, 2) if planar else one] for (one,) in samples())
-        converter.inference_input_type = tf.int8
-        converter.inference_output_type = tf.int8 if kind == "int8" else tf.float32
+        converter.inference_input_type = converter.inference_output_type = tf.int8
     return bytes(converter.convert())
 
 
@@ -152,6 +153,51 @@ def of_ultralytics(file: bytes) -> bytes:
     return file + archive(metadata_json=json.dumps(said))
 
 
+def as_tf1(file: bytes) -> bytes:
+    """Order outputs as TF1's export does, with its names, without a signature and without their shapes."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(file, 0))
+    graph = model.subgraphs[0]
+    (operator,) = [one for one in graph.operators if model.operatorCodes[one.opcodeIndex].customCode]
+    graph.outputs, model.signatureDefs = operator.outputs, []
+    for place, index in enumerate(operator.outputs):
+        graph.tensors[index].name = "TFLite_Detection_PostProcess" + (f":{place}" if place else "")
+        graph.tensors[index].shape = []
+    return packed(model)
+
+
+def takes_int8(file: bytes) -> bytes:
+    """Put a DEQUANTIZE before a network of floats: as quantized detectors have it that end in operators of floats."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(file, 0))
+    graph = model.subgraphs[0]
+    before, code, operator = schema.TensorT(), schema.OperatorCodeT(), schema.OperatorT()
+    inside = graph.tensors[graph.inputs[0]]
+    before.name, before.shape, before.type, before.quantization = inside.name, inside.shape, schema.TensorType.INT8, _quantized()
+    inside.name = b"pixels as shares"
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    code.version = 2         # of int8
+    operator.opcodeIndex, operator.inputs, operator.outputs = len(model.operatorCodes), [len(graph.tensors)], [graph.inputs[0]]
+    graph.inputs = [len(graph.tensors)]
+    for signature in model.signatureDefs:
+        signature.inputs[0].tensorIndex = graph.inputs[0]
+    graph.tensors.append(before)
+    model.operatorCodes.append(code)
+    graph.operators.insert(0, operator)
+    return packed(model)
+
+
+def _quantized() -> schema.QuantizationParametersT:
+    made = schema.QuantizationParametersT()
+    made.scale, made.zeroPoint = [1 / 255], [-128]
+    return made
+
+
+def packed(model: schema.ModelT) -> bytes:
+    """Write a network's tables."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 def described(file: bytes, outputs: tuple[str, ...]) -> bytes:
     """Add TFLite metadata: names of the outputs, normalisation, threshold and labels."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(file, 0))
@@ -160,9 +206,7 @@ def described(file: bytes, outputs: tuple[str, ...]) -> bytes:
     entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output()) + archive(labels_txt="\n".join(LABELS) + "\n")
+    return packed(model) + archive(labels_txt="\n".join(LABELS) + "\n")
 
 
 def _metadata(outputs: tuple[str, ...]) -> bytes:
@@ -223,13 +267,13 @@ def networks() -> Iterator[tuple[str, bytes]]:
     yield "ultralytics_nchw", of_ultralytics(convert(ultralytics, planar=True))
     yield "ultralytics_nchw_int8", of_ultralytics(convert(ultralytics, "int8", planar=True))
     yield "pixels", convert(in_pixels)
-    yield "pixels_transposed_int8", convert(swapped(in_pixels), "int8")
+    yield "transposed_int8", convert(swapped(ultralytics), "int8")
     yield "transposed_nchw", convert(swapped(ultralytics), planar=True)
     yield "end_to_end", convert(end_to_end)
-    yield "end_to_end_nchw_int8", convert(end_to_end, "int8 in", planar=True)
-    yield "tf1", convert(by_operator, signed=False)
+    yield "end_to_end_nchw_int8", takes_int8(convert(end_to_end, planar=True))
+    yield "tf1", as_tf1(convert(tf2_order(by_operator)))
     yield "tf2", convert(tf2_order(by_operator))
-    yield "tf2_int8", convert(tf2_order(by_operator), "int8 in")
+    yield "tf2_int8", takes_int8(convert(tf2_order(by_operator)))
     yield "signature", convert(tf2_order(suppressed))
     yield "untold", convert(suppressed, signed=False)
     yield "efficientdet", described(convert(suppressed, signed=False), ("location", "category", "score", "number of detections"))
