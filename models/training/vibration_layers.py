@@ -32,7 +32,9 @@ class Conv:
 
     def file(self) -> bytes:
         """Convert it."""
-        @tf.function(input_signature=[tf.TensorSpec((1, self._length, len(CHANNELS)), tf.float32, "window")])
+        wanted = tf.TensorSpec((1, self._length, len(CHANNELS)), tf.float32, "window")
+
+        @tf.function(input_signature=[wanted], autograph=False)
         def scores(window: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"scores": self.model(window)}
 
@@ -66,7 +68,7 @@ class Step:
         channels = len(CHANNELS)
         sizes = {"reading": channels, **dict.fromkeys((*self._cells, "heard"), self._units), "before": channels + 1}
         wanted = [tf.TensorSpec((1, size), tf.float32, name) for name, size in sizes.items()]
-        step = tf.function(self._step, input_signature=wanted)
+        step = tf.function(self._step, input_signature=wanted, autograph=False)
         module = tf.Module()
         module.recurrent, module.scores = self._recurrent, self._scores
         return keras.converted(step, module)

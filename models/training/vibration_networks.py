@@ -79,7 +79,7 @@ class Network:
         sizes = known.length, len(known.labels)
         made = vibration_layers.Conv(*sizes) if self.kind == "conv" else vibration_layers.Step(self.kind, self.units, *sizes)
         epochs = self.small_epochs if how.small else max(self.epochs, LEAST_STEPS * BATCH // len(known.train.x))
-        plan = keras.Plan(epochs, self.rate, BATCH, SEED)
+        plan = keras.Plan(epochs, self.rate, BATCH // 2 if how.small else BATCH, SEED)       # fewer windows, as many steps
         keras.fit(made.model, known.train.x, known.train.y, plan, how.say, turned)
         file, state = made.file(), made.state
         given = data.golden_windows(known)
