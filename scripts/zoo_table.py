@@ -28,7 +28,7 @@ def accuracy(folder: Path, card: str) -> str:
     """Give the share of right answers on what training never saw."""
     if (folder / "figures.json").is_file():
         return f"{json.loads((folder / 'figures.json').read_text())['accuracy']:.3f}"
-    found = re.search(r"^\| all held out, int8 \| ([\d.]+) \| ([\d.]+) \|", card, re.M)      # the meter's card has a form of its own
+    found = re.search(r"^\| all held out, int8 \| ([\d.]+) \| ([\d.]+) \|", card, re.M)      # the meter's own form
     if found is None:
         raise ValueError(f"{folder}: neither figures.json nor a card with figures")
     return f"{found[1]}; within a tenth {found[2]}"

@@ -84,7 +84,8 @@ def test_figures_are_those_of_the_answers():
     assert judge.calibration_error(SAID) == pytest.approx((0.75 + 2 * 0.15 + 3 * 0.05) / 6)
 
 
-@pytest.mark.parametrize("plot", [plots.confusion(SAID), plots.reliability(SAID), plots.scores(SAID), plots.bars({"a<": 0.5}, "c")])
+@pytest.mark.parametrize("plot", [*(draw(SAID) for draw in (plots.confusion, plots.reliability, plots.scores)),
+                                  plots.bars({"a<": 0.5}, "c")])
 def test_plots_are_whole_and_escaped(plot):
     assert ET.fromstring(plot).find("svg") is not None      # our own text
 
