@@ -37,8 +37,8 @@ def look_through(bundle: Bundle) -> None:
             raise ModelError(f"{bundle.where}: the file is cut off or damaged: its tables reach outside it; "
                              "fetch it again") from None
     if bundle.golden is None:
-        raise ModelError(f"{bundle.path.with_name(ABOUT)}: there is no golden case, so nothing proves that the network answers as it "
-                         "should; reflexctl model add FILE makes a bundle that has one")
+        raise ModelError(f"{bundle.path.with_name(ABOUT)}: there is no golden case, so nothing proves that the network answers "
+                         "as it should; reflexctl model add FILE makes a bundle that has one")
     files.npz(bundle.path.with_name(bundle.golden.file), GOLDEN_LIMIT, "the golden case")
 
 

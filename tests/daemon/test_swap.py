@@ -174,8 +174,8 @@ def test_a_reload_with_a_damaged_bundle_leaves_the_old_network(bench: Bench) -> 
 def test_the_daemon_keeps_its_own_bundles(bench: Bench, tmp_path: Path, capsys: Any) -> None:
     parser = argparse.ArgumentParser()
     verb.add_arguments(parser)
-    words = ["install", str(bench.versions[1]), "--state-dir", str(tmp_path / "elsewhere"), "--socket", str(bench.socket), "--json"]
-    assert verb.run(parser.parse_args(words)) == 0
+    words = ("install", bench.versions[1], "--state-dir", tmp_path / "elsewhere", "--socket", bench.socket, "--json")
+    assert verb.run(parser.parse_args([str(word) for word in words])) == 0
     assert "keeps its bundles in" in json.loads(capsys.readouterr().out)["daemon"]["why"]
     assert bench.runs() == bench.shas()[0]
 
@@ -199,8 +199,8 @@ def test_what_was_counted_of_another_network_is_void() -> None:
 @pytest.fixture
 def installer() -> Iterator[subprocess.Popen[str]]:
     paths = os.pathsep.join([str(ROOT), *[path for path in sys.path if path]])
-    with subprocess.Popen([sys.executable, "-m", "tests.daemon.installer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                          env={**os.environ, "PYTHONPATH": paths}, cwd=ROOT) as process:
+    with subprocess.Popen([sys.executable, "-m", "tests.daemon.installer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True, env={**os.environ, "PYTHONPATH": paths}, cwd=ROOT) as process:
         yield process
         assert process.stdin is not None
         process.stdin.close()

@@ -1,4 +1,4 @@
-"""Thousands of damaged bundles: none is installed, each is refused with one line, and nothing that they do reaches this process."""
+"""Thousands of damaged bundles: none is installed, each is refused with one line, and nothing reaches this process."""
 
 import io
 import os
@@ -78,12 +78,14 @@ def of_toml() -> bytes:
     """Damage a description in a way that leaves no doubt: a flipped label is one that nobody can see."""
     at = random.randrange(ABOUT.index(b'"golden.npz"'))
     return random.choice([
-        lambda: ABOUT[:at], lambda: ABOUT[:at] + bytes([ABOUT[at] | 0x80]) + ABOUT[at + 1 :], lambda: ABOUT[:at] + b"\0" + ABOUT[at:],
+        lambda: ABOUT[:at], lambda: ABOUT[:at] + bytes([ABOUT[at] | 0x80]) + ABOUT[at + 1 :],
+        lambda: ABOUT[:at] + b"\0" + ABOUT[at:],
         lambda: b"#" * (2 << 20), lambda: ABOUT + b"x = " + b"[" * random.randrange(500, 100_000),
-        lambda: ABOUT + b"x" + b".y" * random.randrange(500, 50_000) + b" = 1", lambda: ABOUT.replace(b'sha256 = "', b'sha256 = "0'),
+        lambda: ABOUT + b"x" + b".y" * random.randrange(500, 50_000) + b" = 1",
+        lambda: ABOUT.replace(b'sha256 = "', b'sha256 = "0'),
         lambda: ABOUT.replace(b"meter.tflite", random.choice([b"../meter.tflite", b"/etc/passwd", b".", b"a/b", b"absent"])),
         lambda: ABOUT.replace(b"golden.npz", random.choice([b"../golden.npz", b"/dev/zero", b"", b"absent"])),
-        lambda: ABOUT + b"labels = [" + b'"x", ' * 200_000 + b"]", lambda: ABOUT.replace(b"tolerance = 26", b"tolerance = nan"),
+        lambda: ABOUT + b"labels = [" + b'"x", ' * 100_001 + b"]", lambda: ABOUT.replace(b"tolerance = 26", b"tolerance = nan"),
     ])()
 
 
@@ -122,8 +124,8 @@ def with_care(folder: Path) -> None:
     rehash(folder)
 
 
-BOMBS = (bomb(17 << 20), bomb(64 << 20), bomb(17 << 20, 100), large_array((1 << 40,)), large_array((1 << 28,)), large_array((0,)), pickled(),
-         b"", b"PK\x05\x06" + bytes(18))
+BOMBS = (bomb(17 << 20), bomb(64 << 20), bomb(17 << 20, 100), large_array((1 << 40,)), large_array((1 << 28,)), large_array((0,)),
+         pickled(), b"", b"PK\x05\x06" + bytes(18))
 
 
 def spent_s() -> float:
@@ -175,7 +177,7 @@ def labels(name: str, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("content", [
-    labels("labels.txt", bytes(64 << 20)), labels("labels.txt", b"\xff\xfe"), labels("labels.txt", b"x")[:-9] + b"PK\x05\x06" + bytes(18),
+    labels("labels.txt", bytes(64 << 20)), labels("labels.txt", b"\xff\xfe"),
 ])
 def test_bombs_in_the_metadata_of_a_bare_file_are_refused(content, tmp_path):
     (tmp_path / "net.tflite").write_bytes(content)

@@ -91,7 +91,8 @@ def test_what_a_check_refuses_leaves_nothing(store):
     def refuse(version):
         raise ModelError(f"{version}/meter.tflite: is not to my taste; fetch another")
 
-    assert error_of(lambda: install(store, "meter", content(0.2), refuse)) == "meter/meter.tflite: is not to my taste; fetch another"
+    said = error_of(lambda: install(store, "meter", content(0.2), refuse))
+    assert said == "meter/meter.tflite: is not to my taste; fetch another"
     assert (found(store), sorted(path.name for path in store.folder.iterdir())) == (0.1, before)
 
 
