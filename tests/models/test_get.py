@@ -150,7 +150,8 @@ def test_the_file_comes_whole_however_often_it_breaks(server, way):
 @pytest.mark.parametrize(("way", "said"), [
     ("always-cut", "1000 of 75904 bytes came"), ("wrong-range", "of 75904 bytes came"),
     ("short", "75903 of 75904 bytes came"),
-    ("wrong", "is not the file of the catalogue"), ("large", "gives more than the 75904 bytes"), ("gone", "the server answers 404"),
+    ("wrong", "is not the file of the catalogue"), ("large", "gives more than the 75904 bytes"),
+    ("gone", "the server answers 404"),
     ("busy", "the server answers 503"), ("to-a-file", "is not allow"),
     ("to-plain-http", "leads to http://example.org/net.tflite, which is not https"), ("around", "the server answers 302"),
     ("junk", "cannot be fetched")])
