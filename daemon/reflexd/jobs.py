@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from math import nan
 from time import monotonic, monotonic_ns
 
 from reflexd.health import LOOK_NS
 from reflexd.looking import Looking
 from reflexd.networks import Held
+from reflexd.pace import Pace, Spans
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
 from reflexd_drivers.base import (
@@ -21,6 +23,8 @@ from reflexd_drivers.base import (
     DriverError,
     Frame,
     Moves,
+    PassesOver,
+    Reading,
     ReadsBack,
     Replugs,
     Sensor,
@@ -156,14 +160,16 @@ class ModelJob:
     """Runs a network on the newest frame."""
 
     def __init__(self, name: str, settings: CameraSettings, load: Callable[[], Model], watch: frozenset[str],
-                 camera: CameraJob, out: Inbox[Predicted | Rested]) -> None:
-        """`watch` has the labels whose scores the network computes."""
+                 camera: CameraJob, out: Inbox[Predicted | Rested], rate_hz: float | None = None) -> None:
+        """`watch` has the labels whose scores the network computes; of more frames than `rate_hz` the rest goes back unread."""
         self.name = f"model.{name}"
         self.watch = watch
         self.slow_ns = round(WAIT_S * NS) + settings.max_age_ms * MS
         self.bound_ns = max(self.slow_ns, INFERENCE_BOUND_NS) + GIVE_UP_NS
         self.resting = False          # set by the decision loop while only_while does not hold
         self.predictions = 0
+        self.spans = Spans()
+        self._pace = Pace(rate_hz)
         self.held = Held(load)
         self._model_name = name
         self._required = settings.required
@@ -204,13 +210,15 @@ class ModelJob:
             self._wake.wait(WAIT_S)
             return False
         try:
-            if self.resting:
+            if self.resting or not self._pace.picks(frame.taken_at):
                 if self._required:
                     self._out.put(Rested(self._model_name, frame.taken_at))
                 return True
+            began = monotonic_ns()
             prediction = model.predict(view_for(model, frame.views), frame.taken_at)
         finally:
             frame.release()
+        self.spans.add(prediction.taken_at, began)
         self.predictions += 1
         self._out.put(Predicted(self._model_name, prediction, self.held.exchanges))
         return True
@@ -219,7 +227,7 @@ class ModelJob:
         """Let the network go."""
         self.held.close()
 
-    def leave_camera(self) -> None:
+    def leave(self) -> None:
         """Read no more frames: another job takes the place of this one."""
         self._camera.remove_reader(self._frames)
 
@@ -240,6 +248,20 @@ class SensorJob:
         self._connect = connect
         self._sensor: Sensor | None = None
         self._out = out
+        self._readers: list[Inbox[Reading]] = []
+        self._lock = threading.Lock()   # around the readers; never held while reading
+
+    def add_reader(self, wake: Wake, bound: int) -> Inbox[Reading]:
+        """Give an inbox in which every reading waits, also one that the rules are not told of; one that is no number is a gap."""
+        inbox: Inbox[Reading] = Inbox(bound, wake)
+        with self._lock:
+            self._readers = [*self._readers, inbox]
+        return inbox
+
+    def remove_reader(self, inbox: Inbox[Reading]) -> None:
+        """Put no more readings into an inbox."""
+        with self._lock:
+            self._readers = [reader for reader in self._readers if reader is not inbox]
 
     def open(self) -> None:
         """Open the sensor."""
@@ -249,10 +271,24 @@ class SensorJob:
     def step(self) -> bool:
         """Hand one reading on."""
         assert self._sensor is not None, "opened before"
-        reading = self._sensor.read(self._timeout_s)
+        try:
+            reading = self._sensor.read(self._timeout_s)
+        except DriverError:
+            now = monotonic_ns()
+            self._hand_out([Reading(nan, now, now)])
+            raise
         self.readings += 1
         self._out.put(Sensed(self._sensor_name, reading))
+        if self._readers:
+            self._hand_out([*(self._sensor.passed_over() if isinstance(self._sensor, PassesOver) else ()), reading])
         return True
+
+    def _hand_out(self, readings: Sequence[Reading]) -> None:
+        """Give readings, oldest first, to everybody who makes windows of them."""
+        with self._lock:
+            for reader in self._readers:
+                for reading in readings:
+                    reader.put(reading)
 
     def close(self) -> None:
         """Give the sensor back."""

@@ -15,6 +15,7 @@ from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, SensorJob
 from reflexd.rules.conditions import source_of
 from reflexd.rules.items import Looked, Predicted, Rested, Sensed
 from reflexd.rules.stage import labels_of
+from reflexd.series import SeriesJob
 from reflexd.workers import Inbox, Worker
 from reflexd_drivers.base import Actuator
 
@@ -37,7 +38,7 @@ class Parts:
     """Devices, networks and workers; inboxes and workers go by "camera.NAME", "model.NAME" and so on."""
 
     cameras: dict[str, CameraJob] = field(default_factory=dict)
-    models: dict[str, ModelJob] = field(default_factory=dict)
+    models: dict[str, ModelJob | SeriesJob] = field(default_factory=dict)
     sensors: dict[str, SensorJob] = field(default_factory=dict)
     actuators: dict[str, Actuator] = field(default_factory=dict)
     blocking: dict[str, ActuatorJob] = field(default_factory=dict)     # the actuators that have a worker
@@ -74,16 +75,17 @@ def _move(source: dict[str, T], target: dict[str, T], kept: Iterable[str]) -> No
         target[name] = source.pop(name)
 
 
-def what_stays(old: Settings, new: Settings, models: Mapping[str, ModelJob], renewed: AbstractSet[str] = frozenset()) -> Stays:
-    """Compare two configurations part by part. A model goes with its camera and its gates, a rule with all it names.
+def what_stays(old: Settings, new: Settings, models: Mapping[str, ModelJob | SeriesJob],
+               renewed: AbstractSet[str] = frozenset()) -> Stays:
+    """Compare two configurations part by part. A model goes with what it watches and its gates, a rule with all it names.
 
     `renewed` names the models whose bundle is another one by now.
     """
     camera, sensor = _same(old.camera, new.camera), _same(old.sensor, new.sensor)
     model = {
         name for name in _same(old.model, new.model)
-        if name not in renewed and new.model[name].camera in camera
-        and all(one.sensor in sensor for one in new.model[name].only_while)
+        if name not in renewed and new.model[name].camera in {None, *camera}
+        and sensor.issuperset((*new.model[name].sensors, *(one.sensor for one in new.model[name].only_while)))
         and labels_of(new, name) <= models[name].watch       # of other labels no score is computed
     }
     actuator = _same(old.actuator, new.actuator)

@@ -27,10 +27,10 @@ from reflexd.parts import Parts, Stays, only, what_stays
 from reflexd.rules.items import NS
 from reflexd.rules.stage import Stage, labels_of
 from reflexd.sandbox import explained
-from reflexd.wiring import channels, missing
+from reflexd.wiring import Network, channels, missing
 from reflexd.workers import OPEN_BOUND_NS, State, Worker
 from reflexd_drivers.base import DriverError
-from reflexd_models.base import Model, ModelError
+from reflexd_models.base import ModelError
 
 OPEN_S = 10.0          # within which what is new has to be opened: a person waits for the answer
 GONE_S = OPEN_BOUND_NS / NS + 5     # a call that lasts longer has ended the process by then
@@ -95,7 +95,7 @@ class Reloader:
         except ModelError as error:
             raise ReloadError(f"{error}; the old configuration runs on") from None
 
-    def _replace(self, old: Settings, new: Settings, networks: Mapping[str, Model], others: AbstractSet[str]) -> None:
+    def _replace(self, old: Settings, new: Settings, networks: Mapping[str, Network], others: AbstractSet[str]) -> None:
         """Put the new configuration in place of the old one, or the old one in place again. Raises: ReloadError, TimeoutError."""
         try:
             self._wait_until_open(self._exchange(new, networks, others))
@@ -119,7 +119,7 @@ class Reloader:
         if latched := latched_by(self.daemon):
             raise ReloadError(f"every output is kept safe until a restart: {latched}; systemctl restart reflexd")
 
-    def _load_networks(self, new: Settings, others: AbstractSet[str]) -> dict[str, Model]:
+    def _load_networks(self, new: Settings, others: AbstractSet[str]) -> dict[str, Network]:
         """Load the networks that are new while the old ones still work. Raises: ReloadError."""
         stays = what_stays(self._standing, new, self.daemon.parts.models, others)
         networks = {}
@@ -130,7 +130,7 @@ class Reloader:
                 raise ReloadError(f"model.{name}: {error}; the old configuration runs on") from None
         return networks
 
-    def _exchange(self, new: Settings, networks: Mapping[str, Model],
+    def _exchange(self, new: Settings, networks: Mapping[str, Network],
                   others: AbstractSet[str] = frozenset()) -> Collection[Worker]:
         """Close what does not stay and open what is not there yet; give the workers of what is new.
 
@@ -174,7 +174,7 @@ class Reloader:
         for worker in leaving.workers.values():
             worker.join(GONE_S)
         for model in leaving.models.values():
-            model.leave_camera()
+            model.leave()
         for name, job in leaving.blocking.items():
             if isinstance(job, PluggedJob) and job.trouble:
                 if job.driven:         # it may be active, wherever it is

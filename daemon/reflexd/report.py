@@ -16,8 +16,8 @@ def lines(report: Report) -> Iterator[str]:
     for name, one in report["cameras"].items():
         yield f"camera {name}: {_state(one)}, {one['frames']} frames, {one['gaps']} lost by the camera, picture {one['picture']}"
     for name, one in report["models"].items():
-        yield (f"model {name}: {_state(one)}, {one['predictions']} predictions, {one['frames_dropped']} frames dropped, "
-               f"{one['late']} late, {_says(one)}")
+        yield f"model {name}: {_state(one)}, {one['predictions']} predictions, {_intake(one)}, {one['late']} late, {_says(one)}"
+        yield f"    {_spans(one)}"
     for name, one in report["sensors"].items():
         yield f"sensor {name}: {_state(one)}, {one['readings']} readings, {one['late']} late, {_says(one)}"
     for name, one in report["rules"].items():
@@ -40,8 +40,25 @@ def _state(one: Report) -> str:
     return state
 
 
+def _spans(one: Report) -> str:
+    """Say how long predictions take, and how many things are followed."""
+    spans = [f"{name.replace('_', ' ')} p50 {found['p50']:.1f} ms, p99 {found['p99']:.1f} ms"
+             for name, found in one["latency_ms"].items() if found]
+    tracks = [f"{one['tracks']} followed"] if one["tracks"] else []
+    return "; ".join(spans + tracks) or "no prediction yet"
+
+
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
+
+
+def _intake(one: Report) -> str:
+    """Say what a network is given, and what was lost of it."""
+    if "window" not in one:
+        return f"{one['frames_dropped']} frames dropped"
+    window = one["window"]
+    gaps = f", {window['gaps']} gaps, last: {window['last_gap']}" if window["gaps"] else ""
+    return f"window {window['filled']} of {window['length']} from {', '.join(one['sensors'])}{gaps}"
 
 
 def _says(one: Report) -> str:

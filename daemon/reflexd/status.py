@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic_ns
 
 from reflexd import __version__
@@ -17,6 +17,7 @@ from reflexd.outputs import Output, level_text
 from reflexd.parts import Parts
 from reflexd.rules.rule import Rule
 from reflexd.rules.sources import Source
+from reflexd.series import SeriesJob
 from reflexd_models.runtime import runtime
 
 Report = dict[str, object]
@@ -92,16 +93,18 @@ class Observer:
         known = job.looking.state if told["state"] == "run" or job.looking.state == "frozen" else None
         return {**told, "frames": job.frames, "gaps": job.gaps, "picture": known or "not known", **job.counts.total()}
 
-    def _model(self, name: str, job: ModelJob, states: Mapping[str, Described], now: int) -> Report:
+    def _model(self, name: str, job: ModelJob | SeriesJob, states: Mapping[str, Described], now: int) -> Report:
         source = self.loop.stage.sources[f"model.{name}"]
         return {
             **states[f"model.{name}"],
-            "camera": self.settings.model[name].camera,
+            **(_of_window(self.settings.model[name].sensors, job) if isinstance(job, SeriesJob) else
+               {"camera": self.settings.model[name].camera, "frames_dropped": job.frames_dropped}),
             "bundle": self.settings.model[name].bundle,
             "sha256": job.held.origin.sha256 if job.held.origin else None,
             "predictions": job.predictions,
-            "frames_dropped": job.frames_dropped,
             "resting": job.resting,
+            "latency_ms": job.spans.percentiles_ms(),
+            "tracks": len(source.tracks),
             **_source(source, now),
             "scores": {label: round(score, 4) for label, score in source.scores.items()},
         }
@@ -110,6 +113,16 @@ class Observer:
         source = self.loop.stage.sources[f"sensor.{name}"]
         return {**states[f"sensor.{name}"], "readings": job.readings, **job.counts.total(),
                 **_source(source, now)}
+
+
+def _of_window(sensors: Sequence[str], job: SeriesJob) -> Report:
+    windows = job.windows
+    return {
+        "sensors": list(sensors),
+        "window": {"filled": windows.filled, "length": windows.plan.length, "gaps": windows.gaps, "last_gap": windows.trouble,
+                   "skipped": windows.skipped},
+        "readings_dropped": job.readings_dropped,
+    }
 
 
 def _source(source: Source, now: int) -> Report:

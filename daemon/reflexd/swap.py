@@ -20,6 +20,7 @@ from reflexd.lifecycle import Daemon
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.rules.stage import labels_of
+from reflexd.series import SeriesJob
 from reflexd_models import tasks
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import find_bundle
@@ -61,6 +62,10 @@ def _open(daemon: Daemon, settings: Settings, name: str, bundle: str) -> Any:   
     if tasks.load(found.task).Options is not type(model.options):
         raise ModelError(f"model.{name}: the bundle's task is {found.task} now, and its table is written for another; "
                          "change the table, and say reflexctl reload")
+    origin = daemon.parts.models[name].held.origin
+    if model.sensors and origin is not None and origin.described.window != found.window:
+        raise ModelError(f"model.{name}: the bundle's [window] is another now, and windows are made for the old one; "
+                         "say reflexctl reload")
     network = daemon.wiring.open_network(_with_bundle(model, bundle), settings, daemon.parts.models[name].watch)
     missing = sorted(labels_of(settings, name) - set(network.labels))
     if missing:
@@ -95,7 +100,7 @@ def _exchange(daemon: Daemon, networks: Mapping[str, Any]) -> list[Report]:
     return told
 
 
-def _go_back(jobs: Mapping[str, ModelJob], old: Mapping[str, Any]) -> None:
+def _go_back(jobs: Mapping[str, ModelJob | SeriesJob], old: Mapping[str, Any]) -> None:
     for name, job in jobs.items():
         if not job.held.withdraw() and old[name] is not None:
             job.exchange(old[name])

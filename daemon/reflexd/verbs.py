@@ -14,7 +14,7 @@ from reflexd.arming import Arming
 from reflexd.control import Verb
 from reflexd.events import NOT_RELOADED, RELOADED
 from reflexd.exercise import exercise
-from reflexd.jobs import CameraJob
+from reflexd.jobs import CameraJob, ModelJob
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.sandbox import probe
@@ -124,6 +124,6 @@ def _next_frame(observer: Observer, name: str, camera: CameraJob) -> Frame:
 def _looking_at(camera: str, observer: Observer) -> tuple[dict[str, Regions], dict[str, Model]]:
     """Give the regions of each network on a camera, and those that are open; on the main thread."""
     tables = observer.settings.model
-    jobs = {name: job for name, job in observer.models.items() if tables[name].camera == camera}
+    jobs = {name: job for name, job in observer.models.items() if isinstance(job, ModelJob) and tables[name].camera == camera}
     regions: dict[str, Regions] = {name: getattr(tables[name].options, "regions", ()) for name in jobs}
     return regions, {name: network for name, job in jobs.items() if (network := job.model) is not None}   # a worker may close it

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeAlias, cast
 
 from reflexd.arming import Arming
 from reflexd.config.settings import ModelSettings, Settings
@@ -23,13 +23,14 @@ from reflexd.notify import Notifier
 from reflexd.outputs import Channel, Outputs
 from reflexd.parts import Parts
 from reflexd.rules.items import Looked, Predicted, Rested, Sensed
-from reflexd.rules.stage import labels_of
+from reflexd.rules.stage import labels_of, pace_of, watched_by
+from reflexd.series import SeriesJob, open_series, plan_of
 from reflexd.status import Observer
 from reflexd.workers import Inbox, Job, Reports, Wake, Worker
 from reflexd_drivers import registry
 from reflexd_drivers.base import Actuator, ActuatorSettings, Camera, CameraSettings, DriverError, ReadsBack, Replugs, Sensor
 from reflexd_drivers.cameras.arranged import arrange
-from reflexd_models.base import Model
+from reflexd_models.base import Model, SeriesModel
 from reflexd_models.bundle import find_bundle, open_camera_model
 from reflexd_models.noise import CHATTER, held_back
 
@@ -37,7 +38,8 @@ PREDICTIONS = 8
 READINGS = 32
 LOOKS = 8
 
-Open = Callable[[ModelSettings, Settings, frozenset[str]], Model]
+Network: TypeAlias = Model | SeriesModel
+Open: TypeAlias = Callable[[ModelSettings, Settings, frozenset[str]], Network]
 
 
 class DirectChannel:
@@ -92,20 +94,22 @@ class Wiring:
         parts.actuators[name] = parts.blocking[name] = job
         self._employ(parts, job)
 
-    def make(self, settings: Settings, standing: Parts, networks: Mapping[str, Model]) -> Parts:
+    def make(self, settings: Settings, standing: Parts, networks: Mapping[str, Network]) -> Parts:
         """Describe what workers do for every source that does not stand yet; `networks` are loaded already."""
         parts = Parts()
         for name in missing(settings.camera, standing.cameras):
             parts.inboxes[f"camera.{name}"] = looks = Inbox[Looked](LOOKS, self.reports.wake)
             looking = Looking(name, settings.camera[name], looks, self.reports)
             parts.cameras[name] = CameraJob(name, settings.camera[name], lambda s=settings.camera[name]: _camera(s), looking)   # type: ignore[misc]
-        cameras = {**standing.cameras, **parts.cameras}
-        for name in missing(settings.model, standing.models):
-            parts.inboxes[f"model.{name}"] = out = Inbox[Predicted | Rested](PREDICTIONS, self.reports.wake)
-            parts.models[name] = self._model(name, settings, cameras, networks.get(name), out)
         for name in missing(settings.sensor, standing.sensors):
             parts.inboxes[f"sensor.{name}"] = said = Inbox[Sensed](READINGS, self.reports.wake)
             parts.sensors[name] = SensorJob(name, settings.sensor[name], lambda s=settings.sensor[name]: _sensor(s), said)   # type: ignore[misc]
+        sources: dict[str, CameraJob | SensorJob] = {}
+        for one in (standing, parts):
+            sources |= {job.name: job for job in one.cameras.values()} | {job.name: job for job in one.sensors.values()}
+        for name in missing(settings.model, standing.models):
+            parts.inboxes[f"model.{name}"] = out = Inbox[Predicted | Rested](PREDICTIONS, self.reports.wake)
+            parts.models[name] = self._model(name, settings, sources, networks.get(name), out)
         jobs: list[Job] = [*parts.models.values(), *parts.sensors.values(), *parts.cameras.values()]
         for job in jobs:
             self._employ(parts, job)
@@ -114,15 +118,18 @@ class Wiring:
     def _employ(self, parts: Parts, job: Job) -> None:
         parts.workers[job.name] = Worker(job, self.reports)
 
-    def _model(self, name: str, settings: Settings, cameras: Mapping[str, CameraJob], loaded: Model | None,
-               out: Inbox[Predicted | Rested]) -> ModelJob:
+    def _model(self, name: str, settings: Settings, sources: Mapping[str, CameraJob | SensorJob], loaded: Network | None,
+               out: Inbox[Predicted | Rested]) -> ModelJob | SeriesJob:
         model, watch, waiting = settings.model[name], labels_of(settings, name), [loaded]
 
-        def load() -> Model:
-            return waiting.pop() if waiting and waiting[0] else self.open_network(model, settings, watch)   # type: ignore[return-value]
+        def load() -> Any:    # noqa: ANN401  a Model for a camera, a SeriesModel for sensors: open_network() sees to it
+            return waiting.pop() if waiting and waiting[0] else self.open_network(model, settings, watch)
 
-        assert model.camera is not None, "load.py saw to it"
-        return ModelJob(name, settings.camera[model.camera], load, watch, cameras[model.camera], out)
+        watched: list[Any] = [sources[one] for one in watched_by(model)]
+        if model.camera is not None:
+            return ModelJob(name, settings.camera[model.camera], load, watch, watched[0], out, model.rate_hz)
+        age_ns, _, _ = pace_of(settings, model)
+        return SeriesJob(name, plan_of(model, settings), age_ns, load, watch, watched, out)
 
 
 def missing(wanted: Iterable[str], there: Container[str]) -> list[str]:
@@ -136,11 +143,12 @@ def channels(settings: Settings, parts: Parts) -> dict[str, tuple[ActuatorSettin
             for name, actuator in parts.actuators.items()}
 
 
-def open_network(model: ModelSettings, settings: Settings, watch: frozenset[str]) -> Model:
+def open_network(model: ModelSettings, settings: Settings, watch: frozenset[str]) -> Network:
     """Load a bundle as the configuration names it. Raises: ModelError."""
     bundle = find_bundle(model.bundle, Path(settings.daemon.state_dir))
     with held_back(CHATTER):
-        network = open_camera_model(bundle, model.options, watch)
+        network = (open_series(bundle, model, plan_of(model, settings), watch) if model.camera is None else
+                   open_camera_model(bundle, model.options, watch))
     mark(network, bundle)
     return network
 

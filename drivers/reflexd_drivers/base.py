@@ -409,6 +409,18 @@ class Actuator(Protocol):
 
 
 @runtime_checkable
+class PassesOver(Protocol):
+    """A sensor that may hear several readings between two reads: rules want the newest, windows of readings want them all."""
+
+    def passed_over(self) -> list[Reading]:
+        """Give, oldest first, what came before the reading that read() gave last and was given by no read(); bounded.
+
+        Only the thread that reads calls it. One that is no number says that something between was lost.
+        """
+        ...
+
+
+@runtime_checkable
 class Counts(Protocol):
     """A device that counts what went wrong inside it; the daemon adds that up over every opening and shows it in status."""
 

@@ -95,6 +95,8 @@ class FrameKeys(BaseModel):
         description='{ kind, at, from, to, order }; or "none", then noise can be a value'
     )
     value: ValueField = Field(description="{ at, type, bit }: where the value is")
+    more: tuple[ValueField, ...] = Field(
+        default=(), max_length=63, description="[{ at, type }, …]: further numbers of the frame, for networks that watch windows")
     match: MatchField | None = Field(default=None, description="{ at, bytes }: frames with other bytes there are passed over")
 
     @model_validator(mode="after")
@@ -120,6 +122,8 @@ class FrameKeys(BaseModel):
 def parts(keys: FrameKeys) -> Iterator[tuple[str, Part, int]]:
     """Give each part of a frame besides its length: name, place, bytes."""
     yield "value", keys.value, struct.calcsize(NUMBERS[keys.value.type])
+    for one in keys.more:
+        yield "more", one, struct.calcsize(NUMBERS[one.type])
     if not isinstance(keys.checksum, str):
         yield "checksum", keys.checksum, KINDS[keys.checksum.kind][0]
     if keys.match is not None:

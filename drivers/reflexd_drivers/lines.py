@@ -18,6 +18,7 @@ from reflexd_drivers.patterns import compiled
 from reflexd_drivers.scaling import NumberKeys, number
 
 SUSPICIOUS = 16         # bytes without an end of line, until they say something about a device that seems silent
+MOST = 64               # numbers of one line
 LONGEST = 4096          # bytes without an end of line, until they count as noise
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")      # tabs and colours of a terminal are text
 WORDS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
@@ -31,29 +32,67 @@ class LineKeys(NumberKeys):
     """How the value is found in a line, and what it is."""
 
     value: ValueKind = Field(default="number", description="what a line says")
-    pattern: str | None = Field(default=None, description="regular expression; the value is its one group")
+    pattern: str | None = Field(
+        default=None, description='regular expression; the value is its one group, or several numbers are its groups with names')
     column: int | None = Field(default=None, ge=1, le=1000, description="number of the column with the value, from 1")
+    columns: tuple[int | str, ...] = Field(
+        default=(), max_length=MOST, description='several numbers: of these columns, as [2, 3, 4], or all of a line by name, as '
+                                                '["x", "y", "z"]')
     separator: str | None = Field(default=None, min_length=1, description='between columns, default ","; " " is any space')
-    json_: str | None = Field(default=None, alias="json", min_length=1, description='way to the value in JSON, as "sensor.temp"')
+    json_: str | tuple[str, ...] | None = Field(
+        default=None, alias="json", min_length=1, max_length=1000,
+        description='way to the value in JSON, as "sensor.temp"; a list for several numbers')
 
     @field_validator("pattern")
     @classmethod
     def _one_group(cls, pattern: str | None) -> str | None:
-        groups = 1 if pattern is None else compiled(pattern).groups
-        if groups != 1:
-            raise ValueError(f"a pattern has one group, that of the value; found {groups}; put ( ) around the value only")
+        if pattern is None:
+            return None
+        made = compiled(pattern)
+        if made.groups != 1 and not 1 < made.groups == len(made.groupindex) <= MOST:
+            raise ValueError(f"a pattern has one group, that of the value, or names all of several; found {made.groups}; put ( ) "
+                             "around the value only, or (?P<x> ) around each of several")
         return pattern
+
+    @field_validator("columns")
+    @classmethod
+    def _of_one_kind(cls, columns: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        numbers = [one for one in columns if isinstance(one, int) and 1 <= one <= 1000]
+        names = [one for one in columns if isinstance(one, str) and one.strip()]
+        if len(columns) not in (len(numbers), len(names)) or len(set(columns)) < len(columns):
+            raise ValueError("columns are different numbers from 1 to 1000, or different names for all of a line; "
+                             'write [1, 2] or ["x", "y"]')
+        return columns
 
     @model_validator(mode="after")
     def _fits(self) -> LineKeys:
-        ways = [key.rstrip("_") for key in ("pattern", "column", "json_") if getattr(self, key) is not None]
+        ways = [key.rstrip("_") for key in ("pattern", "column", "columns", "json_") if getattr(self, key) not in (None, ())]
         if len(ways) > 1:
             raise ValueError(f"a line is read in one way; found {' and '.join(ways)}; keep one of them")
-        if self.separator is not None and self.column is None:
+        if self.separator is not None and self.column is None and not self.columns:
             raise ValueError("separator goes with column; add column, or remove it")
+        if isinstance(self.json_, tuple) and (len(self.json_) > MOST or not all(self.json_)):
+            raise ValueError(f"json has {MOST} ways at most, and none is empty; correct it")
         if self.value != "number" and (self.scale, self.offset, self.range) != (1, 0, None):
             raise ValueError('scale, offset and range go with value = "number"; remove them')
+        if self.value != "number" and len(self.channels) > 1:
+            raise ValueError(f'several of a line are numbers; found value = "{self.value}"; write value = "number", or read one')
         return self
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Name the numbers of a line."""
+        if self.columns:
+            return tuple(one if isinstance(one, str) else f"column {one}" for one in self.columns)
+        if isinstance(self.json_, tuple):
+            return self.json_
+        named = () if self.pattern is None else tuple(re.compile(self.pattern).groupindex)
+        return named if len(named) > 1 else ("value",)
+
+    @property
+    def several(self) -> bool:
+        """Say whether a line gives all its numbers as a tuple."""
+        return bool(self.columns) or isinstance(self.json_, tuple) or len(self.channels) > 1
 
 
 class Lines:
@@ -84,11 +123,11 @@ class Lines:
         return [line for line in fits if line.strip()]
 
 
-def reader(keys: LineKeys) -> Callable[[bytes], Value]:
+def reader(keys: LineKeys) -> Callable[[bytes], Value | tuple[float, ...]]:
     """Give what turns a line into its value; it raises NoTextError for noise, ValueError for another text."""
-    pick, convert = picker(keys), converter(keys)
+    pick, convert = (all_picker(keys), all_converter(keys)) if keys.several else (picker(keys), converter(keys))
 
-    def read(line: bytes) -> Value:
+    def read(line: bytes) -> Value | tuple[float, ...]:
         text = as_text(line)
         try:
             return convert(pick(text))
@@ -117,10 +156,35 @@ def picker(keys: LineKeys) -> Callable[[str], Any]:
     if keys.column is not None:
         at, separator = keys.column - 1, "," if keys.separator is None else keys.separator
         return lambda text: text.split(separator if separator.strip() else None)[at]
-    if keys.json_ is not None:
+    if isinstance(keys.json_, str):
         path = keys.json_.split(".")
         return lambda text: follow(json.loads(text), path)
     return lambda text: text
+
+
+def all_picker(keys: LineKeys) -> Callable[[str], Any]:
+    """Give what finds several values in a line, as picker() does one."""
+    if keys.pattern is not None:
+        search = re.compile(keys.pattern).search
+        return lambda text: found.groups() if (found := search(text)) else no_value()
+    if keys.columns:
+        separator = keys.separator or ","
+        cut = separator if separator.strip() else None
+        return lambda text: columns_of(text.split(cut), keys.columns)
+    paths = [one.split(".") for one in keys.json_ or ()]
+
+    def of_json(text: str) -> list[Any]:
+        whole = json.loads(text)
+        return [follow(whole, path) for path in paths]
+
+    return of_json
+
+
+def columns_of(cells: list[str], columns: tuple[int | str, ...]) -> list[str]:
+    """Give columns by number; by name all, where there are as many. Raises: LookupError, ValueError."""
+    if isinstance(columns[0], str):
+        return cells if len(cells) == len(columns) else [no_value()]
+    return [cells[int(one) - 1] for one in columns]
 
 
 def no_value() -> str:
@@ -140,6 +204,11 @@ def converter(keys: LineKeys) -> Callable[[Any], Value]:
     if keys.value == "number":
         return lambda found: number(found, keys)
     return boolean if keys.value == "boolean" else words
+
+
+def all_converter(keys: LineKeys) -> Callable[[Any], tuple[float, ...]]:
+    """Give what makes numbers of all that was found."""
+    return lambda found: tuple(number(one, keys) for one in found)
 
 
 def boolean(found: object) -> bool:

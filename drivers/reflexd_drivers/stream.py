@@ -2,18 +2,23 @@
 
 A reading is as old as what said it: without anything new the last stands until max_age_ms, then the
 device counts as silent. What arrives is cut and understood by a decoder, which holds a bounded rest.
+Of what arrives at once the newest is given, and the rest is kept for windows of readings, spread over the time in which it came.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import nan
 from time import monotonic, monotonic_ns
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from reflexd_drivers.base import NotYetError, Reading, SensorSettings, SilentError, Value
 from reflexd_drivers.serial_port import Port, SerialKeys
 
 MS = 1_000_000
+AT_ONCE = 64      # readings of a chunk that windows are told of; of a longer one nobody knows when which line came
+
+Said: TypeAlias = Value | tuple[float, ...]     # a value, or all numbers of one moment
 
 
 class StreamSettings(SerialKeys, SensorSettings):
@@ -30,7 +35,7 @@ class Decoder(Protocol):
         """Begin anew: what comes next may be cut at its beginning."""
         ...
 
-    def feed(self, chunk: bytes) -> list[Value | None]:
+    def feed(self, chunk: bytes) -> list[Said | None]:
         """Give what a chunk says, in its order; None where the device itself says that it has no value."""
         ...
 
@@ -39,7 +44,7 @@ class Decoder(Protocol):
         ...
 
     def counters(self) -> Mapping[str, int]:
-        """Count what was not understood."""
+        """Count what was not understood, and as "skipped" what newer ones replaced in a flood."""
         ...
 
 
@@ -54,6 +59,7 @@ class Stream:
         self._looked_at = monotonic_ns()
         self._begins_at = self._looked_at + round(settings.boot_delay_s * 1e9)
         self._reading: Reading | None = None
+        self._passed: list[Reading] = []
         self._void_at: int | None = None      # when the device said that it has no value
 
     def counters(self) -> Mapping[str, int]:
@@ -71,31 +77,44 @@ class Stream:
             self._decoder.restart()
         while True:
             chunk = self._port.read(deadline - monotonic())
-            self._looked_at = monotonic_ns()
-            if chunk and self._looked_at >= self._begins_at and self._take(chunk):
+            before, self._looked_at = self._looked_at, monotonic_ns()
+            if chunk and self._looked_at >= self._begins_at and self._take(chunk, before):
                 break
             if monotonic() >= deadline:
                 break
         return self._last()
 
-    def _take(self, chunk: bytes) -> bool:
-        """Take over what a chunk says. Returns whether it said something."""
-        values = self._decoder.feed(chunk)
-        for value in values:
-            self._void_at = self._looked_at if value is None else None
-            if value is not None:
-                self._note(value)
-        return bool(values)
+    def passed_over(self) -> list[Reading]:
+        """Give what came with the last reading and before it."""
+        passed, self._passed = self._passed, []
+        return passed
 
-    def _note(self, value: Value) -> None:
-        now, old = self._looked_at, self._reading
+    def _take(self, chunk: bytes, before: int) -> bool:
+        """Take over what a chunk says, which came since `before`. Returns whether it said something."""
+        skipped = self._decoder.counters().get("skipped", 0)
+        found = self._decoder.feed(chunk)
+        self._passed, lost = [], len(found) > AT_ONCE or self._decoder.counters().get("skipped", 0) > skipped
+        for count, said in enumerate(found, 1):
+            at = before + (self._looked_at - before) * count // len(found)
+            self._void_at = at if said is None else None
+            if said is not None:
+                self._note(said, at)
+                if self._reading and not lost and count < len(found):
+                    self._passed.append(self._reading)
+        if lost:
+            self._passed = [Reading(nan, self._looked_at, self._looked_at)]
+        return bool(found)
+
+    def _note(self, said: Said, now: int) -> None:
+        value, values = (said[0], said) if isinstance(said, tuple) else (said, ())
+        old = self._reading
         if old is None:
-            self._reading = Reading(value, now, now)
+            self._reading = Reading(value, now, now, values=values)
             return
         changed = value != old.value
         rises = old.rises + (changed and value is True)
         falls = old.falls + (changed and value is False)
-        self._reading = Reading(value, now, now if changed else old.changed_at, rises, falls)
+        self._reading = Reading(value, now, now if changed else old.changed_at, rises, falls, values)
 
     def _last(self) -> Reading:
         """Give the last reading while it is fresh."""

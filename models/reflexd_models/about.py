@@ -61,6 +61,27 @@ class Window(_Part):
         return self
 
 
+class Anomaly(_Part):
+    """[anomaly]: how far a window is from normal ones, and how far is too far."""
+
+    method: Literal["rms", "mahalanobis", "autoencoder"] = Field(description="what the file holds")
+    limit: float | None = Field(default=None, gt=0, description="the distance that counts as 1; reflexctl calibrate finds it")
+
+
+class Detect(_Part):
+    """[detect]: how a detector's outputs are to be read, where the file does not tell."""
+
+    layout: Literal["tf1", "tf2", "ultralytics", "ultralytics-transposed", "end-to-end"] | None = Field(
+        default=None, description="tf1: boxes, classes, scores, count; tf2: scores, boxes, count, classes; "
+                                  "ultralytics: [1, 4 + classes, anchors]; end-to-end: [1, boxes, 6]")
+    boxes: Literal["shares", "pixels"] | None = Field(default=None, description="what boxes are told in, of the picture")
+    letterbox: bool | None = Field(
+        default=None, description="a frame keeps its shape, with a grey border, or is stretched; if absent, it is stretched for "
+                                  "tf1 and tf2 only")
+    first_class: int | None = Field(default=None, ge=0, le=1000, description="place among the labels of class 0's")
+    iou: float | None = Field(default=None, gt=0, le=1, description="overlap from which two boxes of a label are one thing")
+
+
 class Golden(_Part):
     """[golden]: an input with the output that belongs to it."""
 
@@ -82,6 +103,8 @@ class About(_Part):
     threshold: float = Field(default=0.0, ge=0, le=1, description="scores below it are not trusted")
     input: Input = Input()
     window: Window | None = None
+    anomaly: Anomaly | None = None
+    detect: Detect = Detect()
     golden: Golden | None = None
     card: FileName | None = None
     held_out: tuple[str, ...] = Field(default=(), description="groups of the data set that training never saw")

@@ -16,14 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from reflexd_models import about, files, metadata, tasks
-from reflexd_models.about import Golden, Input, Window
+from reflexd_models import about, ends, files, metadata, tasks
+from reflexd_models.about import Anomaly, Detect, Golden, Input, Window
 from reflexd_models.base import Model, ModelError, Options, SeriesModel
 from reflexd_models.flatbuffer import check_whole
+from reflexd_models.identify import Told, identify
 from reflexd_models.runtime import Network
 from reflexd_models.trial import try_out
 
-PLAIN = Input()
+PLAIN, UNTOLD = Input(), Detect()
 LARGEST = 256 * files.MIB
 ABOUT = "model.toml"
 
@@ -41,6 +42,9 @@ class Bundle:
     golden: Golden | None = None
     held_out: tuple[str, ...] = ()
     window: Window | None = None
+    anomaly: Anomaly | None = None
+    detect: Detect = UNTOLD
+    decided: str = "as its model.toml says"      # what the task was told by
 
     @property
     def where(self) -> str:
@@ -51,7 +55,7 @@ class Bundle:
 def find_bundle(name_or_path: str, state_dir: Path | None = None) -> Bundle:
     """Find a bundle by path, or by name in the state directory's bundles and then in the shipped zoo.
 
-    A path to a .tflite file stands for a network to classify with, with the labels inside it.
+    A path to a .tflite file stands for that network, with the task that it tells and the labels inside it.
     Raises: ModelError.
     """
     if name_or_path.endswith(".tflite"):
@@ -91,7 +95,7 @@ def of_folder(folder: Path) -> Bundle:
     if said.task not in tasks.modules():
         raise ModelError(f'{path}: task: there is none called "{said.task}"; there are {", ".join(tasks.names())}')
     return Bundle(said.name, folder / said.file, said.task, said.labels, said.threshold, said.input,
-                  said.sha256, said.golden, said.held_out, said.window)
+                  said.sha256, said.golden, said.held_out, said.window, said.anomaly, said.detect)
 
 
 def _followed(folder: Path) -> Path:
@@ -102,8 +106,8 @@ def _followed(folder: Path) -> Path:
         return folder
 
 
-def of_file(path: Path, labels: tuple[str, ...] | None = None) -> Bundle:
-    """Take a bare .tflite file, with the labels given or those inside it.
+def of_file(path: Path, labels: tuple[str, ...] | None = None, task: str | None = None) -> Bundle:
+    """Take a bare .tflite file, with the labels given or those inside it, for the task given or the one that it tells.
 
     Raises: ModelError.
     """
@@ -111,8 +115,17 @@ def of_file(path: Path, labels: tuple[str, ...] | None = None) -> Bundle:
     if content[4:8] != b"TFL3":
         raise ModelError(f"{path}: is not a TensorFlow Lite file: no TFL3 mark in it; give a .tflite file")
     inside = metadata.read(content, str(path))
-    return Bundle(path.stem, path, "classify", labels if labels is not None else inside.labels or (),
-                  input=Input(mean=inside.mean, std=inside.std))
+    found = labels if labels is not None else inside.labels or ()
+    try:
+        both = ends.read(content)
+    except struct.error:
+        raise ModelError(_cut(path)) from None
+    told = Told(task, "as asked") if task else identify(both, inside, len(found), str(path))
+    if told.task not in tasks.modules():
+        raise ModelError(f'{path}: there is no task called "{told.task}" ({told.why}); there are {", ".join(tasks.names())}')
+    normal = any(end.is_float for end in both.inputs)       # what is quantized was calibrated on pixels as they are
+    return Bundle(path.stem, path, told.task, found, inside.threshold or 0.0,
+                  Input(mean=inside.mean, std=inside.std) if normal else PLAIN, decided=told.why)
 
 
 def content_of(bundle: Bundle) -> bytes:
@@ -127,13 +140,15 @@ def content_of(bundle: Bundle) -> bytes:
     return content
 
 
-def load(bundle: Bundle) -> Network:
+def load(bundle: Bundle, content: bytes | None = None) -> Network:
     """Read a bundle's network, verified: by hash and golden case, or by a trial in a child process.
+
+    `content` is what content_of() gave, where a task looks into it as well.
 
     The golden case of a task that watches sensors is checked by open_model(), since it is told in scores.
     Raises: ModelError.
     """
-    content = content_of(bundle)
+    content = content_of(bundle) if content is None else content
     if bundle.sha256 is None or bundle.golden is None:
         _distrust(content, bundle.where)
     network = Network(content, bundle.where)
@@ -164,11 +179,15 @@ def open_camera_model(bundle: Bundle, options: Options, watch: AbstractSet[str] 
     return model
 
 
+def _cut(where: str | Path) -> str:
+    return f"{where}: the file is cut off or damaged: its tables reach outside it; fetch it again"
+
+
 def _distrust(content: bytes, where: str) -> None:
     try:
         check_whole(content)
     except struct.error:
-        raise ModelError(f"{where}: the file is cut off or damaged: its tables reach outside it; fetch it again") from None
+        raise ModelError(_cut(where)) from None
     try_out(content, where)
 
 

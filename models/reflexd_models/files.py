@@ -62,7 +62,14 @@ def npz(path: Path, limit: int, what: str) -> dict[str, Tensor]:
 
     Raises: ModelError.
     """
-    content = read(path, limit, what)
+    return arrays(read(path, limit, what), str(path), limit, what)
+
+
+def arrays(content: bytes, where: str, limit: int, what: str) -> dict[str, Tensor]:
+    """Unpack an .npz file that was read, of at most `limit` bytes unpacked; no pickles.
+
+    Raises: ModelError.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > limit:
@@ -70,7 +77,7 @@ def npz(path: Path, limit: int, what: str) -> dict[str, Tensor]:
         with np.load(io.BytesIO(content), allow_pickle=False) as found:
             return {str(name): np.asarray(found[name]) for name in found.files}
     except Exception as problem:     # zip, zlib, the .npy header and its dtype: each raises its own kinds
-        raise ModelError(f"{path}: {what} is not a sound .npz file: {reason(problem)}; write it with numpy.savez") from None
+        raise ModelError(f"{where}: {what} is not a sound .npz file: {reason(problem)}; write it with numpy.savez") from None
 
 
 def reason(problem: BaseException) -> str:

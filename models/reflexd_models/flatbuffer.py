@@ -59,6 +59,11 @@ class Table:
         first, count = self._list(field)
         return struct.unpack_from(f"<{min(count, MOST)}f", self.data, first)
 
+    def integers(self, field: int) -> tuple[int, ...]:
+        """Read a list of int32."""
+        first, count = self._list(field)
+        return struct.unpack_from(f"<{min(count, MOST)}i", self.data, first)
+
     def bytes(self, field: int) -> bytes:
         """Read a string or a list of bytes."""
         first, count = self._list(field)

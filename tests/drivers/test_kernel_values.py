@@ -56,6 +56,20 @@ def test_iio_comes_to_si_units(tmp_path: Path, channel: str, files: dict[str, st
     assert read(iio, tmp_path, device="mcp3424", channel=channel) == pytest.approx(value)
 
 
+def test_iio_reads_several_channels_of_a_moment_and_each_has_to_be_there(tmp_path: Path) -> None:
+    chip(tmp_path, in_accel_x_raw="981", in_accel_y_raw="-100", in_accel_scale="0.01")
+    table = {"driver": "iio", "device": "mcp3424", "channel": "in_accel_x", "more": ["in_accel_y"]}
+    settings = iio.Settings.model_validate(table)
+    assert settings.channels == ("in_accel_x", "in_accel_y")
+    device = iio.connect(settings, tmp_path)
+    reading = device.read(1)
+    device.close()
+    assert reading.values == pytest.approx((9.81, -1.0))
+    assert reading.value == reading.values[0]
+    with pytest.raises(DriverError, match="there is no channel in_accel_z; found in_accel_x, in_accel_y"):
+        read(iio, tmp_path, device="mcp3424", channel="in_accel_x", more=["in_accel_z"])
+
+
 def test_iio_names_the_devices_and_channels_that_are_there(tmp_path: Path) -> None:
     chip(tmp_path, in_voltage0_raw="1", in_voltage1_raw="1")
     with pytest.raises(DriverError, match="iio: there is no device called bme280; found mcp3424; write one of them"):

@@ -31,6 +31,28 @@ def test_a_line_says_its_value(line: bytes, keys: dict[str, Any], value: object)
     assert type(said(line, **keys)) is type(value)
 
 
+@pytest.mark.parametrize(("line", "keys", "values", "channels"), [
+    (b"0.1, 0.2,-3", {"columns": ["x", "y", "z"]}, (0.1, 0.2, -3.0), ("x", "y", "z")),
+    (b"9;1;2", {"columns": [3, 2], "separator": ";"}, (2.0, 1.0), ("column 3", "column 2")),
+    (b"7", {"columns": ["value"]}, (7.0,), ("value",)),
+    (b"x=1 y=2", {"pattern": r"x=(?P<x>\d) y=(?P<y>\d)", "scale": 10}, (10.0, 20.0), ("x", "y")),
+    (b'{"a": {"x": 1, "y": [2]}}', {"json": ["a.x", "a.y.0"]}, (1.0, 2.0), ("a.x", "a.y.0")),
+])
+def test_a_line_may_say_several_numbers(line: bytes, keys: dict[str, Any], values: tuple[float, ...], channels: object) -> None:
+    assert said(line, **keys) == values
+    assert LineKeys.model_validate(keys).channels == channels
+
+
+@pytest.mark.parametrize(("line", "keys"), [
+    (b"1,2", {"columns": ["x", "y", "z"]}), (b"1,2,3,4", {"columns": ["x", "y", "z"]}), (b"1,nan", {"columns": ["x", "y"]}),
+    (b"1,,3", {"columns": [1, 2]}), (b"1", {"columns": [1, 2]}), (b"1,99", {"columns": [1, 2], "range": [0, 9]}),
+    (b"x=1 y=", {"pattern": r"x=(?P<x>\d) y=(?P<y>\d)?"}), (b'{"x": 1}', {"json": ["x", "y"]}),
+])
+def test_f37_of_several_numbers_all_have_to_be_right(line: bytes, keys: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        said(line, **keys)
+
+
 @pytest.mark.parametrize(("line", "keys"), [
     (b"nan", {}), (b"inf", {}), (b"-Infinity", {}), (b"1e999", {}), (b"1e308", {"scale": 10}), (b"31", {"range": [0, 30]}),
     (b'{"t": NaN}', {"json": "t"}), (b'{"t": 1e999}', {"json": "t"}), (b'{"t": ' + b"9" * 4000 + b"}", {"json": "t"}),
@@ -62,6 +84,10 @@ def test_f36_bytes_that_are_no_text_are_noise(line: bytes) -> None:
 @pytest.mark.parametrize(("keys", "words"), [
     ({"pattern": "[0-9"}, "no regular expression"), ({"pattern": r"\d+"}, "found 0"), ({"pattern": "(a)(b)"}, "found 2"),
     ({"pattern": "(a)", "json": "b"}, "pattern and json"), ({"column": 0}, "greater than or equal to 1"),
+    ({"columns": [0]}, "from 1 to 1000"), ({"columns": [1, 1]}, "different"), ({"columns": [1, "x"]}, "write"),
+    ({"columns": ["x", " "]}, "different names"), ({"columns": [1, 2], "column": 3}, "column and columns"),
+    ({"columns": ["x", "y"], "value": "boolean"}, "several of a line are numbers"), ({"json": ["a", ""]}, "none is empty"),
+    ({"columns": list(range(1, 66))}, "at most 64"),
     ({"separator": ";"}, "separator goes with column"), ({"value": "text", "scale": 2}, 'go with value = "number"'),
     ({"range": [3, 1]}, "exchange the two"), ({"offset": float("nan")}, "finite"),
 ])

@@ -40,6 +40,26 @@ def test_a_press_that_is_over_before_the_next_read_shows_in_the_counts(tmp_path:
     assert (reading.value, reading.rises, reading.falls) == (False, 1, 1)
 
 
+def test_a_line_may_have_several_numbers_and_none_that_was_passed_over_is_lost(tmp_path: Path) -> None:
+    sensor = timeline(tmp_path, "at_s,x,y\n0,1,2\n0.01,1,4\n0.02,5,6\n", columns=["x", "y"])
+    sleep(0.05)
+    reading = sensor.read(0)
+    passed = sensor.passed_over()
+    assert (reading.value, reading.values) == (5.0, (5.0, 6.0))
+    assert [one.values for one in passed] == [(1.0, 2.0), (1.0, 4.0)]
+    assert passed[1].taken_at - passed[0].taken_at == 10_000_000
+    assert reading.taken_at >= passed[1].taken_at
+    assert sensor.passed_over() == []
+    assert sensor.read(0).values == (5.0, 6.0)
+    assert sensor.passed_over() == []
+
+
+@pytest.mark.parametrize("line", ["1,2", "1,2,3,4", "1,x,2", "-1,2,3", "nan,1,2", "1,2,inf", ""])
+def test_a_line_with_other_columns_says_where(tmp_path: Path, line: str) -> None:
+    with pytest.raises(DriverError, match=r"empty" if not line else r"timeline.csv:1: a line is at_s,x,y .*found"):
+        timeline(tmp_path, line, columns=["x", "y"])
+
+
 def test_before_its_first_line_a_timeline_knows_nothing(tmp_path: Path) -> None:
     sensor = timeline(tmp_path, "0.1,21.5\n")
     with pytest.raises(SilentError, match="has not begun"):

@@ -112,6 +112,16 @@ def test_numbers_are_read_as_the_layout_says(kind: str, text: str, value: float)
     assert decoder.feed(data) == [value]
 
 
+def test_a_frame_may_say_several_numbers_and_all_have_to_be_right() -> None:
+    keys = settings(start="aa", length=6, checksum="none", value={"at": 1, "type": "i16le"}, scale=0.001, range=[-2, 2],
+                    more=[{"at": 3, "type": "i16le"}, {"at": -1, "type": "i8"}])
+    decoder = FrameDecoder(keys)
+    assert decoder.feed(b"\xaa" + struct.pack("<hhb", 1000, -500, 3)) == [(1.0, -0.5, 0.003)]
+    assert decoder.feed(b"\xaa" + struct.pack("<hhb", 1000, 2001, 3)) == []
+    assert decoder.counters()["unfit"] == 1
+    assert keys.channels == ("value", "at 3", "at -1")
+
+
 def test_a_bit_is_true_or_false_and_counts_its_changes(device: Terminal, sensor: Open) -> None:
     one = sensor(value={"at": 2, "type": "u8", "bit": 3})
     device.say(b"".join(map(distance, (0, 8, 0, 8, 8))))
@@ -193,6 +203,9 @@ def test_false_starts_all_over_a_chunk_take_bounded_time() -> None:
     ({"start": "01 02 03 04 05"}, "start is longer than length"),
     ({"value": {"at": 1, "type": "u8", "bit": 8}}, "bit 8 is not in a u8"),
     ({"value": {"at": 1, "type": "u8", "bit": 0}, "scale": 2}, "go with a number, not with a bit"),
+    ({"more": [{"at": 3, "type": "u16be"}]}, "more ends outside of the frame"),
+    ({"more": [{"at": 1, "type": "u8", "bit": 1}]}, "more goes with numbers"),
+    ({"more": [{"at": 1, "type": "u8"}] * 64}, "at most 63"),
     ({"length": {"at": -1}}, "counts from the start of the frame"),
     ({"range": [2, 1]}, "range is the least, then the greatest"),
 ])

@@ -10,12 +10,13 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reflexd_drivers.base import DriverError, NotYetError, SilentError
+from reflexd_drivers.base import DriverError, NotYetError, Reading, SilentError
 from reflexd_drivers.sensors import serial_lines
 from reflexd_drivers.stream import Stream
 from tests.drivers.talkers import at_the_wrong_rate
@@ -98,6 +99,36 @@ def test_a_press_that_is_over_within_one_chunk_shows_in_the_counts(device: Termi
     while found[-1].falls < 2:       # a terminal may hand them out in pieces
         found.append(one.read(1))
     assert (found[-1].value, found[-1].rises, found[-1].falls) == (False, 2, 2)
+
+
+def heard(one: Stream, last: float) -> list[Reading]:
+    """Read until that value comes; give everything that windows are told of."""
+    found: list[Reading] = []
+    while not found or found[-1].value != last:
+        newest = one.read(1)
+        found += [*one.passed_over(), newest]
+    return found
+
+
+def test_lines_that_come_at_once_are_spread_over_the_time_in_which_they_came(device: Terminal, sensor: Open) -> None:
+    one = sensor(columns=["x", "y"])
+    device.say(b"0,0\n")
+    before = one.read(1).taken_at
+    device.say(b"".join(b"%d,%d\n" % (number, -number) for number in range(1, 6)))
+    found = heard(one, 5.0)
+    assert [reading.values for reading in found] == [(number, -number) for number in range(1, 6)]
+    times = [before, *(reading.taken_at for reading in found)]
+    assert times == sorted(set(times)), "each is later than the last, and none is older than what was read before"
+    assert times[-1] <= time.monotonic_ns()
+    assert one.passed_over() == []
+
+
+def test_of_a_flood_windows_are_told_that_something_is_lost(device: Terminal, sensor: Open) -> None:
+    one = sensor()
+    device.say(b"".join(b"%d\n" % number for number in range(1, 201)))
+    found = heard(one, 200.0)
+    assert one.counters()["skipped"] > 0, "it came as one chunk or a few"
+    assert any(isinstance(reading.value, float) and isnan(reading.value) for reading in found)
 
 
 def test_what_lay_in_the_port_before_it_was_opened_does_not_count(device: Terminal) -> None:

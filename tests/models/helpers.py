@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -64,3 +65,22 @@ def error_of(action: Callable[[], object]) -> str:
         line = str(problem)
     assert "\n" not in line
     return line
+
+
+SERIES = Path(__file__).parent / "networks" / "series"
+
+
+def series_bundle(folder: Path, content: bytes, task: str, more: str, suffix: str = "tflite") -> Path:
+    """Write a bundle that watches sensors; `more` is what its model.toml has beside the common keys."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"it.{suffix}").write_bytes(content)
+    (folder / "model.toml").write_text(f'schema = 1\nname = "it"\nfile = "it.{suffix}"\n'
+                                       f'sha256 = "{hashlib.sha256(content).hexdigest()}"\ntask = "{task}"\n{more}')
+    return folder
+
+
+def packed(arrays: dict[str, np.ndarray]) -> bytes:
+    """Give the bytes of an .npz file."""
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()

@@ -1,11 +1,15 @@
 """One adapter stands before both runtimes."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 from reflexd_models.base import ModelError
-from reflexd_models.bundle import zoo
+from reflexd_models.bundle import find_bundle, load, zoo
 from reflexd_models.runtime import Network, runtime
+from tests.models.helpers import meter_copy
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +56,25 @@ def test_a_fill_that_fails_is_told_as_the_networks_fault(content):
 def test_what_is_no_tflite_file_is_refused_before_a_runtime_sees_it(junk):
     with pytest.raises(ModelError, match="is not a TensorFlow Lite file"):
         Network(junk, "junk")
+
+
+def test_networks_of_the_same_bytes_share_them_for_as_long_as_one_lives(content):
+    one, other = Network(bytes(bytearray(content)), "one"), Network(bytes(bytearray(content)), "other")
+    assert one.content.bytes is other.content.bytes
+    held = weakref.ref(one.content)
+    del one
+    gc.collect()
+    assert held() is other.content, "the other one still reads them"
+    assert (other.run(lambda tensor: tensor.fill(90))[0] == Network(content, "anew").run(lambda tensor: tensor.fill(90))[0]).all()
+    del other
+    gc.collect()
+    assert held() is None
+
+
+def test_a_file_that_was_exchanged_is_not_taken_for_the_old_one(tmp_path):
+    folder = meter_copy(tmp_path)
+    one = load(find_bundle(str(folder)))
+    assert load(find_bundle(str(folder))).content is one.content
+    changed = bytearray((folder / "meter.tflite").read_bytes())
+    changed[-1] ^= 1
+    assert Network(bytes(changed), "changed").content.bytes == bytes(changed) != one.content.bytes

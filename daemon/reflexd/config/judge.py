@@ -16,6 +16,7 @@ from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
 from reflexd.config.settings import Action, RuleSettings, SensorIs, ValueCondition
 from reflexd.config.windows import judge_windows
+from reflexd.config.zones import judge_zones
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, SensorSettings, ValueKind
 from reflexd_drivers.cameras.picture_state import STATES
 from reflexd_drivers.gpio import names_a_pin
@@ -32,6 +33,7 @@ KINDS: dict[ValueKind, tuple[str, str, tuple[str, ...], str]] = {      # what it
 def judge(draft: Draft) -> None:
     """Report everything that does not fit."""
     judge_references(draft)
+    judge_zones(draft)
     _judge_pins(draft)
     _judge_ports(draft)
     _judge_interlocks(draft)

@@ -14,8 +14,10 @@ from pydantic.json_schema import models_json_schema
 
 from reflexd.config.bundles import ENVELOPE, options_of, task_names
 from reflexd.config.parts import ENVELOPES
+from reflexd.config.scene import SCENE_KEYS, Scene
 from reflexd.config.settings import (
     Action,
+    CrossingCondition,
     DaemonSettings,
     GpioSettings,
     ModelSettings,
@@ -116,12 +118,14 @@ def sections() -> list[tuple[str, list[Key]]]:
         *((f"[{kind}.NAME] of every driver", one, frozenset()) for kind, one in ENVELOPES.items()),
         *((f'[{kind}.NAME] with driver = "{name}"', one, _common(ENVELOPES[kind], one))
           for kind, name, one in _drivers()),
-        ("[model.NAME] of every task", ModelSettings, frozenset({"options"})),
+        ("[model.NAME] of every task", ModelSettings, frozenset({"options", *SCENE_KEYS})),
+        ("[model.NAME] of a detector", Scene, frozenset()),
         ("[model.NAME] window", WindowSettings, frozenset()),
         ("[model.NAME] plausible", PlausibleSettings, frozenset()),
         *((f"[model.NAME] of task {task}", options_of(task), frozenset()) for task in task_names()),
         ("[[rule]]", RuleSettings, frozenset()),
         ("when, unless: a score", ScoreCondition, frozenset()),
+        ("when, unless: a line that is crossed", CrossingCondition, frozenset()),
         ("when, unless: a value", ValueCondition, frozenset()),
         ("then", Action, frozenset()),
     ]

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
+from reflexd.config.scene import Scene, Table
 from reflexd.rules.items import TEST
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, Level, SensorSettings, resolve_by_context
 from reflexd_models.base import Options
@@ -30,12 +31,6 @@ def _leave_test(name: str) -> str:
 
 RuleName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_leave_test)]
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_resolve_text)]   # relative: from the main file's folder
-
-
-class Table(BaseModel):
-    """A table of the configuration: an unknown key is an error, and nothing changes it later."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DaemonSettings(Table):
@@ -105,7 +100,7 @@ class WindowSettings(Table):
         return self.hop / self.rate_hz
 
 
-class ModelSettings(Table):
+class ModelSettings(Scene):
     """[model.NAME]: one network on a camera or on sensors; `options` is what its task allows besides."""
 
     bundle: str = Field(min_length=1, description="a name in the zoo or the state directory, or a path")
@@ -113,13 +108,15 @@ class ModelSettings(Table):
     sensors: tuple[str, ...] = Field(
         default=(), max_length=16, description="names of the sensors whose readings it is given, in the order of its channels")
     window: WindowSettings = Field(default=WindowSettings(), description="{ rate_hz, length, hop, gap_ms } of a model of sensors")
+    rate_hz: float | None = Field(
+        default=None, gt=0, le=1000, description="at most so many predictions a second; default: one of every frame")
     only_while: tuple[SensorIs, ...] = Field(default=(), description="run only while all of these are known to be true")
     plausible: PlausibleSettings | None = Field(default=None, description="what its number can do; what cannot be is left out")
     options: Options = Options()
 
 
 class ScoreCondition(Table):
-    """How sure a network is of a label, as counted over its last predictions."""
+    """How sure a network is of a label, as counted over its last predictions; of a detector, also where it is and how many."""
 
     model: str = Field(description="name of a model")
     label: str = Field(description="one of its bundle's labels")
@@ -127,6 +124,10 @@ class ScoreCondition(Table):
     release_below: float | None = Field(default=None, gt=0, le=1, description="score below which it no longer is; hysteresis")
     hits: int = Field(default=1, ge=1, le=1000, description="hits that are needed")
     of: int | None = Field(default=None, ge=1, le=1000, description="among that many of the last predictions")
+    zone: str | None = Field(default=None, description="detectors: only what stands in this zone of the model")
+    count: int = Field(default=1, ge=1, le=100, description="detectors: that many of them in one prediction")
+    dwell_s: float | None = Field(
+        default=None, gt=0, le=86_400, description="detectors: only what has stood there for that long")
 
     @model_validator(mode="after")
     def _fits(self) -> ScoreCondition:
@@ -140,6 +141,17 @@ class ScoreCondition(Table):
     def window(self) -> int:
         """How many predictions are looked at."""
         return self.hits if self.of is None else self.of
+
+
+class CrossingCondition(Table):
+    """Something that a detector follows has crossed a line; true for the one prediction that shows it."""
+
+    model: str = Field(description="name of a model whose task gives detections")
+    label: str = Field(description="one of its bundle's labels")
+    crosses: str = Field(description="name of a line of the model")
+    direction: Literal["forward", "backward", "either"] = Field(
+        default="either", description="forward is from left to right for who looks from the line's first point to its second")
+    at_least: float = Field(default=0.5, gt=0, le=1, description="score that it has reached at least once on its way")
 
 
 class ValueCondition(Table):
@@ -189,13 +201,16 @@ COMPARISONS = ("is_", "above", "below", "changed", "rising_for_s", "edge")
 
 
 def _kind_of_condition(table: Any) -> str:   # noqa: ANN401  whatever stands in the file
+    if isinstance(table, CrossingCondition) or (isinstance(table, dict) and ("crosses" in table or "direction" in table)):
+        return "(crossing)"
     if isinstance(table, ScoreCondition) or (isinstance(table, dict) and ("label" in table or "at_least" in table)):
         return "(score)"      # no key can be spelt like that, so a location stays unambiguous
     return "(value)"
 
 
 Condition: TypeAlias = Annotated[
-    Annotated[ScoreCondition, Tag("(score)")] | Annotated[ValueCondition, Tag("(value)")],
+    Annotated[ScoreCondition, Tag("(score)")] | Annotated[CrossingCondition, Tag("(crossing)")]
+    | Annotated[ValueCondition, Tag("(value)")],
     Discriminator(_kind_of_condition),
 ]
 

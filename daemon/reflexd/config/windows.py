@@ -93,6 +93,10 @@ def _judge_sensor(merged: Merged, location: Location, place: int, model: ModelSe
     if sensor.gives in KINDS:
         merged.report((*location, "sensors", place), f"this {sensor.driver} is {KINDS[sensor.gives]}, and a window has numbers",
                       found=show(name), remedy="name a sensor of numbers")
+    if gap_ms > sensor.max_age_ms:
+        what = f"{show(name)} is unknown after max_age_ms = {sensor.max_age_ms}, which is less than gap_ms = {gap_ms:g}"
+        merged.report((*location, "sensors", place), what, found=show(name),
+                      remedy=f"raise max_age_ms of sensor.{name}, or lower window.gap_ms")
     every_ms = getattr(sensor, "every_ms", 0)
     if every_ms > gap_ms:
         merged.report((*location, "sensors", place),

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 VERBS = ("setup", "probe", "status", "arm", "disarm", "reload", "log", "test", "watch", "snapshot", "dump", "check", "schema",
-         "config", "model", "doctor", "install-service")
+         "config", "model", "calibrate", "doctor", "install-service")
 
 
 class Verb(Protocol):

@@ -1,109 +1,15 @@
 """One condition of a rule each: what it remembers between items, and what it says now.
 
-A condition is shown each new item of its source by observe() and asked by judge(). It says None,
-unknown, whenever its source may not be used, and forgets what it remembered over a gap.
+Those on a value stand here, those on what a network says of a label in scores.py.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from math import isfinite, nan
-from typing import Protocol
-
-from reflexd.config.settings import Condition, ScoreCondition, ValueCondition
-from reflexd.rules.items import NS, Verdict
+from reflexd.config.settings import Condition, CrossingCondition, ScoreCondition, ValueCondition
+from reflexd.rules.items import NS
+from reflexd.rules.remembering import Remembering, Test
+from reflexd.rules.scores import Crossing, about_label
 from reflexd.rules.sources import Source, equals
-
-
-class Test(Protocol):
-    """What every kind of condition does."""
-
-    source: Source
-
-    def observe(self) -> None:
-        """Look at the item that the source has just taken over."""
-        ...
-
-    def judge(self, now: int, moved: Source | None) -> Verdict:
-        """Say what holds now; `moved` is the source whose item is being decided on."""
-        ...
-
-
-class Remembering:
-    """The part that all conditions share: unknown while the source is, forgetful over a gap."""
-
-    def __init__(self, source: Source, what: str) -> None:
-        self.source = source
-        self.what = what
-        self._epoch = -1
-
-    def forget(self) -> None:
-        """Drop what was remembered."""
-
-    def see(self) -> None:
-        """Take the source's newest item into account."""
-
-    def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
-        """Give the truth and a note, the source being usable."""
-        raise TypeError(f"{type(self).__name__} says nothing")
-
-    def observe(self) -> None:
-        """Look at the newest item, after forgetting what lies behind a gap."""
-        if self._epoch != self.source.epoch:
-            self.forget()
-            self._epoch = self.source.epoch
-        self.see()
-
-    def judge(self, now: int, moved: Source | None) -> Verdict:
-        """Say what holds now."""
-        trouble = self.source.unusable(now)
-        if trouble or self._epoch != self.source.epoch:
-            return Verdict(None, self.what, None, trouble or "starts anew")
-        truth, note = self.says(now, moved is self.source)
-        return Verdict(truth, self.what, self.observed(), note)
-
-    def observed(self) -> float | bool | str | None:
-        """Give the number behind the verdict."""
-        return self.source.value
-
-
-class Score(Remembering):
-    """Enough of the last predictions were sure enough of a label."""
-
-    def __init__(self, source: Source, condition: ScoreCondition) -> None:
-        super().__init__(source, f"{source.name} {condition.label} at least {condition.at_least:g}")
-        self._label = condition.label
-        self._enter = condition.at_least
-        self._leave = condition.at_least if condition.release_below is None else condition.release_below
-        self._needed = condition.hits
-        self._window = condition.window
-        self._hits: deque[tuple[int, bool]] = deque(maxlen=condition.window)
-        self._held = False
-
-    def forget(self) -> None:
-        """Start with no hits."""
-        self._hits.clear()
-        self._held = False
-
-    def see(self) -> None:
-        """Count a hit or a miss, with hysteresis."""
-        score = self.source.scores.get(self._label)
-        self._held = score is not None and score >= (self._leave if self._held else self._enter)
-        self._hits.append((self.source.taken_at, self._held))
-
-    def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
-        """Count the hits that are not too old: where predictions are missing, there is no hit."""
-        if not isfinite(self.source.scores.get(self._label, nan)):
-            return None, "the network gave no score for it"
-        if self._window == 1:
-            return self._held, ""
-        oldest = now - self._window * 2 * self.source.period_ns
-        hits = sum(held and taken_at >= oldest for taken_at, held in self._hits)
-        return hits >= self._needed, f"{hits} of {self._window} hits, {self._needed} needed"
-
-    def observed(self) -> float | None:
-        """Give the last score."""
-        return self.source.scores.get(self._label)
 
 
 class Valued(Remembering):
@@ -266,7 +172,9 @@ def build(condition: Condition, sources: dict[str, Source]) -> Test:
     """Make the condition that a line of the configuration asks for."""
     source = sources[source_of(condition)]
     if isinstance(condition, ScoreCondition):
-        return Score(source, condition)
+        return about_label(source, condition)
+    if isinstance(condition, CrossingCondition):
+        return Crossing(source, condition)
     return _of_value(source, condition)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 from reflexd.config.settings import Action, RuleSettings
-from reflexd.rules.conditions import Test, build
+from reflexd.rules.conditions import build
 from reflexd.rules.items import NS, Claim, Command, Release, Verdict
+from reflexd.rules.remembering import Test
 from reflexd.rules.sources import Source
 
 LEASE_NS = 500_000_000

@@ -5,10 +5,13 @@ A source is unknown when it never spoke, is stale, failed, is gated, or is unsur
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
+from reflexd.rules.scene import Seen
+from reflexd.rules.tracks import Track
+from reflexd.rules.zones import Line, Point
 from reflexd_drivers.base import Reading, Value
 from reflexd_models.base import Prediction
 
@@ -40,6 +43,10 @@ class Source:
     trouble: str = "has said nothing yet"
     value: Value | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
+    zones: Mapping[str, Sequence[Point]] = field(default_factory=dict)     # of a detector, as the configuration has them
+    lines: Mapping[str, Line] = field(default_factory=dict)
+    seen: Sequence[Seen] = ()      # what its newest prediction shows and counts
+    tracks: Sequence[Track] = ()   # what is followed, with what was missed for a moment
     rises: int = 0
     falls: int = 0
     late: int = 0
@@ -110,7 +117,7 @@ class Source:
     def fail(self, now: int, why: str) -> None:
         """Forget everything: nothing that was taken until now counts any more."""
         self.down_at, self.taken_at, self.trouble = now, NEVER, why
-        self.value, self.scores = None, {}
+        self.value, self.scores, self.seen, self.tracks = None, {}, (), ()
         self.epoch += 1
 
     def gated(self, now: int) -> bool:

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from reflexd.config.settings import Condition, ModelSettings, RuleSettings, ScoreCondition, SensorIs, Settings, ValueCondition
+from reflexd.config.settings import (
+    Condition,
+    CrossingCondition,
+    ModelSettings,
+    RuleSettings,
+    ScoreCondition,
+    SensorIs,
+    Settings,
+    ValueCondition,
+)
 from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Lift, Looked, Permit, Predicted, Rested, Sensed
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
+from reflexd.rules.scene import Scene
 from reflexd.rules.sources import Source, equals
 from reflexd_drivers.base import CameraSettings
 
@@ -32,6 +42,8 @@ class Stage:
         self._plausible = {
             name: Plausible(model.plausible) for name, model in settings.model.items() if model.plausible is not None
         }
+        self._scenes = {name: Scene(model, followed_by(settings, name)) for name, model in settings.model.items()
+                        if type(model.options).gives_detections}
         self._guards = {by: one for by, one in (("stop", settings.safety.stop), ("arm", settings.safety.arm)) if one}
         self._required = {
             *(f"camera.{name}" for name, one in settings.camera.items() if one.required),
@@ -80,6 +92,9 @@ class Stage:
         """Take over what was believed of a meter's number, and what guards that are still the same permitted."""
         self._plausible |= {name: one for name, one in before._plausible.items()
                             if f"model.{name}" in before.sources}
+        for name in self._scenes.keys() & before._scenes.keys():
+            if f"model.{name}" in before.sources:
+                self._scenes[name].continues(before._scenes[name])
         self._lifted = [by for by in before._permits if by not in self._permits]
         same = [by for by in self._permits if by in before._permits and self._guards.get(by) == before._guards.get(by)]
         self._permits.update({by: before._permits[by] for by in same})
@@ -112,6 +127,10 @@ class Stage:
         value, unsure = plausible.judge(prediction) if plausible else (prediction.value, prediction.unsure or "")
         source.follow(item.exchanges)
         source.predict(prediction, value, unsure)
+        scene = self._scenes.get(item.model)
+        if scene is not None:
+            source.seen, source.scores = scene.read(prediction, source.epoch)
+            source.tracks = scene.tracker.tracks
         return self._permit(self._camera_of(item.model), source, source.taken_at, now) + self._decide(source, now)
 
     def _rested(self, model: str, taken_at: int, now: int) -> list[Command]:
@@ -241,7 +260,7 @@ def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, So
         age, period, measured = pace_of(settings, model)
         gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
         found[f"model.{name}"] = standing.get(f"model.{name}") or Source(
-            f"model.{name}", age, period, measured, period, gates=gates)
+            f"model.{name}", age, period, measured, period, gates=gates, zones=model.zones, lines=model.lines)
     return found
 
 
@@ -257,7 +276,8 @@ def pace_of(settings: Settings, model: ModelSettings) -> tuple[int, int, bool]:
     """
     if model.camera is not None:
         camera = settings.camera[model.camera]
-        return *_pace(camera), camera.rate_hz is None
+        age, period = _pace(camera)
+        return age, period if model.rate_hz is None else max(period, round(NS / model.rate_hz)), camera.rate_hz is None
     hop = round(model.window.hop_s * NS)
     return min(settings.sensor[name].max_age_ms for name in model.sensors) * MS + hop, hop, False
 
@@ -279,4 +299,11 @@ def looked_at(settings: Settings) -> list[str]:
 
 def labels_of(settings: Settings, model: str) -> frozenset[str]:
     """Collect the labels of a model that some rule asks about: no other score is worth computing."""
-    return frozenset(one.label for one in _conditions(settings) if isinstance(one, ScoreCondition) and one.model == model)
+    return frozenset(one.label for one in _conditions(settings)
+                     if isinstance(one, (ScoreCondition, CrossingCondition)) and one.model == model)
+
+
+def followed_by(settings: Settings, model: str) -> frozenset[str]:
+    """Collect the labels of a detector whose things some rule has to know again."""
+    return frozenset(one.label for one in _conditions(settings) if not isinstance(one, ValueCondition) and one.model == model
+                     and (isinstance(one, CrossingCondition) or one.dwell_s is not None))

@@ -144,3 +144,11 @@ class SensorContract(SourceContract):
         device.close()
         gives = case.driver(self.kind).Settings.model_validate(case.table).gives
         assert gives in (None, KINDS[type(value)])
+
+    def test_a_reading_has_the_numbers_that_the_settings_name_and_the_first_is_its_value(self, case: Scenario) -> None:
+        device = case.open(self.kind)
+        reading = device.read(1.0)
+        device.close()
+        numbers = reading.values or (reading.value,)
+        assert len(numbers) == len(case.driver(self.kind).Settings.model_validate(case.table).channels)
+        assert numbers[0] == reading.value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -19,13 +20,22 @@ UNITS = {"voltage": 1e-3, "current": 1e-3, "temp": 1e-3, "humidityrelative": 1e-
 """From the kernel's unit to V, A, °C, percent, W, Pa, T; others are in SI units already."""
 
 
+NAME = "^in_[a-z]+[0-9]*(_[a-z0-9]+)?(-[a-z]+[0-9]+)?$"
+
+
 class Settings(NumberKeys, PollKeys, SensorSettings):
     """What the configuration says of an iio sensor."""
 
     every_ms: int = Field(default=200, ge=5, le=3_600_000, description="pause between two questions; less than max_age_ms")
     device: str = Field(min_length=1, description='its name, as "bme280"; or "iio:device0", whose number may change')
-    channel: str = Field(pattern="^in_[a-z]+[0-9]*(_[a-z0-9]+)?(-[a-z]+[0-9]+)?$",
-                         description='which of its values, as "in_temp" or "in_voltage0"')
+    channel: str = Field(pattern=NAME, description='which of its values, as "in_temp" or "in_voltage0"')
+    more: tuple[Annotated[str, Field(pattern=NAME)], ...] = Field(
+        default=(), max_length=15, description="further channels, read right after it, for networks that watch windows")
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Name what is read."""
+        return (self.channel, *self.more)
 
 
 class Channel:
@@ -68,10 +78,12 @@ def connect(settings: Settings, root: Path = Path("/")) -> Polled:
     if folder is None:
         raise missing("iio", f"device called {settings.device}", found,
                       "write one of them as device, or load its overlay in config.txt")
-    where, channel = f"{settings.device} {settings.channel}", Channel(folder, settings.channel)
+    where = f"{settings.device} {settings.channel}"
+    channels = [(f"{settings.device} {name}", Channel(folder, name)) for name in settings.channels]
 
-    def ask() -> float:
-        return settings.true_value(where, channel.read())
+    def ask() -> float | tuple[float, ...]:
+        found = tuple(settings.true_value(name, channel.read()) for name, channel in channels)
+        return found if settings.more else found[0]
 
     ask()
     return Polled(where, settings.every_ms, ask)

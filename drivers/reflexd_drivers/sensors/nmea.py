@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from reflexd_drivers.base import Value, ValueKind
+from reflexd_drivers.base import ValueKind
 from reflexd_drivers.lines import SUSPICIOUS, Lines
 from reflexd_drivers.scaling import NumberKeys, number
 from reflexd_drivers.serial_port import Port
-from reflexd_drivers.stream import Stream, StreamSettings, wrong_baud
+from reflexd_drivers.stream import Said, Stream, StreamSettings, wrong_baud
 
 SENTENCE = re.compile(rb"\$([A-Z]{2})([A-Z]{3}),([\x20-\x7e]*)\*[0-9A-Fa-f]{2}")     # "$" and "*" once each, see below
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
@@ -99,10 +99,10 @@ class NmeaDecoder:
         """Take the next line for cut."""
         self._lines.restart()
 
-    def feed(self, chunk: bytes) -> list[Value | None]:
+    def feed(self, chunk: bytes) -> list[Said | None]:
         """Give what the sentences say that a chunk completes; None where one says that there is no fix."""
         overlong = self._lines.overlong
-        found: list[Value | None] = []
+        found: list[Said | None] = []
         for line in self._lines.feed(chunk):
             sentence = self._sentence(line.strip())
             if sentence is not None:
@@ -131,7 +131,7 @@ class NmeaDecoder:
             self._bad += 1
             self._noise += 1
 
-    def _value(self, sentence: Any, found: list[Value | None]) -> None:   # noqa: ANN401
+    def _value(self, sentence: Any, found: list[Said | None]) -> None:   # noqa: ANN401
         empty = not raw(sentence, PLACES.get(self._settings.field, (self._settings.field,))[0])
         if self._settings.valid_only and any(raw(sentence, field) == says for field, says in NO_FIX.items()):
             self._told = "the device has no fix; wait, give its antenna a view of the sky, or set valid_only = false"

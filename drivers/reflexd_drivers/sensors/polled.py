@@ -33,9 +33,12 @@ class PollKeys(BaseModel):
 class Polled:
     """A device that is asked each `every_ms`; one thread reads, any may close."""
 
-    def __init__(self, where: str, every_ms: int, ask: Callable[[], Value | None],
+    def __init__(self, where: str, every_ms: int, ask: Callable[[], Value | tuple[float, ...] | None],
                  let_go: Callable[[], None] = lambda: None) -> None:
-        """`ask` gives the value, or None where the device has none yet, and raises DriverError; `let_go` closes the device."""
+        """`ask` gives the value or all numbers of one moment, or None where the device has none yet, and raises DriverError.
+
+        `let_go` closes the device.
+        """
         self._where = where
         self._every_ns = every_ms * MS
         self._ask = ask
@@ -67,16 +70,17 @@ class Polled:
         late = monotonic_ns() - self._due_at
         self._due_at += self._every_ns * (1 + late // self._every_ns)
         with self._asking:
-            value = None if self._closed.is_set() else self._ask()
-        if value is None:
+            said = None if self._closed.is_set() else self._ask()
+        if said is None:
             return False
+        value, values = (said[0], said) if isinstance(said, tuple) else (said, ())
         now, old = monotonic_ns(), self._last
         if old is None:
-            self._last = Reading(value, now, now)
+            self._last = Reading(value, now, now, values=values)
             return True
         changed = value != old.value
         self._last = Reading(value, now, now if changed else old.changed_at,
-                             old.rises + (changed and value is True), old.falls + (changed and value is False))
+                             old.rises + (changed and value is True), old.falls + (changed and value is False), values)
         return True
 
     def close(self) -> None:

@@ -10,11 +10,11 @@ import struct
 
 from pydantic import model_validator
 
-from reflexd_drivers.base import Value, ValueKind
+from reflexd_drivers.base import ValueKind
 from reflexd_drivers.frames import NUMBERS, FrameKeys, Frames, place
 from reflexd_drivers.scaling import NumberKeys, number
 from reflexd_drivers.serial_port import Port
-from reflexd_drivers.stream import Stream, StreamSettings, wrong_baud
+from reflexd_drivers.stream import Said, Stream, StreamSettings, wrong_baud
 
 
 class Settings(FrameKeys, NumberKeys, StreamSettings):
@@ -29,7 +29,14 @@ class Settings(FrameKeys, NumberKeys, StreamSettings):
     def _no_scaled_bit(self) -> Settings:
         if self.value.bit is not None and (self.scale, self.offset, self.range) != (1, 0, None):
             raise ValueError("scale, offset and range go with a number, not with a bit; remove them")
+        if self.more and any(field.bit is not None for field in (self.value, *self.more)):
+            raise ValueError("more goes with numbers, and one of them is a bit; remove it, or the bit")
         return self
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Name the numbers of a frame by where they are."""
+        return ("value", *(f"at {field.at}" for field in self.more))
 
 
 class FrameDecoder:
@@ -40,7 +47,7 @@ class FrameDecoder:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._frames = Frames(settings)
-        self._format = NUMBERS[settings.value.type]
+        self._numbers = [(NUMBERS[field.type], field.at) for field in (settings.value, *settings.more)]
         match = settings.match
         self._match = None if match is None else (match.at, bytes.fromhex(match.bytes))
         self._unfit = 0           # whole frames whose value cannot be true
@@ -55,9 +62,9 @@ class FrameDecoder:
         """Forget the frame that was begun."""
         self._frames.restart()
 
-    def feed(self, chunk: bytes) -> list[Value | None]:
+    def feed(self, chunk: bytes) -> list[Said | None]:
         """Give what the frames say that a chunk completes."""
-        found: list[Value | None] = [value for frame in self._frames.feed(chunk) if (value := self._value(frame)) is not None]
+        found: list[Said | None] = [value for frame in self._frames.feed(chunk) if (value := self._value(frame)) is not None]
         if found:
             self._since = self._counted()
         return found
@@ -65,21 +72,21 @@ class FrameDecoder:
     def _counted(self) -> tuple[int, int, int, int]:
         return self._frames.bad, self._frames.skipped, self._unfit, self._others
 
-    def _value(self, frame: bytes) -> Value | None:
+    def _value(self, frame: bytes) -> Said | None:
         if self._match is not None:
             at = place(self._match[0], len(frame))
             if frame[at:at + len(self._match[1])] != self._match[1]:
                 self._others += 1
                 return None
-        field = self._settings.value
-        raw = struct.unpack_from(self._format, frame, place(field.at, len(frame)))[0]
-        if field.bit is not None:
-            return bool(raw >> field.bit & 1)
+        raw = [struct.unpack_from(form, frame, place(at, len(frame)))[0] for form, at in self._numbers]
+        if self._settings.value.bit is not None:
+            return bool(raw[0] >> self._settings.value.bit & 1)
         try:
-            return number(raw, self._settings)
+            found = tuple(number(one, self._settings) for one in raw)
         except (ValueError, OverflowError):
             self._unfit += 1
             return None
+        return found if self._settings.more else found[0]
 
     def trouble(self) -> str:
         """Say why there is no value. In noise a start is rare; where frames come, one is found every few bytes."""

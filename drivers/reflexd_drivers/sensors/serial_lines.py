@@ -6,12 +6,10 @@ text, or not what was asked for, is counted and never becomes a value.
 
 from __future__ import annotations
 
-from reflexd_drivers.base import Value, ValueKind
+from reflexd_drivers.base import ValueKind
 from reflexd_drivers.lines import SUSPICIOUS, LineKeys, Lines, NoTextError, reader
 from reflexd_drivers.serial_port import Port
-from reflexd_drivers.stream import Stream, StreamSettings, wrong_baud
-
-LINES_AT_ONCE = 64      # of a chunk that holds more, the newest
+from reflexd_drivers.stream import AT_ONCE, Said, Stream, StreamSettings, wrong_baud
 
 
 class Settings(LineKeys, StreamSettings):
@@ -24,7 +22,7 @@ class Settings(LineKeys, StreamSettings):
 
 
 class LineDecoder:
-    """Cuts lines and understands each."""
+    """Cuts lines and understands each; of a chunk that holds many, the newest."""
 
     unit = "line"
 
@@ -46,15 +44,15 @@ class LineDecoder:
         """Take the next line for cut."""
         self._lines.restart()
 
-    def feed(self, chunk: bytes) -> list[Value | None]:
+    def feed(self, chunk: bytes) -> list[Said | None]:
         """Give what the lines say that a chunk completes."""
         overlong = self._lines.overlong
         lines = self._lines.feed(chunk)
         self._noise += self._lines.overlong - overlong
-        self._skipped += max(0, len(lines) - LINES_AT_ONCE)
-        return [value for line in lines[-LINES_AT_ONCE:] if (value := self._value(line)) is not None]
+        self._skipped += max(0, len(lines) - AT_ONCE)
+        return [value for line in lines[-AT_ONCE:] if (value := self._value(line)) is not None]
 
-    def _value(self, line: bytes) -> Value | None:
+    def _value(self, line: bytes) -> Said | None:
         try:
             value = self._understand(line)
         except NoTextError:

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 TASKS = {
     "classify": "reflexd_models.tasks.classify",
+    "detect": "reflexd_models.tasks.detect",
     "regions": "reflexd_models.tasks.regions",
+    "sequence": "reflexd_models.tasks.sequence",
+    "anomaly": "reflexd_models.tasks.anomaly",
+    "features": "reflexd_models.tasks.features",
 }
 
 

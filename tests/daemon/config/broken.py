@@ -140,7 +140,7 @@ CASES = [
         'path = "gate.npz"\n@@size_px = [1, 2]',
         ("camera.gate.size_px", "no such key"),
     ),
-    change("an unknown key of a task", "regions = [[", "@@zones.path = []\nregions = [[", ("model.meter.zones", "no such key")),
+    change("an unknown key of a task", "regions = [[", "@@wheels = []\nregions = [[", ("model.meter.wheels", "no such key")),
     change(
         "an unknown key of a condition",
         "hits = 3, of = 5",

@@ -8,8 +8,8 @@ from typing import Protocol
 import tensorflow as tf
 
 from reflexd_models.accuracy import Figures
-from training.package import THRESHOLD
 
+THRESHOLD = 0.6        # a wheel that is read with a smaller score makes the reading unsure
 COLUMNS = ("strict", "within_tenth", "within_tenth_covered", "coverage", "wrong_digit", "count")
 HEAD = "| {first} | " + " | ".join(("strict", "within a tenth", "of the covered", "coverage", "wrong digit", "pictures")) + " |"
 CARD = """\

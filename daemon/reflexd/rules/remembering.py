@@ -1,0 +1,64 @@
+"""What all conditions have in common: unknown while their source is, forgetful over a gap.
+
+A condition is shown each new item of its source by observe() and asked by judge(). It says None,
+unknown, whenever its source may not be used, and forgets what it remembered over a gap.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from reflexd.rules.items import Verdict
+from reflexd.rules.sources import Source
+
+
+class Test(Protocol):
+    """What every kind of condition does."""
+
+    source: Source
+
+    def observe(self) -> None:
+        """Look at the item that the source has just taken over."""
+        ...
+
+    def judge(self, now: int, moved: Source | None) -> Verdict:
+        """Say what holds now; `moved` is the source whose item is being decided on."""
+        ...
+
+
+class Remembering:
+    """The part that all conditions share: unknown while the source is, forgetful over a gap."""
+
+    def __init__(self, source: Source, what: str) -> None:
+        self.source = source
+        self.what = what
+        self._epoch = -1
+
+    def forget(self) -> None:
+        """Drop what was remembered."""
+
+    def see(self) -> None:
+        """Take the source's newest item into account."""
+
+    def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
+        """Give the truth and a note, the source being usable."""
+        raise TypeError(f"{type(self).__name__} says nothing")
+
+    def observe(self) -> None:
+        """Look at the newest item, after forgetting what lies behind a gap."""
+        if self._epoch != self.source.epoch:
+            self.forget()
+            self._epoch = self.source.epoch
+        self.see()
+
+    def judge(self, now: int, moved: Source | None) -> Verdict:
+        """Say what holds now."""
+        trouble = self.source.unusable(now)
+        if trouble or self._epoch != self.source.epoch:
+            return Verdict(None, self.what, None, trouble or "starts anew")
+        truth, note = self.says(now, moved is self.source)
+        return Verdict(truth, self.what, self.observed(), note)
+
+    def observed(self) -> float | bool | str | None:
+        """Give the number behind the verdict."""
+        return self.source.value

@@ -1,0 +1,202 @@
+"""Conditions on what a network says of a label: how sure it is, where that stands, how many, for how long, which way.
+
+What stands in a zone is told as a score too: the score of the last of those that are needed, 0 where there
+are fewer. So thresholds, hysteresis and hits mean the same with and without a zone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import isfinite
+
+from reflexd.config.settings import CrossingCondition, ScoreCondition
+from reflexd.rules.items import NS
+from reflexd.rules.remembering import Remembering
+from reflexd.rules.scene import Seen
+from reflexd.rules.sources import Source
+from reflexd.rules.tracks import Track, lost
+from reflexd.rules.zones import away, crossing, inside
+
+CLEAR = 0.01      # how far from a line, in shares of the frame, what crossed it has to be: feet on the line tremble
+
+
+class Score(Remembering):
+    """Enough of the last predictions were sure enough of a label."""
+
+    def __init__(self, source: Source, condition: ScoreCondition) -> None:
+        super().__init__(source, f"{source.name} {condition.label} at least {condition.at_least:g}{_where(condition)}")
+        self._label = condition.label
+        self._enter = condition.at_least
+        self._leave = condition.at_least if condition.release_below is None else condition.release_below
+        self._needed = condition.hits
+        self._window = condition.window
+        self._score: float | None = None
+        self._hits: deque[tuple[int, bool]] = deque(maxlen=condition.window)
+        self._held = False
+
+    def forget(self) -> None:
+        """Start with no hits."""
+        self._hits.clear()
+        self._held, self._score = False, None
+
+    def see(self) -> None:
+        """Count a hit or a miss, with hysteresis."""
+        score = self._score = self.score()
+        self._held = score is not None and score >= (self._leave if self._held else self._enter)
+        self._hits.append((self.source.taken_at, self._held))
+
+    def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
+        """Count the hits that are not too old: where predictions are missing, there is no hit."""
+        score = self.observed()
+        if score is None or not isfinite(score):
+            return None, "the network gave no score for it"
+        if self._window == 1:
+            return self._held, ""
+        oldest = now - self._window * 2 * self.source.period_ns
+        hits = sum(held and taken_at >= oldest for taken_at, held in self._hits)
+        return hits >= self._needed, f"{hits} of {self._window} hits, {self._needed} needed"
+
+    def score(self) -> float | None:
+        """Read the score that counts, of the newest prediction; None where it tells none."""
+        return self.source.scores.get(self._label)
+
+    def observed(self) -> float | None:
+        """Give the last score."""
+        return self._score
+
+
+@dataclass(slots=True)
+class Stay:
+    """How long something has stood where it is looked for."""
+
+    since: int
+    sure_at: int
+    missed: int = 0     # predictions since
+
+
+class Standing(Score):
+    """Enough things stand in a zone, each for long enough; without a zone, anywhere."""
+
+    def __init__(self, source: Source, condition: ScoreCondition) -> None:
+        super().__init__(source, condition)
+        self._zone = None if condition.zone is None else source.zones[condition.zone]
+        self._count = condition.count
+        self._dwell_ns = None if condition.dwell_s is None else round(condition.dwell_s * NS)
+        self._stays: dict[int, Stay] = {}     # by the number of the track
+        self._longest = 0
+
+    def forget(self) -> None:
+        """Start with no hits, and with nothing that stands there."""
+        super().forget()
+        self._stays.clear()
+        self._longest = 0
+
+    def score(self) -> float | None:
+        """Give the score of the last one that is needed, 0 if there are fewer."""
+        if self._label not in self.source.scores:
+            return None
+        there = [one for one in self.source.seen if one.label == self._label and self._in_zone(one)]
+        if self._dwell_ns is not None:
+            there = self._long_enough(there, self._dwell_ns)
+        scores = sorted((one.score for one in there), reverse=True)
+        return scores[self._count - 1] if len(scores) >= self._count else 0.0
+
+    def _in_zone(self, one: Seen) -> bool:
+        return self._zone is None or inside(self._zone, one.at)
+
+    def _long_enough(self, there: list[Seen], dwell_ns: int) -> list[Seen]:
+        """Keep what has stood there long enough; what only seems to be gone stays as long as its track does."""
+        now = self.source.taken_at
+        here = {one.track.number for one in there if one.track is not None}
+        gone = {one.track.number for one in self.source.seen if one.track is not None} - here
+        for number in gone & self._stays.keys():
+            del self._stays[number]
+        for stay in self._stays.values():
+            stay.missed += 1
+        for one in there:
+            self._note(one, now)
+        self._stays = {number: stay for number, stay in self._stays.items() if not lost(now, stay.sure_at, stay.missed)}
+        self._longest = max((now - stay.since for stay in self._stays.values()), default=0)
+        return [one for one in there if one.track is not None and one.track.number in self._stays
+                and now - self._stays[one.track.number].since >= dwell_ns]
+
+    def _note(self, one: Seen, now: int) -> None:
+        """Begin a stay with a score that is a hit, and go on with one that does not release."""
+        if one.track is None:
+            return
+        stay = self._stays.get(one.track.number)
+        if one.score >= (self._enter if stay is None else self._leave):
+            since = now if stay is None else stay.since
+            self._stays[one.track.number] = Stay(since, now)
+
+    def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
+        """Tell the longest stay besides."""
+        truth, note = super().says(now, moved)
+        if self._dwell_ns is None or truth is None:
+            return truth, note
+        stood = f"stands for {self._longest / NS:.1f} s"
+        return truth, f"{note}, {stood}" if note else stood
+
+
+class Crossing(Remembering):
+    """Something crossed a line and is clear of it again; true for the one prediction that shows it."""
+
+    def __init__(self, source: Source, condition: CrossingCondition) -> None:
+        way = "" if condition.direction == "either" else f" {condition.direction}"
+        super().__init__(source, f"{source.name} {condition.label} crosses {condition.crosses}{way}")
+        self._line = source.lines[condition.crosses]
+        self._ways = {"forward": (1,), "backward": (-1,), "either": (1, -1)}[condition.direction]
+        self._label = condition.label
+        self._least = condition.at_least
+        self._over: dict[int, int] = {}    # by the number of the track that crossed and is not clear yet: which way
+        self._new = 0
+
+    def forget(self) -> None:
+        """Nothing has crossed."""
+        self._over.clear()
+        self._new = 0
+
+    def see(self) -> None:
+        """Follow each track by its last step."""
+        tracks = [one.track for one in self.source.seen if one.track is not None and one.label == self._label]
+        self._new = sum(self._crossed(track) in self._ways for track in tracks)
+        if self._over:
+            followed = {track.number for track in self.source.tracks}
+            self._over = {number: ways for number, ways in self._over.items() if number in followed}
+
+    def _crossed(self, track: Track) -> int:
+        """Say which way it is over the line by now, once it is clear of it; 0 if it is not."""
+        ways = self._over.pop(track.number, 0)
+        if track.before is not None:
+            ways += crossing(self._line, track.before, track.at)
+        if not ways:
+            return 0
+        if away(self._line, track.at) < CLEAR:
+            self._over[track.number] = ways
+            return 0
+        return (1 if ways > 0 else -1) if track.best >= self._least else 0
+
+    def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
+        """Say so once for the prediction that brought it."""
+        if self._label not in self.source.scores:
+            return None, "the network gave no score for it"
+        return moved and self._new > 0, f"{self._new} new"
+
+    def observed(self) -> bool:
+        """Say whether the newest prediction brought one."""
+        return self._new > 0
+
+
+def _where(condition: ScoreCondition) -> str:
+    """Write what a condition asks for besides a score."""
+    many = f", {condition.count} of them" if condition.count > 1 else ""
+    place = "" if condition.zone is None else f" in {condition.zone}"
+    return f"{many}{place}" + ("" if condition.dwell_s is None else f" for {condition.dwell_s:g} s")
+
+
+def about_label(source: Source, condition: ScoreCondition) -> Score:
+    """Make the condition that a score needs: what is only a score, is one of a classifier too."""
+    if condition.zone is None and condition.count == 1 and condition.dwell_s is None:
+        return Score(source, condition)
+    return Standing(source, condition)

@@ -1,0 +1,13 @@
+"""The options of a task that gives detections, for configurations that are only read."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from reflexd_models import base
+
+
+class Options(base.Options):
+    """It has no keys of its own."""
+
+    gives_detections: ClassVar[bool] = True

@@ -1,0 +1,287 @@
+"""Conditions on what a detector finds: in a zone, so many of them, for so long, over a line; and what does not count."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reflexd.rules.stage import Stage, followed_by, labels_of
+from reflexd.rules.tracks import MISSED_NS, MISSES
+from tests.daemon.rules.scenes import Scene, at
+from tests.daemon.rules.story import acts, lets_go
+
+NOBODY: tuple[()] = ()
+IN, OUT = at(0.4, 0.9), at(0.6, 0.9)      # their boxes overlap by a third, so one who steps over is still the same
+GAP_S = 0.6                               # the camera's max_age_ms is 500
+
+
+def test_feet_decide_whether_something_is_in_a_zone():
+    one = Scene({"at_least": 0.7, "zone": "path"}, zones={"path": [[0, 0.8], [1, 0.8], [1, 1], [0, 1]]})
+    assert one.truths(at(0.5, 0.79), at(0.5, 0.81), at(0.5, 1.0), NOBODY) == [False, True, True, False]
+
+
+def test_the_centre_decides_where_that_was_asked_for():
+    one = Scene({"at_least": 0.7, "zone": "path"}, stands_at="centre", zones={"path": [[0, 0.3], [1, 0.3], [1, 0.5], [0, 0.5]]})
+    assert one.truths(at(0.5, 0.6), at(0.5, 0.4), at(0.5, 0.9)) == [True, False, False]
+
+
+def test_thresholds_hysteresis_and_hits_mean_the_same_in_a_zone():
+    one = Scene({"at_least": 0.7, "release_below": 0.5, "zone": "path"})
+    assert one.truths(*(at(0.3, 0.9, score) for score in (0.6, 0.7, 0.5, 0.49))) == [False, True, True, False]
+    two = Scene({"at_least": 0.7, "hits": 2, "of": 3, "zone": "path"})
+    assert two.truths(IN, NOBODY, IN, OUT, OUT, IN) == [False, False, True, False, False, False]
+
+
+def test_the_verdict_tells_where_how_many_and_how_long():
+    one = Scene({"at_least": 0.7, "zone": "path", "hits": 2, "of": 3},
+                {"at_least": 0.5, "zone": "path", "count": 2, "dwell_s": 0.2})
+    one.truths(at(0.3, 0.9, 0.82), at(0.3, 0.9, 0.82))
+    verdicts = [str(verdict) for verdict in one.stage.rules[0].verdicts]
+    assert verdicts == [
+        "model.person person at least 0.7 in path: 0.82 (2 of 3 hits, 2 needed)",
+        "model.person person at least 0.5, 2 of them in path for 0.2 s: 0 (stands for 0.1 s)",
+    ]
+
+
+def test_of_a_count_the_least_sure_one_that_is_needed_decides():
+    one = Scene({"at_least": 0.7, "zone": "path", "count": 2})
+    two, three = (at(0.1, 0.9, 0.9), at(0.3, 0.9, 0.6)), (at(0.1, 0.9, 0.9), at(0.3, 0.9, 0.6), at(0.45, 0.9, 0.75))
+    assert one.truths(two, three, (at(0.1, 0.9), at(0.6, 0.9))) == [False, True, False]
+
+
+def test_other_labels_are_not_counted():
+    one = Scene({"at_least": 0.5, "count": 2})
+    assert one.truths((at(0.1, 0.5), at(0.3, 0.5, label="dog")), (at(0.1, 0.5), at(0.3, 0.5))) == [False, True]
+
+
+def test_what_stands_in_a_mask_does_not_count():
+    one = Scene({"at_least": 0.5}, masks=[[[0, 0.5], [0.5, 0.5], [0.5, 1], [0, 1]]])
+    assert one.truths(at(0.2, 0.9), (at(0.2, 0.9, 0.9), at(0.7, 0.9, 0.6)), at(0.7, 0.9, 0.4)) == [False, True, False]
+    assert one.stage.sources["model.person"].scores == {"person": 0.4}
+
+
+def test_what_is_too_small_or_too_large_does_not_count():
+    one = Scene({"at_least": 0.5}, min_area=0.04, max_area=0.25)
+    sizes = [0.1, 0.19, 0.21, 0.49, 0.51]
+    assert one.truths(*(at(0.5, 0.9, size=size) for size in sizes)) == [False, False, True, True, False]
+
+
+def test_a_prediction_with_a_number_that_is_none_makes_it_unknown():
+    one = Scene({"at_least": 0.5, "zone": "path"}, {"crosses": "gate"})
+    assert one.truths(IN, at(math.nan, 0.9), at(0.3, 0.9, math.nan), IN)[1:3] == [None, None]
+
+
+def test_a_label_that_the_network_does_not_watch_is_unknown():
+    one = Scene({"at_least": 0.5, "zone": "path"})
+    one.finds(IN, watched=())
+    assert one.truth is None
+
+
+def test_dwell_begins_when_a_track_steps_in_and_ends_when_it_steps_out():
+    one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": 0.3})
+    assert one.truths(OUT, OUT, OUT, OUT, IN, IN, IN, IN, IN, OUT, IN, IN, IN, IN) == [
+        False, False, False, False, False, False, False, True, True, False, False, False, False, True]
+
+
+def test_two_who_take_turns_have_not_dwelt():
+    one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": 0.3})
+    here, there = at(0.1, 0.3, size=0.2), at(0.4, 0.9, size=0.2)
+    assert one.truths(here, here, there, there, at(0.4, 0.3, size=0.2), at(0.1, 0.9, size=0.2)) == [False] * 6
+
+
+def test_one_who_is_missed_for_a_moment_has_dwelt_on():
+    one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": 0.4})
+    assert one.truths(IN, NOBODY, NOBODY, IN, IN, NOBODY, IN) == [False, False, False, False, True, False, True]
+
+
+def test_dwell_does_not_count_over_a_gap_a_failure_or_a_stop():
+    for interrupt in (lambda one: one.wait(GAP_S), lambda one: one.loses("camera.gate"), lambda one: one.stage._void()):
+        one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": 0.2})
+        assert one.truths(IN, IN, IN) == [False, False, True]
+        before = one.stage.sources["model.person"].tracks[0].number
+        interrupt(one)
+        assert one.truths(IN, IN, IN) == [False, False, True]
+        assert one.stage.sources["model.person"].tracks[0].number != before
+
+
+def test_a_hit_after_a_gap_is_the_first_one():
+    one = Scene({"at_least": 0.5, "zone": "path", "hits": 2, "of": 3})
+    assert one.truths(IN, IN) == [False, True]
+    one.wait(GAP_S)
+    assert one.truths(IN, IN) == [False, True]
+
+
+step = st.tuples(st.sampled_from([0.1, 0.1, 0.1, 0.3, GAP_S]), st.sampled_from(["in", "in", "in", "out", "away"]),
+                 st.sampled_from([0.9, 0.9, 0.9, 0.3]))
+
+
+@settings(max_examples=150)
+@given(st.lists(step, min_size=1, max_size=40), st.sampled_from([0.2, 0.5, 1.0, 1.7]))
+def test_dwell_is_what_looking_back_over_the_whole_story_says(story, dwell_s):
+    one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": dwell_s})
+    times: list[float] = []
+    for number, (after_s, where, score) in enumerate(story):
+        one.finds(*{"in": [at(0.4, 0.9, score)], "out": [at(0.6, 0.9, score)], "away": []}[where], after_s=after_s)
+        times.append(round((times[-1] if times else 0) + after_s, 3))
+        assert one.truth == (stood(story[:number + 1], times) >= round(dwell_s, 3))
+
+
+def stood(story, times):
+    """For how long the thing has been in the zone, from now back; negative while it is not surely there."""
+    def sure(k):
+        return story[k][1] == "in" and story[k][2] >= 0.5
+
+    newest = len(story) - 1
+    if not sure(newest):
+        return -1
+    since = newest
+    for k in range(newest - 1, -1, -1):
+        missed = since - 1 - k     # predictions between two sure ones
+        lost = missed > MISSES and any(times[m] - times[k] > MISSED_NS / 1e9 + 1e-9 for m in range(k + MISSES + 1, since))
+        if story[k + 1][0] > 0.5 or story[k][1] == "out" or (sure(k) and lost):
+            break
+        if sure(k):
+            since = k
+    return round(times[newest] - times[since], 3)
+
+
+crowd = st.lists(st.tuples(st.sampled_from([0.1, 0.45, 0.55, 0.9]), st.sampled_from([0.2, 0.5, 0.6, 0.9]),
+                           st.sampled_from(["person", "dog"])), max_size=6)
+
+
+@given(st.lists(crowd, max_size=12), st.integers(1, 3))
+def test_a_count_is_what_counting_says(story, count):
+    one = Scene({"at_least": 0.6, "zone": "path", "count": count})
+    for people in story:
+        one.finds(*(at(x, 0.9, score, label) for x, score, label in people))
+        assert one.truth == (sum(x <= 0.5 and score >= 0.6 and label == "person" for x, score, label in people) >= count)
+
+
+def test_a_crossing_is_told_once_and_for_its_direction():
+    left, right = at(0.44, 0.9), at(0.56, 0.9)
+    for direction, told in [("forward", [False, False, True, False, False]), ("backward", [False, True, False, False, True]),
+                            ("either", [False, True, True, False, True])]:
+        one = Scene({"crosses": "gate", "direction": direction})
+        # the line goes downwards, so the right hand of who looks along it is on the left of the picture
+        assert one.truths(left, right, left, left, right) == told
+
+
+def test_a_crossing_claims_and_lets_go():
+    one = Scene({"crosses": "gate"})
+    one.finds(at(0.44, 0.9))
+    assert acts(one.finds(at(0.56, 0.9)))
+    assert lets_go(one.finds(at(0.56, 0.9)))
+
+
+def test_feet_that_tremble_on_the_line_cross_it_once():
+    one = Scene({"crosses": "gate"})
+    feet = [0.45, 0.498, 0.502, 0.499, 0.501, 0.505, 0.503, 0.52, 0.53]
+    assert one.truths(*(at(x, 0.9) for x in feet)) == [False] * 7 + [True, False]
+    back = [0.505, 0.499, 0.495, 0.501, 0.52]
+    assert one.truths(*(at(x, 0.9) for x in back)) == [False] * 5, "over the line and back is no crossing"
+
+
+def test_past_the_end_of_the_line_nothing_is_crossed():
+    one = Scene({"crosses": "gate"}, lines={"gate": [[0.5, 0], [0.5, 0.5]]})
+    assert one.truths(at(0.44, 0.9), at(0.56, 0.9), at(0.56, 0.45), at(0.44, 0.45)) == [False, False, False, True]
+
+
+def test_a_gap_is_no_step_over_the_line():
+    one = Scene({"crosses": "gate"})
+    one.finds(at(0.44, 0.9))
+    one.wait(GAP_S)
+    assert one.truths(at(0.56, 0.9), at(0.56, 0.9)) == [False, False]
+
+
+def test_a_crossing_counts_for_who_was_sure_enough_once():
+    one = Scene({"crosses": "gate", "at_least": 0.8})
+    assert one.truths(at(0.44, 0.9, 0.85), at(0.56, 0.9, 0.4), at(0.44, 0.9, 0.4))[1:] == [True, True]
+    two = Scene({"crosses": "gate", "at_least": 0.8})
+    assert two.truths(at(0.44, 0.9, 0.7), at(0.56, 0.9, 0.4)) == [False, False]
+
+
+def test_a_crossing_is_not_seen_again_when_another_source_speaks():
+    one = Scene({"crosses": "gate"})
+    one.stage = Stage(one.stage.settings.model_copy(update={"rule": (one.stage.settings.rule[0].model_copy(
+        update={"when": (*one.stage.settings.rule[0].when, *_button())}),)}))
+    one.finds(at(0.44, 0.9))
+    one.finds(at(0.56, 0.9))
+    assert not acts(one.feels("button", True))
+    assert one.truth is False
+
+
+def _button():
+    from reflexd.config.settings import ValueCondition
+
+    return (ValueCondition.model_validate({"sensor": "button", "is": True}),)
+
+
+places = st.tuples(st.integers(6, 14), st.integers(6, 14))
+
+
+@settings(max_examples=150)
+@given(st.lists(places, min_size=1, max_size=25), st.tuples(places, places).filter(lambda ends: ends[0] != ends[1]))
+def test_crossings_are_what_the_equations_of_each_step_say(path, ends):
+    from tests.daemon.rules.test_zones import cut
+
+    walk = [path[0]]
+    for x, y in path[1:]:      # steps so short that the boxes overlap, between places that are never on the line
+        walk.append((max(min(x, walk[-1][0] + 3), walk[-1][0] - 3), max(min(y, walk[-1][1] + 3), walk[-1][1] - 3)))
+    (ax, ay), (bx, by) = ends
+    line = (((ax + 0.37) / 20, (ay + 0.41) / 20), ((bx + 0.43) / 20, (by + 0.29) / 20))
+    ways = {"forward": 1, "backward": -1}
+    scenes = {way: Scene({"crosses": "gate", "direction": way}, lines={"gate": line}, stands_at="centre") for way in ways}
+    spots = [(x / 20, y / 20) for x, y in walk]
+    if any(off(line, spot) < 0.011 for spot in spots):
+        return
+    for before, now in zip([spots[0], *spots], spots, strict=False):
+        crossed = cut(line, before, now)
+        for way, one in scenes.items():
+            one.finds(at(now[0], now[1] + 0.3, size=0.6))
+            assert one.truth == (crossed == ways[way])
+
+
+def off(line, spot):
+    (ax, ay), (bx, by) = line
+    return abs((bx - ax) * (spot[1] - ay) - (by - ay) * (spot[0] - ax)) / math.hypot(bx - ax, by - ay)
+
+
+def test_only_what_a_rule_asks_for_is_followed():
+    plain, dwelling = Scene({"at_least": 0.5, "zone": "path"}), Scene({"at_least": 0.5, "dwell_s": 1})
+    for one, tracks in ((plain, 0), (dwelling, 1)):
+        one.finds(IN, at(0.8, 0.3, label="dog"))
+        assert len(one.stage.sources["model.person"].tracks) == tracks
+    assert followed_by(dwelling.stage.settings, "person") == labels_of(dwelling.stage.settings, "person") == {"person"}
+    crossing = Scene({"crosses": "gate", "label": "dog"})
+    assert followed_by(crossing.stage.settings, "person") == labels_of(crossing.stage.settings, "person") == {"dog"}
+
+
+def test_a_reload_that_leaves_the_model_alone_leaves_its_tracks():
+    one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": 0.3})
+    one.truths(IN, IN, IN)
+    one.stage = Stage(one.stage.settings, one.stage)
+    assert one.truths(IN) == [True]
+
+
+def test_the_same_predictions_give_the_same_commands():
+    def tell():
+        one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": 0.2, "hits": 2, "of": 4}, {"crosses": "gate"})
+        return [one.finds(at(0.5 + 0.1 * math.sin(n), 0.9, 0.5 + 0.4 * math.cos(n * n)), after_s=0.7 if n % 17 == 0 else 0.1)
+                for n in range(200)]
+
+    assert repr(tell()) == repr(tell())
+
+
+@pytest.mark.parametrize("condition", [{"at_least": 0.5, "zone": "path"}, {"at_least": 0.5, "dwell_s": 0.1}, {"crosses": "gate"}])
+def test_nothing_is_known_before_the_first_prediction_and_after_the_last_is_stale(condition):
+    one = Scene(condition)
+    assert one.truth is None
+    one.truths(IN, IN)
+    one.wait(GAP_S)
+    one.feels("button", True)
+    verdict = one.stage.rules[0].tests[0].judge(one.now, None)
+    assert verdict.truth is None
+    assert "last heard" in verdict.note
