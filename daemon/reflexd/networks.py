@@ -58,15 +58,11 @@ class Held(Generic[M]):
 
     def __init__(self, load: Callable[[], M]) -> None:
         self.network: M | None = None
+        self.origin: Origin | None = None      # what the network in use, or the last one, was made of, where that is known
         self.exchanges = 0          # goes with each prediction: what was remembered of another network is void
         self._load = load
         self._next: M | None = None
         self._lock = threading.Lock()       # around _next, where there is one
-
-    @property
-    def origin(self) -> Origin | None:
-        """Say what the network in use was made of, where that is known."""
-        return getattr(self.network, "origin", None)
 
     @property
     def waits(self) -> bool:
@@ -76,7 +72,7 @@ class Held(Generic[M]):
     def open(self) -> None:
         """Load the network, unless one was left."""
         if not self._taken():
-            self.network = self._load()
+            self._use(self._load())
 
     def take(self) -> M:
         """Give the network for the next frame."""
@@ -105,6 +101,9 @@ class Held(Generic[M]):
             coming, self._next = self._next, None
             if coming is None:          # withdrawn
                 return False
-            self.network = coming
+            self._use(coming)
             self.exchanges += 1
         return True
+
+    def _use(self, network: M) -> None:
+        self.network, self.origin = network, getattr(network, "origin", None)

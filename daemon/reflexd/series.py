@@ -56,7 +56,8 @@ class SeriesJob:
         """`age_ns` is how long a prediction counts."""
         self.name = f"model.{name}"
         self.watch = watch
-        self.slow_ns = round(WAIT_S * NS) + age_ns
+        # a window may count for hours; a call that does not return has to be seen sooner, for meanwhile no gap is
+        self.slow_ns = round(WAIT_S * NS) + min(age_ns, INFERENCE_BOUND_NS)
         self.bound_ns = max(self.slow_ns, INFERENCE_BOUND_NS) + GIVE_UP_NS
         self.resting = False          # set by the decision loop while only_while does not hold
         self.predictions = 0

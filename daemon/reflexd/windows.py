@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ NS = 1_000_000_000
 MS = 1_000_000
 UNDERWAY_NS = 250 * MS
 FAST = 2.0       # readings for each sample, from which on they are averaged
+LARGEST = float(np.finfo(np.float32).max)      # what windows are made of; beyond it a sample would be infinite
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,10 @@ class Plan:
 
 
 def numbers_of(reading: Reading, width: int) -> tuple[float, ...] | None:
-    """Give what a reading says, None where that is not as many finite numbers."""
+    """Give what a reading says, None where that is not as many finite numbers (of single precision, as windows have them)."""
     value = reading.value
     found = reading.values or ((float(value),) if isinstance(value, (int, float)) and not isinstance(value, bool) else ())
-    return found if len(found) == width and all(map(isfinite, found)) else None
+    return found if len(found) == width and all(abs(one) <= LARGEST for one in found) else None
 
 
 class Track:

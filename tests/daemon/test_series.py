@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from reflexd.config.settings import ModelSettings
 from reflexd.jobs import SensorJob
+from reflexd.networks import Held, Origin
 from reflexd.report import lines
 from reflexd.rules.items import Predicted
 from reflexd.series import SeriesJob, open_series
@@ -17,10 +19,10 @@ from reflexd.windows import MS, NS, Plan
 from reflexd.workers import Inbox, Wake
 from reflexd_drivers.base import DriverError, Reading, SensorSettings
 from reflexd_models import tasks
-from reflexd_models.base import ModelError
+from reflexd_models.base import ModelError, Prediction
 from reflexd_models.bundle import find_bundle
 from tests.daemon.devices import DEVICES, Device, SeriesNetwork
-from tests.daemon.rules.story import Story
+from tests.daemon.rules.story import Story, acts
 from tests.daemon.test_faults import Devices, Start, within
 
 WINDOW = {"rate_hz": 50, "length": 10, "hop": 5, "gap_ms": 1000}
@@ -207,6 +209,39 @@ def test_readings_for_which_there_is_no_room_begin_the_window_anew() -> None:
     assert "faster than the network" in bench.job.windows.trouble
     bench.job.leave()
     assert bench.inbox is None
+
+
+def test_a_call_that_does_not_return_is_seen_however_seldom_windows_come() -> None:
+    day = SeriesJob("motor", Plan((1,), 1, 10, 86_400, 4000), 86_400 * NS, lambda: SeriesNetwork(Device()), frozenset(), [],
+                    Inbox[Any](8, Wake()))
+    assert day.slow_ns < 6 * NS
+    assert day.bound_ns < 8 * NS
+
+
+def test_what_was_said_before_its_gate_fell_silent_does_not_count_after_it() -> None:
+    rule = {"when": [{"model": "motor", "label": "fault", "at_least": 0.5}, {"sensor": "warmth", "above": 30}],
+            "then": [{"actuator": "lamp", "set": "on", "follow": True}]}
+    motor = {"bundle": "x", "sensors": ["warmth"], "window": {**WINDOW, "hop": 500}}
+    story = Story(rule, model={"motor": {**motor, "only_while": [{"sensor": "button", "is": True}]}})
+    told = Predicted("motor", Prediction(story.now, {"fault": 0.9}))
+    story.feels("button", True)
+    story.stage.consume(told, story.now)
+    assert acts(story.feels("warmth", 40.0))
+    story.wait(2).feels("warmth", 40.0)
+    assert story.stage.gated("motor", story.now), "nobody says any more that it may run"
+    story.feels("button", True)
+    assert not acts(story.feels("warmth", 41.0, age_ms=0)), "the window was given up meanwhile"
+    story.wait(0.1).stage.consume(Predicted("motor", Prediction(story.now, {"fault": 0.9})), story.now)
+    assert story.stage.rules[0].truth is True
+
+
+def test_what_a_network_was_made_of_is_known_while_it_is_closed() -> None:
+    held = Held(lambda: SimpleNamespace(origin=Origin("abc", find_bundle("vibration-lstm"))))
+    assert held.origin is None
+    held.open()
+    held.close()
+    assert held.origin is not None, "a candidate is held against it"
+    assert held.origin.sha256 == "abc"
 
 
 class Failing:

@@ -134,7 +134,7 @@ def test_a_gap_begins_the_window_anew(broken: tuple[int, tuple[float, ...]]) -> 
     assert set(found[0][0][1:, 0].tolist()) == {2.0}
 
 
-@pytest.mark.parametrize("value", [True, "21.5", None])
+@pytest.mark.parametrize("value", [True, "21.5", None, float("inf"), 1e39, -1e300])
 def test_a_reading_that_is_no_number_is_none(value: Any) -> None:
     windows = Windows(plan())
     feed(windows, [(BEGIN, (1.0,))])

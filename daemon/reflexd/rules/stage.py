@@ -147,6 +147,7 @@ class Stage:
         source = self.sources[f"sensor.{item.sensor}"]
         if not source.admits(item.reading.taken_at, now):
             return []
+        self._gate(source, now)         # it may have been silent for a while, which sends a network to rest as well
         source.sense(item.reading)
         self._gate(source, now)
         return self._guard(item.sensor, now) + self._permit(source.name, source, source.taken_at, now) + self._decide(source, now)
