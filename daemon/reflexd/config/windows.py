@@ -113,6 +113,10 @@ def _judge_width(merged: Merged, location: Location, model: ModelSettings, bundl
         merged.report((*location, "sensors"), what, found=", ".join(given),
                       remedy="name sensors that give as many, or let one give several (columns, json or more)")
     window = model.window
+    if (window.hop or 0) > (window.length or 0):
+        what = (f"windows begin {window.hop_s:g} s apart and are shorter: what happens between two is never looked at, "
+                "and what is said of one counts until the next")
+        merged.report(location, what, severity="warning", remedy="lower window.hop", absent=True)
     rows = (window.length or 0) + (window.hop or 0) + 2 * (window.gap_ms or 0) / 1000 * (window.rate_hz or 0)
     if rows * len(given) > LARGEST:
         merged.report(location, f"a window would keep {rows * len(given):,.0f} numbers, and {LARGEST:,} are the most",

@@ -43,6 +43,7 @@ def _judge_condition(draft: Draft, location: Location, condition: dict[str, Any]
                 draft.merged.report((*location, key), what, found=show_key(key), of_key=True,
                                     remedy="remove it, or give the model the bundle of a detector")
         return
+    _judge_scores(draft, location, condition)
     count, most = condition.get("count"), _most(draft, name)
     if isinstance(count, int) and most is not None and count > most:
         draft.merged.report((*location, "count"), f"model.{name} tells of at most {most} things in a frame", found=str(count),
@@ -53,6 +54,21 @@ def _judge_condition(draft: Draft, location: Location, condition: dict[str, Any]
         if isinstance(wanted, str) and isinstance(known, dict) and wanted not in known:
             draft.merged.report((*location, key), f"model.{name} has no {table[:-1]} called {show(wanted)}", found=show(wanted),
                                 absent=True, remedy=suggest(wanted, known, f"add {table}.{wanted} = {form} to [model.{name}]"))
+
+
+def _judge_scores(draft: Draft, location: Location, condition: dict[str, Any]) -> None:
+    """Refuse a score that is less than what the model tells of: below that, what is there would count as absent."""
+    name = condition["model"]
+    made, bundle = draft.models.get(name), draft.bundles.get(name)
+    tells = None if made is None else getattr(made.options, "least", None)
+    if tells is None or bundle is None:
+        return
+    least = tells(bundle.threshold)
+    for key in ("at_least", "release_below"):
+        score = condition.get(key)
+        if isinstance(score, (int, float)) and 0 < score < least:
+            draft.merged.report((*location, key), f"model.{name} tells of nothing that has a score below {least:g}",
+                                found=f"{score:g}", remedy=f"raise it, or write min_score = {score:g} into [model.{name}]")
 
 
 def _most(draft: Draft, model: str) -> int | None:

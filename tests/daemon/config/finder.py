@@ -13,3 +13,8 @@ class Options(base.Options):
     gives_detections: ClassVar[bool] = True
 
     max_detections: int = 20
+    min_score: float | None = None
+
+    def least(self, threshold: float) -> float:
+        """Say from which score on things are told."""
+        return self.min_score or threshold or 0.25

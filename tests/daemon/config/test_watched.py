@@ -71,6 +71,15 @@ def test_the_bundle_says_the_window_and_the_files_may_say_another(tmp_path: Path
     assert (window.length, window.hop, window.gap_ms, window.hop_s) == (100, 20, 200, 0.2)
 
 
+def test_windows_that_leave_time_out_are_a_warning(tmp_path: Path) -> None:
+    def told(hop: int) -> list[str]:
+        found = loaded(tmp_path, f'{MOTOR}sensors = ["vibration"]\nwindow.hop = {hop}').warnings
+        return [one.headline for one in found if "windows begin" in one.headline]
+    assert told(100) == []
+    (warning,) = told(6000)
+    assert "windows begin 60 s apart" in warning
+
+
 @pytest.mark.parametrize(("model", "words"), [
     (MOTOR, "model.motor: sensors is missing"),
     (MOTOR + 'camera = "gate"',

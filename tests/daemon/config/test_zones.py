@@ -137,6 +137,10 @@ FAULTS = [
      "rule.greet.when[0].label", 'did you mean "dog"'),
     ("a count of none", "count = 3", "count = @@0", "rule.greet.unless[0].count", "at least 1"),
     ("a count of more than the model ever tells", "count = 3", "count = @@21", "rule.greet.unless[0].count", "at most 20 things"),
+    ("a score of which the model never tells", "at_least = 0.5, zone", "at_least = @@0.2, zone",
+     "rule.greet.unless[0].at_least", "nothing that has a score below 0.25"),
+    ("a release of which the model never tells", "release_below = 0.50", "release_below = @@0.1",
+     'rule."light the path".when[0].release_below', "nothing that has a score below 0.25"),
     ("a dwell of no time", "dwell_s = 2.5", "dwell_s = @@0", "rule.greet.unless[0].dwell_s", "greater than 0"),
     ("a zone of a classifier", 'label = "cat", at_least = 0.5', 'label = "cat", at_least = 0.5, @@zone = "path"',
      "rule.cat.when[0].zone", PLACE),
@@ -182,6 +186,12 @@ def test_what_is_hardly_meant_in_a_scene_is_a_warning(scene, old, new, where, wo
     assert BASE.count(old) == 1, old
     told = [(one.where, words in one.headline) for one in read(scene, BASE.replace(old, new)).warnings]
     assert told == ([(where, True)] if where else [])
+
+
+def test_a_model_that_is_asked_to_tell_of_less_may_be_asked_for_less(scene):
+    text = BASE.replace("release_below = 0.50", "release_below = 0.1")
+    text = text.replace("rate_hz = 10\n", "rate_hz = 10\nmin_score = 0.1\n")
+    assert read(scene, text).settings.rule[0].when[0].release_below == 0.1
 
 
 def test_zones_of_several_files_come_together(scene):
