@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reflexd_models.base import Tensor
+from reflexd_models.base import ModelError, Tensor
 from reflexd_models.runtime import TensorInfo
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -23,6 +23,7 @@ Write: TypeAlias = Callable[[Pixels, Tensor], None]
 Normal: TypeAlias = tuple[float, float]        # mean and std, in pixels
 
 KINDS = ("uint8", "int8", "float32")
+OUTSIDE = 0.5      # how far outside 0 to 1 a score is put down to quantization; a network without its softmax gives far more
 
 
 def writer(info: TensorInfo, normal: Normal | None) -> Write:
@@ -68,6 +69,27 @@ def reals(raw: Tensor, info: TensorInfo) -> list[float]:
     values = raw.ravel().astype(np.float64)
     found: list[float] = ((values - info.zero_point) * info.scale if info.scale else values).tolist()
     return found
+
+
+def check_real(info: TensorInfo, where: str) -> None:
+    """Refuse an output of whole numbers that does not say which real numbers they are.
+
+    Raises: ModelError.
+    """
+    if info.dtype.kind in "iu" and not info.scale:
+        raise ModelError(f"{where}: the output {info.name} is {info.dtype} without a scale, so its scores mean nothing; "
+                         "convert it anew, quantized or in floats")
+
+
+def share(score: float, where: str) -> float:
+    """Hold a score to 0 to 1: a quantized one may stand a step outside.
+
+    Raises: ModelError when it is further outside: held to 1, what is no share would count as sure.
+    """
+    if not -OUTSIDE <= score <= 1 + OUTSIDE:
+        raise ModelError(f"{where}: the network gave the score {score:g}, and scores are 0 to 1; "
+                         "convert it with its softmax or sigmoid")
+    return min(max(score, 0.0), 1.0)
 
 
 def plain(pixels: Pixels, tensor: Tensor) -> None:

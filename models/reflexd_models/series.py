@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from reflexd_models.about import Window
 from reflexd_models.base import ModelError, Shape
 from reflexd_models.bundle import Bundle
+from reflexd_models.quantize import share
 
 Samples = NDArray[np.float32]
 
@@ -61,11 +62,11 @@ def check(window: NDArray[Any], shape: Shape, where: str) -> None:
 def told(labels: tuple[str, ...], scores: list[float], where: str) -> dict[str, float]:
     """Give each label its score, held to 0 to 1: a quantized one may stand a step outside.
 
-    Raises: ModelError when one is no number.
+    Raises: ModelError when one is no number, or no share.
     """
     if any(math.isnan(score) for score in scores):
         raise ModelError(no_number(where))
-    return {label: min(max(score, 0.0), 1.0) for label, score in zip(labels, scores, strict=True)}
+    return {label: share(score, where) for label, score in zip(labels, scores, strict=True)}
 
 
 def no_number(where: str) -> str:

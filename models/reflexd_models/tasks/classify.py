@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 
-from reflexd_models import base
+from reflexd_models import base, quantize
 from reflexd_models.base import Model, ModelError, Prediction, Tensor, View
 from reflexd_models.bundle import Bundle, load
 from reflexd_models.quantize import real, reals
@@ -59,11 +59,11 @@ class Classifier:
 def share(score: float, where: str) -> float:
     """Hold a score to 0 to 1: a quantized one may stand a step outside.
 
-    Raises: ModelError when it is no number.
+    Raises: ModelError when it is no number, or no share.
     """
     if math.isnan(score):
         raise ModelError(f"{where}: the network gave no number (nan); look at what it is given with reflexctl snapshot")
-    return min(max(score, 0.0), 1.0)
+    return quantize.share(score, where)
 
 
 def check_labels(bundle: Bundle, network: Network) -> None:
@@ -78,6 +78,7 @@ def check_labels(bundle: Bundle, network: Network) -> None:
     if len(network.outputs) != 1 or count != len(bundle.labels):
         raise ModelError(f"{bundle.path}: there are {len(bundle.labels)} labels, and the network gives {count} scores in "
                          f"{len(network.outputs)} outputs; the labels belong to another network, or it needs another task")
+    quantize.check_real(network.outputs[0], network.where)
 
 
 def build(bundle: Bundle, options: base.Options, watch: AbstractSet[str] | None) -> Model:

@@ -2,13 +2,19 @@
 
 import threading
 import tracemalloc
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from reflexd_models.base import ModelError
-from reflexd_models.bundle import of_file, open_model
-from reflexd_models.tasks.classify import Classifier, Options, share
+from reflexd_models.bundle import Bundle, of_file, open_model
+from reflexd_models.runtime import TensorInfo
+from reflexd_models.series import told
+from reflexd_models.tasks.classify import Classifier, Options, check_labels, share
 from tests.models.helpers import noise, picture, rgb
 
 
@@ -86,6 +92,21 @@ def test_a_score_that_is_no_number_is_an_error_and_one_just_outside_is_held():
     assert (share(1.002, "x"), share(-0.01, "x")) == (1.0, 0.0)
     with pytest.raises(ModelError, match="nan"):
         share(float("nan"), "x")
+
+
+@pytest.mark.parametrize("logit", [7.5, -3.0, 100, float("inf")])
+def test_what_is_no_share_is_an_error_rather_than_sure(logit):
+    with pytest.raises(ModelError, match=r"x: the network gave the score .*, and scores are 0 to 1; convert it with its softmax"):
+        share(logit, "x")
+    with pytest.raises(ModelError, match="scores are 0 to 1"):
+        told(("a",), [logit], "x")
+
+
+@pytest.mark.parametrize(("kind", "scale", "fits"), [("int8", 0.0, False), ("int8", 0.004, True), ("float32", 0.0, True)])
+def test_whole_numbers_have_to_say_which_real_numbers_they_are(kind, scale, fits):
+    network: Any = SimpleNamespace(where="x", outputs=(TensorInfo(0, "out", (1, 2), np.dtype(kind), scale, 0),))
+    with nullcontext() if fits else pytest.raises(ModelError, match="without a scale"):
+        check_labels(Bundle("x", Path("x"), "classify", ("a", "b")), network)
 
 
 def test_the_classifier_is_a_model(vww):
