@@ -57,7 +57,8 @@ class Prediction:
 
     `scores` has the labels that were asked for; of a detector, the highest score of each, 0 where none was found.
     `value` is a number that was read, known to lie in [value, value + spread); None with `unsure`, the reason, when it
-    cannot be told. `parts` tells the label and score of each region, in their order. `detections` come best first.
+    cannot be told. `parts` tells the label and score of each region, in their order. `detections` come best first;
+    `cut` says that more may have been found than they tell: then a label without one has no score, for it may be there.
     """
 
     taken_at: int
@@ -67,6 +68,7 @@ class Prediction:
     unsure: str | None = None
     parts: tuple[tuple[str, float], ...] = ()
     detections: tuple[Detection, ...] = ()
+    cut: bool = False
 
 
 class Options(BaseModel):

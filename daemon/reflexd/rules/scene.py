@@ -47,7 +47,8 @@ class Scene:
     def read(self, prediction: Prediction, epoch: int) -> tuple[tuple[Seen, ...], Mapping[str, float]]:
         """Give what counts, best first, and the highest score of each label of the prediction.
 
-        A number that is none makes all of it unknown: no label has a score then. A track that waits stays
+        A number that is none makes all of it unknown: no label has a score then; nor has one of which nothing counts
+        while more may have been found than is told. A track that waits stays
         as it was, for a prediction that says nothing is no miss.
         """
         if epoch != self._epoch:
@@ -58,7 +59,8 @@ class Scene:
         counted = [(one, at) for one in prediction.detections if self._counts(one, at := self._stands(one))]
         scores = prediction.scores
         if self._picks:
-            scores = {label: max((one.score for one, _ in counted if one.label == label), default=0.0) for label in scores}
+            best = {label: max((one.score for one, _ in counted if one.label == label), default=0.0) for label in scores}
+            scores = {label: score for label, score in best.items() if score > 0} if prediction.cut else best
         return self._identify(counted, prediction.taken_at), scores
 
     def _stands(self, one: Detection) -> Point:

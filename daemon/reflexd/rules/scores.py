@@ -93,14 +93,17 @@ class Standing(Score):
         self._longest = 0
 
     def score(self) -> float | None:
-        """Give the score of the last one that is needed, 0 if there are fewer."""
+        """Give the score of the last one that is needed, 0 if there are fewer; None where more may be there than is told."""
         if self._label not in self.source.scores:
             return None
         there = [one for one in self.source.seen if one.label == self._label and self._in_zone(one)]
+        unsure = self.source.cut
         if self._dwell_ns is not None:
+            unsure = unsure or any(one.track is None for one in there)      # beyond the bound of what is followed
             there = self._long_enough(there, self._dwell_ns)
         scores = sorted((one.score for one in there), reverse=True)
-        return scores[self._count - 1] if len(scores) >= self._count else 0.0
+        fewer = None if unsure else 0.0
+        return scores[self._count - 1] if len(scores) >= self._count else fewer
 
     def _in_zone(self, one: Seen) -> bool:
         return self._zone is None or inside(self._zone, one.at)

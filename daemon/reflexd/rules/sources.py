@@ -46,6 +46,7 @@ class Source:
     zones: Mapping[str, Sequence[Point]] = field(default_factory=dict)     # of a detector, as the configuration has them
     lines: Mapping[str, Line] = field(default_factory=dict)
     detections: Sequence[Detection] = ()     # all that its newest prediction shows
+    cut: bool = False              # whether it may have found more than it shows
     seen: Sequence[Seen] = ()      # what counts of that
     tracks: Sequence[Track] = ()   # what is followed, with what was missed for a moment
     rises: int = 0
@@ -106,7 +107,7 @@ class Source:
     def predict(self, prediction: Prediction, value: float | None, unsure: str) -> None:
         """Take a network's prediction over; `value` is what plausibility left of its number."""
         self.put(prediction.taken_at)
-        self.scores, self.detections = prediction.scores, prediction.detections
+        self.scores, self.detections, self.cut = prediction.scores, prediction.detections, prediction.cut
         self.value, self.trouble = value, unsure
         self._refuse_nan()
 

@@ -17,6 +17,7 @@ from reflexd_models.base import Detection, Model, ModelError, Prediction, View
 from reflexd_models.bundle import Bundle, content_of, load
 from reflexd_models.image import WHOLE
 from reflexd_models.placing import Placed
+from reflexd_models.quantize import share
 from reflexd_models.resample import Pixels, Region
 from reflexd_models.runtime import Network
 from reflexd_models.sight import Sight, intake_for
@@ -53,6 +54,10 @@ class Options(base.Options):
             raise ValueError("region reaches outside the frame or has no size; give [x, y, width, height] as shares")
         return self
 
+    def least(self, threshold: float) -> float:
+        """Say from which score on things are told, with a bundle of that threshold."""
+        return self.min_score or threshold or LEAST
+
 
 class Detector:
     """A network that finds things."""
@@ -69,12 +74,14 @@ class Detector:
         """
         found = self._decode(self._sight.see(view))
         placed, scores, detections = self._sight.placed, self._none.copy(), []
-        for place, score, box in zip(*found, strict=True):
-            label, where, held = self.labels[place], in_frame(box, placed), min(score, 1.0)
+        for place, score, box in zip(found.labels, found.scores, found.boxes, strict=True):
+            label, where, held = self.labels[place], in_frame(box, placed), share(score, self._sight.network.where)
             if where[0] < where[2] and where[1] < where[3]:       # else it lies in the border
                 detections.append(Detection(label, held, where))
                 scores[label] = max(scores[label], held)
-        return Prediction(taken_at, scores, detections=tuple(detections))
+        if found.cut:
+            scores = {label: score for label, score in scores.items() if score > 0}
+        return Prediction(taken_at, scores, detections=tuple(detections), cut=found.cut)
 
     @property
     def least_px(self) -> base.Size:
@@ -125,5 +132,4 @@ def _wish(bundle: Bundle, options: Options, layout: Layout, watch: AbstractSet[s
         raise ModelError(f"{bundle.where}: iou is for networks that leave overlapping boxes to us, and this one does not; "
                          "leave it out")
     wanted = np.array([label not in NOBODY and (watch is None or label in watch) for label in bundle.labels])
-    least = options.min_score or bundle.threshold or LEAST
-    return Wish(wanted, least, options.max_detections, options.iou or bundle.detect.iou or IOU)
+    return Wish(wanted, options.least(bundle.threshold), options.max_detections, options.iou or bundle.detect.iou or IOU)

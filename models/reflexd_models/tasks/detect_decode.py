@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reflexd_models.base import ModelError, Tensor
-from reflexd_models.quantize import least_raw
+from reflexd_models.quantize import check_real, least_raw
 from reflexd_models.runtime import Network, TensorInfo
 from reflexd_models.tasks.detect_layouts import IN_SHARES, Layout
 
@@ -37,11 +37,12 @@ class Wish:
 
 
 class Found(NamedTuple):
-    """What was found: places of labels (n), scores (n) and boxes (n, 4), plain numbers."""
+    """What was found: places of labels (n), scores (n) and boxes (n, 4), plain numbers; `cut`: there may be more."""
 
     labels: list[int]
     scores: list[float]
     boxes: list[list[float]]
+    cut: bool = False
 
 
 class Decoder(Protocol):
@@ -66,6 +67,8 @@ class _Decoder:
     def __init__(self, layout: Layout, network: Network, scale: Floats, wish: Wish) -> None:
         self._layout, self._network, self._scale, self._wish = layout, network, scale, wish
         self._infos = [network.outputs[place] for place in layout.roles]
+        for info in self._infos[::2]:        # of four: boxes and scores; classes and count may be whole numbers
+            check_real(info, network.where)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -85,12 +88,13 @@ class _Decoder:
                              "or first_class in [detect] is wrong")
         return places
 
-    def _told(self, labels: NDArray[np.intp], scores: Floats, boxes: Floats) -> Found:
-        """Give the best of what is wanted, as plain numbers."""
+    def _told(self, labels: NDArray[np.intp], scores: Floats, boxes: Floats, cut: bool) -> Found:
+        """Give the best of what is wanted, as plain numbers; `cut`: there may have been more than that."""
         order = np.argsort(-scores, kind="stable")
-        order = order[self._wish.labels[labels[order]]][: self._wish.most]
-        shares = self._shares(boxes[order])
-        return Found(labels[order].tolist(), scores[order].tolist(), shares.tolist())
+        order = order[self._wish.labels[labels[order]]]
+        best = order[: self._wish.most]
+        return Found(labels[best].tolist(), scores[best].tolist(), self._shares(boxes[best]).tolist(),
+                     cut or len(best) < len(order))
 
     def _shares(self, boxes: Floats) -> Floats:
         """Measure boxes in shares; what cannot be what the layout says is refused rather than acted on."""
@@ -118,7 +122,7 @@ class _Ssd(_Decoder):
         self._has_numbers(some.max(initial=0.0))
         hot = np.flatnonzero(some >= np.float32(self._wish.least))
         labels = self._labels(classes.ravel()[hot])
-        return self._told(labels, some[hot], boxes.reshape(-1, 4)[hot][:, [1, 0, 3, 2]])
+        return self._told(labels, some[hot], boxes.reshape(-1, 4)[hot][:, [1, 0, 3, 2]], len(hot) == scores.size)
 
 
 class _EndToEnd(_Decoder):
@@ -127,8 +131,8 @@ class _EndToEnd(_Decoder):
     def __call__(self, raw: Sequence[Tensor]) -> Found:
         rows = _reals(raw[self._layout.roles[0]], self._infos[0]).reshape(-1, 6)
         self._has_numbers(rows[:, 4].max(initial=0.0))
-        rows = rows[rows[:, 4] >= np.float32(self._wish.least)]
-        return self._told(self._labels(rows[:, 5]), rows[:, 4], rows[:, :4])
+        hot = rows[rows[:, 4] >= np.float32(self._wish.least)]
+        return self._told(self._labels(hot[:, 5]), hot[:, 4], hot[:, :4], len(hot) == len(rows))
 
 
 class _Anchors(_Decoder):
@@ -153,8 +157,8 @@ class _Anchors(_Decoder):
         order = order[self._wish.labels[labels[order]]]
         middles, halves = columns[:2, order].T, columns[2:4, order].T / np.float32(2)
         boxes = np.concatenate((middles - halves, middles + halves), axis=1).astype(np.float32, copy=False)
-        kept = suppress(boxes, labels[order], scores[order], self._wish.iou)[: self._wish.most]
-        return self._told(labels[order[kept]], scores[order[kept]], boxes[kept])
+        kept = suppress(boxes, labels[order], scores[order], self._wish.iou)
+        return self._told(labels[order[kept]], scores[order[kept]], boxes[kept], columns.shape[1] == MOST_CANDIDATES)
 
     def _candidates(self, grid: Tensor) -> Floats | None:
         """Give the real columns of those anchors that reach the least score for a label that is wanted."""

@@ -32,11 +32,13 @@ class Scene(Story):
         super().__init__({"when": [{"model": "person", "label": "person", **one} for one in conditions], "then": FOLLOW},
                          model={"person": given})
 
-    def finds(self, *found: Detection, after_s: float = 0.1, watched: tuple[str, ...] = ("person",)) -> list[Command]:
+    def finds(self, *found: Detection, after_s: float = 0.1, watched: tuple[str, ...] = ("person",),
+              cut: bool = False) -> list[Command]:
         self.wait(after_s)
         best = {label: max((one.score for one in found if one.label == label), default=0.0) for label in watched}
         ordered = tuple(sorted(found, key=lambda one: -one.score))
-        return self.stage.consume(Predicted("person", Prediction(self.now - 10 * MS, best, detections=ordered)), self.now)
+        prediction = Prediction(self.now - 10 * MS, best, detections=ordered, cut=cut)
+        return self.stage.consume(Predicted("person", prediction), self.now)
 
     @property
     def truth(self) -> bool | None:

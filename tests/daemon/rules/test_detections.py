@@ -12,6 +12,7 @@ from reflexd.rules.stage import Stage, followed_by, labels_of
 from reflexd.rules.tracks import MISSED_NS, MISSES
 from tests.daemon.rules.scenes import Scene, at
 from tests.daemon.rules.story import acts, lets_go
+from tests.daemon.rules.test_zones import cut
 
 NOBODY: tuple[()] = ()
 IN, OUT = at(0.4, 0.9), at(0.6, 0.9)      # their boxes overlap by a third, so one who steps over is still the same
@@ -72,6 +73,35 @@ def test_what_is_too_small_or_too_large_does_not_count():
 def test_a_prediction_with_a_number_that_is_none_makes_it_unknown():
     one = Scene({"at_least": 0.5, "zone": "path"}, {"crosses": "gate"})
     assert one.truths(IN, at(math.nan, 0.9), at(0.3, 0.9, math.nan), IN)[1:3] == [None, None]
+
+
+@pytest.mark.parametrize(("condition", "seen", "known"), [
+    ({"at_least": 0.5, "zone": "path"}, (OUT,), None),           # one in the zone may have been left out
+    ({"at_least": 0.5, "zone": "path"}, (IN, OUT), True),
+    ({"at_least": 0.5, "count": 2}, (IN,), None),
+    ({"at_least": 0.5, "zone": "path", "dwell_s": 1}, (IN,), None),
+])
+def test_what_was_left_out_is_not_known_to_be_absent(condition, seen, known):
+    one = Scene(condition)
+    one.finds(*seen, cut=True)
+    assert one.truth is known
+    one.finds(*seen)
+    assert one.truth is bool(known)
+
+
+def test_what_a_mask_leaves_of_a_prediction_that_was_cut_is_not_known_to_be_all():
+    one = Scene({"at_least": 0.5}, masks=[[[0, 0.5], [0.5, 0.5], [0.5, 1], [0, 1]]])
+    one.finds(at(0.2, 0.9), cut=True)
+    assert one.truth is None
+    assert one.truths(at(0.2, 0.9)) == [False]
+
+
+def test_what_is_beyond_the_bound_of_what_is_followed_is_not_known_to_have_come_just_now():
+    one = Scene({"at_least": 0.5, "dwell_s": 0.05})
+    crowd = [at(0.02 + place / 40, 0.9, 0.9, "person", 0.02) for place in range(33)]
+    assert one.truths(tuple(crowd[:32]), tuple(crowd)) == [False, True]
+    many = Scene({"at_least": 0.5, "dwell_s": 0.05, "count": 33})
+    assert many.truths(tuple(crowd[:32]), tuple(crowd)) == [False, None]
 
 
 def test_a_label_that_the_network_does_not_watch_is_unknown():
@@ -225,8 +255,6 @@ places = st.tuples(st.integers(6, 14), st.integers(6, 14))
 @settings(max_examples=150)
 @given(st.lists(places, min_size=1, max_size=25), st.tuples(places, places).filter(lambda ends: ends[0] != ends[1]))
 def test_crossings_are_what_the_equations_of_each_step_say(path, ends):
-    from tests.daemon.rules.test_zones import cut
-
     walk = [path[0]]
     for x, y in path[1:]:      # steps so short that the boxes overlap, between places that are never on the line
         walk.append((max(min(x, walk[-1][0] + 3), walk[-1][0] - 3), max(min(y, walk[-1][1] + 3), walk[-1][1] - 3)))
