@@ -50,6 +50,7 @@ class Reloader:
         self._read_files = read
         self.daemon = daemon
         self._one = threading.Lock()
+        self._doing = "reload"           # or a swap: what is under way while the lock is held
 
     def reload(self) -> str:
         """Read the files anew and say what changed; takes its time, so not on the main thread. Raises: ReloadError."""
@@ -60,7 +61,8 @@ class Reloader:
     def alone(self, what: str) -> Iterator[None]:
         """Keep another reload or swap away meanwhile. Raises: ReloadError."""
         if not self._one.acquire(blocking=False):
-            raise ReloadError(f"another {what} is under way; ask again when it has ended")
+            raise ReloadError(f"another {self._doing} is under way; ask again when it has ended")
+        self._doing = what
         try:
             yield
         finally:

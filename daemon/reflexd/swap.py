@@ -19,11 +19,11 @@ from reflexd.jobs import ModelJob
 from reflexd.lifecycle import Daemon
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
-from reflexd.rules.stage import labels_of
+from reflexd.rules.stage import labels_of, least_asked
 from reflexd.series import SeriesJob
 from reflexd_models import tasks
 from reflexd_models.base import ModelError
-from reflexd_models.bundle import find_bundle
+from reflexd_models.bundle import Bundle, find_bundle
 
 TAKEN_S = 10.0       # within which a worker comes to its next frame, or is in trouble of its own
 VERSION = re.compile(r"\.[A-Za-z0-9_.-]+@[A-Za-z0-9_.]+")       # as store.py names them
@@ -66,12 +66,22 @@ def _open(daemon: Daemon, settings: Settings, name: str, bundle: str) -> Any:   
     if model.sensors and origin is not None and origin.described.window != found.window:
         raise ModelError(f"model.{name}: the bundle's [window] is another now, and windows are made for the old one; "
                          "say reflexctl reload")
+    _check_scores(settings, name, found)
     network = daemon.wiring.open_network(_with_bundle(model, bundle), settings, daemon.parts.models[name].watch)
     missing = sorted(labels_of(settings, name) - set(network.labels))
     if missing:
         raise ModelError(f'model.{name}: a rule asks for the label "{missing[0]}", and the network has '
                          f"{', '.join(network.labels[:12]) or 'none'}; change the rule first")
     return network
+
+
+def _check_scores(settings: Settings, name: str, found: Bundle) -> None:
+    """Refuse a detector that would not tell of what a rule asks for: it would count as absent. Raises: ModelError."""
+    tells = getattr(settings.model[name].options, "least", None)
+    asked = least_asked(settings, name)
+    if tells is not None and (least := tells(found.threshold)) > asked:
+        raise ModelError(f"model.{name}: a rule asks for scores from {asked:g} on, and the bundle tells of nothing below "
+                         f"{least:g}; write min_score = {asked:g} into [model.{name}], and say reflexctl reload")
 
 
 def _with_bundle(model: ModelSettings, bundle: str) -> ModelSettings:

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,16 +22,18 @@ from reflexd import durable
 from reflexd.config.settings import Settings
 from reflexd.control import Server
 from reflexd.ctl import model as verb
+from reflexd.networks import Held
 from reflexd.protocol import ControlError, ask
 from reflexd.reload import ReloadError
 from reflexd.rules.items import Predicted
 from reflexd.rules.stage import Stage
+from reflexd.swap import _open as candidate
 from reflexd.verbs import verbs
 from reflexd.wiring import open_network
-from reflexd_models.base import Prediction
+from reflexd_models.base import ModelError, Prediction
 from reflexd_models.bundle import find_bundle, open_model, zoo
 from reflexd_models.store import Store, install, packed
-from reflexd_models.tasks import regions
+from reflexd_models.tasks import detect, regions
 from tests.conftest import ROOT
 from tests.daemon.conftest import Running
 from tests.daemon.test_faults import CONFIG, within
@@ -178,6 +182,26 @@ def test_the_daemon_keeps_its_own_bundles(bench: Bench, tmp_path: Path, capsys: 
     assert verb.run(parser.parse_args([str(word) for word in words])) == 0
     assert "keeps its bundles in" in json.loads(capsys.readouterr().out)["daemon"]["why"]
     assert bench.runs() == bench.shas()[0]
+
+
+@pytest.mark.parametrize(("least", "refused"), [({"at_least": 0.3}, True), ({"at_least": 0.5, "release_below": 0.3}, True),
+                                                ({"at_least": 0.5}, False)])
+def test_a_detector_that_would_not_tell_of_what_a_rule_asks_for_stays_out(least: dict[str, float], refused: bool) -> None:
+    file = str(ROOT / "tests" / "models" / "networks" / "efficientdet.tflite")       # whose threshold is 0.4
+    labels = find_bundle(file).labels
+    table = {"camera": {"gate": {"driver": "x", "max_age_ms": 500}}, "actuator": {"lamp": {"driver": "x", "safe": "off"}},
+             "model": {"yard": {"bundle": "yard", "camera": "gate", "options": detect.Options()}},
+             "rule": [{"name": "see", "when": [{"model": "yard", "label": labels[0], **least}],
+                       "then": [{"actuator": "lamp", "set": "on", "follow": True}]}]}
+    runs: Any = SimpleNamespace(wiring=SimpleNamespace(open_network=open_network), parts=SimpleNamespace(
+        models={"yard": SimpleNamespace(held=Held(list), watch=frozenset(labels[:1]))}))
+    with pytest.raises(ModelError, match=r"nothing below 0\.4; write min_score = 0\.3") if refused else nullcontext():
+        candidate(runs, Settings.model_validate({"schema": 1, **table}), "yard", file)
+
+
+def test_a_swap_and_a_reload_do_not_meet(bench: Bench) -> None:
+    with bench.running.reloader.alone("swap"), pytest.raises(ReloadError, match="another swap is under way"):
+        bench.running.reload(bench.running.written)
 
 
 def test_what_was_counted_of_another_network_is_void() -> None:

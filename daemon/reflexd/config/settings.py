@@ -109,7 +109,7 @@ class ModelSettings(Scene):
         default=(), max_length=16, description="names of the sensors whose readings it is given, in the order of its channels")
     window: WindowSettings = Field(default=WindowSettings(), description="{ rate_hz, length, hop, gap_ms } of a model of sensors")
     rate_hz: float | None = Field(
-        default=None, gt=0, le=1000, description="at most so many predictions a second; default: one of every frame")
+        default=None, ge=0.001, le=1000, description="at most so many predictions a second; default: one of every frame")
     only_while: tuple[SensorIs, ...] = Field(default=(), description="run only while all of these are known to be true")
     plausible: PlausibleSettings | None = Field(default=None, description="what its number can do; what cannot be is left out")
     options: Options = Options()

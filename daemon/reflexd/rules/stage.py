@@ -304,6 +304,13 @@ def labels_of(settings: Settings, model: str) -> frozenset[str]:
                      if isinstance(one, (ScoreCondition, CrossingCondition)) and one.model == model)
 
 
+def least_asked(settings: Settings, model: str) -> float:
+    """Give the smallest score that some rule asks of a model, 1 where none asks."""
+    asked = [one for one in _conditions(settings) if isinstance(one, (ScoreCondition, CrossingCondition)) and one.model == model]
+    releases = [one.release_below for one in asked if isinstance(one, ScoreCondition) and one.release_below is not None]
+    return min([*releases, *(one.at_least for one in asked)], default=1.0)
+
+
 def followed_by(settings: Settings, model: str) -> frozenset[str]:
     """Collect the labels of a detector whose things some rule has to know again."""
     return frozenset(one.label for one in _conditions(settings) if not isinstance(one, ValueCondition) and one.model == model

@@ -155,7 +155,8 @@ FAULTS = [
     ("masks of a classifier", '[model.kind]\n', '[model.kind]\n@@masks = []\n', "model.kind.masks", "gives no detections"),
     ("predictions so rare that nothing is known between", "rate_hz = 10\n", "rate_hz = @@5\n", "model.person.rate_hz",
      "predictions come up to 233 ms apart"),
-    ("a rate of nothing", "rate_hz = 10\n", "rate_hz = @@0\n", "model.person.rate_hz", "greater than 0"),
+    ("a rate of nothing", "rate_hz = 10\n", "rate_hz = @@0\n", "model.person.rate_hz", "at least 0.001"),
+    ("a rate of next to nothing", "rate_hz = 10\n", "rate_hz = @@1e-300\n", "model.person.rate_hz", "at least 0.001"),
 ]
 
 
