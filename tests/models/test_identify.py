@@ -1,8 +1,11 @@
 """A bare file's task is told by metadata, then signature, then shapes; what is not decidable is refused."""
 
 import json
+import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reflexd_models import ends, metadata
 from reflexd_models.base import ModelError
@@ -124,6 +127,18 @@ def test_classes_are_in_their_order_whatever_the_file_s():
     found = metadata.read(METER + packed(json.dumps({"names": names, "task": "detect"})), "x")
     assert found.labels is not None
     assert (found.labels[2], found.labels[10], found.ultralytics) == ("label 2", "label 10", "detect")
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.integers(0, 1 << 30), byte=st.integers(0, 255), cut=st.integers(0, 3000))
+def test_one_changed_byte_or_a_cut_never_breaks_the_reader(place, byte, cut):
+    content = bytearray((FOLDER / "tf2.tflite").read_bytes())
+    content[place % len(content)] = byte
+    for damaged in (bytes(content), bytes(content[:-cut])):
+        try:
+            assert len(ends.read(damaged).outputs) <= 1024
+        except struct.error:
+            continue
 
 
 def test_ends_are_read_with_keys_and_operators():

@@ -74,9 +74,11 @@ class _Decoder:
     def __call__(self, raw: Sequence[Tensor]) -> Found:
         raise NotImplementedError
 
-    def _labels(self, classes: NDArray[np.intp]) -> NDArray[np.intp]:
+    def _labels(self, told: Floats) -> NDArray[np.intp]:
         """Give the labels' places of classes, each of which has to have one."""
-        places = classes + self._layout.first_class
+        self._has_numbers(float(told.sum()))
+        classes: NDArray[np.intp] = np.rint(told.clip(-1, 1e6)).astype(np.intp)
+        places: NDArray[np.intp] = classes + self._layout.first_class
         if places.size and not 0 <= int(places.min()) <= int(places.max()) < len(self._wish.labels):
             raise ModelError(f"{self._network.where}: the network found class {int(classes.max())} and there are labels for "
                              f"{len(self._wish.labels) - self._layout.first_class}; the labels belong to another network, "
@@ -111,11 +113,11 @@ class _Ssd(_Decoder):
 
     def __call__(self, raw: Sequence[Tensor]) -> Found:
         boxes, classes, scores, count = map(_reals, (raw[place] for place in self._layout.roles), self._infos)
-        many = min(max(int(count.ravel()[0]), 0), scores.size)
-        some = scores.ravel()[:many]
+        self._has_numbers(float(count.ravel()[0]))
+        some = scores.ravel()[: int(min(max(count.ravel()[0], 0), scores.size))]
         self._has_numbers(some.max(initial=0.0))
         hot = np.flatnonzero(some >= np.float32(self._wish.least))
-        labels = self._labels(np.rint(classes.ravel()[hot]).astype(np.intp))
+        labels = self._labels(classes.ravel()[hot])
         return self._told(labels, some[hot], boxes.reshape(-1, 4)[hot][:, [1, 0, 3, 2]])
 
 
@@ -126,7 +128,7 @@ class _EndToEnd(_Decoder):
         rows = _reals(raw[self._layout.roles[0]], self._infos[0]).reshape(-1, 6)
         self._has_numbers(rows[:, 4].max(initial=0.0))
         rows = rows[rows[:, 4] >= np.float32(self._wish.least)]
-        return self._told(self._labels(np.rint(rows[:, 5]).astype(np.intp)), rows[:, 4], rows[:, :4])
+        return self._told(self._labels(rows[:, 5]), rows[:, 4], rows[:, :4])
 
 
 class _Anchors(_Decoder):

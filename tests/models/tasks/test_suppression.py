@@ -114,6 +114,18 @@ def test_what_is_no_number_is_an_error(place):
         decode(grid, [True] * CLASSES, "float32", False, 0.3)
 
 
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_what_is_no_number_is_an_error_in_each_of_four_outputs(place):
+    shapes = ((1, 2, 4), (1, 2), (1, 2), (1,))
+    four: Any = SimpleNamespace(where="x", outputs=tuple(TensorInfo(0, "o", one, np.dtype("float32"), 0.0, 0) for one in shapes))
+    read = decoder(Layout("ssd", (0, 1, 2, 3)), four, (64, 64), Wish(np.ones(3, bool), 0.3, 20, 0.5))
+    raw = [np.full(one, value, np.float32) for one, value in zip(shapes, (0.5, 1, 0.9, 2), strict=True)]
+    assert read(raw).labels == [1, 1]
+    raw[place].flat[0] = np.nan
+    with pytest.raises(ModelError, match="the network gave no number"):
+        read(raw)
+
+
 @pytest.mark.parametrize(("kind", "scale", "zero_point", "said", "inside", "pixels"), [
     ("int8", 1 / 255, -128, {}, Metadata(), False),
     ("int8", 640 / 255, -128, {}, Metadata(ultralytics="detect"), True),       # its range reaches to 640
