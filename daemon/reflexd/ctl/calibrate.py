@@ -85,13 +85,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _calibrate(args: argparse.Namespace) -> int:
-    import numpy as np
-
-    from reflexd import durable, recording
+    from reflexd import durable
     from reflexd_models.base import ModelError
     from reflexd_models.bundle import find_bundle
     from reflexd_models.checking import check
-    from reflexd_models.series import shape_of
     from reflexd_models.store import Store, check_name, install
 
     check_name(args.name)
@@ -99,16 +96,7 @@ def _calibrate(args: argparse.Namespace) -> int:
     method = args.method or (bundle.anomaly.method if bundle is not None and bundle.anomaly else "rms")
     if method == "autoencoder" and bundle is None:
         raise ModelError("--method autoencoder: needs a network; name its bundle with --bundle")
-    if args.sensor:
-        window = _window(args, bundle, None, None, tuple(args.sensor), "--sensor")
-        windows = _listen(args, window)
-    else:
-        wanted = args.channels or (bundle.window.channels if bundle is not None and bundle.window else ())
-        found = [recording.read(path, () if path.suffix == ".npz" and not args.channels else wanted) for path in args.recordings]
-        for one in found:
-            length = one.cut.shape[1] if one.cut is not None else None
-            window = _window(args, bundle, found[0].rate_hz, length, one.channels, str(one.path))
-        windows = np.concatenate([recording.windows(one, *shape_of(window)[1:]) for one in found])
+    window, windows = _listened(args, bundle) if args.sensor else _recorded(args, bundle)
     _check_count(args, windows, window)
     calibrated = _measure(args.name, method, bundle, window, windows)
     install(Store(args.state_dir / "bundles", durable), args.name, calibrated.files, check)
@@ -141,7 +129,20 @@ def _window(args: argparse.Namespace, bundle: Bundle | None, rate_hz: float | No
         raise ModelError(f"the window: {problem.errors()[0]['msg']}; change --channels or --length") from None
 
 
-def _listen(args: argparse.Namespace, window: Window) -> Samples:
+def _recorded(args: argparse.Namespace, bundle: Bundle | None) -> tuple[Window, Samples]:
+    """Cut all recordings. Raises: ModelError."""
+    import numpy as np
+
+    from reflexd import recording
+    from reflexd_models.series import shape_of
+
+    wanted = args.channels or (bundle.window.channels if bundle is not None and bundle.window else ())
+    found = [recording.read(path, () if path.suffix == ".npz" and not args.channels else wanted) for path in args.recordings]
+    made = [_window(args, bundle, found[0].rate_hz, one.length, one.channels, str(one.path)) for one in found]
+    return made[0], np.concatenate([recording.windows(one, *shape_of(made[0])[1:]) for one in found])
+
+
+def _listened(args: argparse.Namespace, bundle: Bundle | None) -> tuple[Window, Samples]:
     """Listen to sensors of the running daemon. Raises: ModelError, ControlError."""
     from time import monotonic, sleep
 
@@ -152,6 +153,7 @@ def _listen(args: argparse.Namespace, window: Window) -> Samples:
     from reflexd_models.base import ModelError
     from reflexd_models.series import shape_of
 
+    window = _window(args, bundle, None, None, tuple(args.sensor), "--sensor")
     shape = shape_of(window)
     if shape.rate_hz > FASTEST_HZ:
         raise ModelError(f"--sensor: looks at a sensor 6 times a second, too seldom for windows at {shape.rate_hz:g} Hz; "
@@ -162,7 +164,7 @@ def _listen(args: argparse.Namespace, window: Window) -> Samples:
         found.append(one)
         if sys.stderr.isatty():
             print(f"\r{len(found)} windows", end="", file=sys.stderr, flush=True)
-    return np.stack(found) if found else np.zeros((0, shape.length, len(shape.channels)), np.float32)
+    return window, np.stack(found) if found else np.zeros((0, shape.length, len(shape.channels)), np.float32)
 
 
 def _check_count(args: argparse.Namespace, windows: Samples, window: Window) -> None:
