@@ -18,7 +18,6 @@ from reflexd.ctl.listening import Clock, listen
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import find_bundle, open_model
 from reflexd_models.tasks.anomaly import Options
-from tests.models.helpers import series_bundle
 
 RNG = np.random.default_rng(8)
 
@@ -112,12 +111,11 @@ def test_a_bundle_is_calibrated_anew_in_its_place(pump, capfd, tmp_path):
 
 
 def test_an_autoencoder_of_somebody_else_gets_a_limit(shared, tmp_path, capfd):
-    mels = ", ".join(f'"mel{at}"' for at in range(128))
-    more = f'[window]\nchannels = [{mels}]\nrate_hz = 31.25\nlength = 5\n[anomaly]\nmethod = "autoencoder"\n'
-    series_bundle(tmp_path / "ad01", (shared / "models" / "ad01_int8.tflite").read_bytes(), "anomaly", more)
     np.savez(tmp_path / "hum.npz", x=RNG.normal(-10, 3, (900, 128)).astype(np.float32))
-    assert command(tmp_path / "hum.npz", "--as", "hum", "--bundle", tmp_path / "ad01", "--state-dir", tmp_path, "--json") == 0
-    assert json.loads(capfd.readouterr().out)["windows"] == 448
+    words = ("--bundle", shared / "models" / "ad01_int8.tflite", "--rate-hz", 31.25, "--length", 5, "--state-dir", tmp_path, "--json")
+    assert command(tmp_path / "hum.npz", "--as", "hum", *words) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert (told["method"], told["windows"]) == ("autoencoder", 448)
     model = model_of(tmp_path, "hum")
     assert model.predict(RNG.normal(-10, 3, (5, 128)).astype(np.float32), 0).value < 1
     assert model.predict(RNG.normal(30, 3, (5, 128)).astype(np.float32), 0).value > 1

@@ -93,7 +93,7 @@ def _calibrate(args: argparse.Namespace) -> int:
 
     check_name(args.name)
     bundle = find_bundle(args.bundle, args.state_dir) if args.bundle else None
-    method = args.method or (bundle.anomaly.method if bundle is not None and bundle.anomaly else "rms")
+    method = args.method or _usual_method(bundle)
     if method == "autoencoder" and bundle is None:
         raise ModelError("--method autoencoder: needs a network; name its bundle with --bundle")
     window, windows = _listened(args, bundle) if args.sensor else _recorded(args, bundle)
@@ -102,6 +102,13 @@ def _calibrate(args: argparse.Namespace) -> int:
     install(Store(args.state_dir / "bundles", durable), args.name, calibrated.files, check)
     _tell(args, method, window, len(windows), calibrated)
     return 0
+
+
+def _usual_method(bundle: Bundle | None) -> str:
+    """Give the method of a bundle; a bare network that gives back what it takes is an autoencoder."""
+    if bundle is None or bundle.task != "anomaly":
+        return "rms"
+    return bundle.anomaly.method if bundle.anomaly is not None else "autoencoder"
 
 
 def _window(args: argparse.Namespace, bundle: Bundle | None, rate_hz: float | None, length: int | None,
