@@ -112,8 +112,8 @@ def test_a_bundle_is_calibrated_anew_in_its_place(pump, capfd, tmp_path):
 
 def test_an_autoencoder_of_somebody_else_gets_a_limit(shared, tmp_path, capfd):
     np.savez(tmp_path / "hum.npz", x=RNG.normal(-10, 3, (900, 128)).astype(np.float32))
-    words = ("--bundle", shared / "models" / "ad01_int8.tflite", "--rate-hz", 31.25, "--length", 5, "--state-dir", tmp_path, "--json")
-    assert command(tmp_path / "hum.npz", "--as", "hum", *words) == 0
+    words = ("--bundle", shared / "models" / "ad01_int8.tflite", "--rate-hz", 31.25, "--length", 5)
+    assert command(tmp_path / "hum.npz", "--as", "hum", *words, "--state-dir", tmp_path, "--json") == 0
     told = json.loads(capfd.readouterr().out)
     assert (told["method"], told["windows"]) == ("autoencoder", 448)
     model = model_of(tmp_path, "hum")
