@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="what the bundle is to be called; one of that name is renewed")
     parser.add_argument("--method", choices=METHODS, help="how the distance is measured; default the bundle's, else rms")
     parser.add_argument("--bundle", metavar="BUNDLE", help="an autoencoder, or a bundle whose window and method to take")
-    parser.add_argument("--channels", metavar="NAME,…", type=lambda text: tuple(text.split(",")), default=(),
+    parser.add_argument("--channels", metavar="NAME,NAME", type=lambda text: tuple(text.split(",")), default=(),
                         help="columns of the recording, in order; default all, or the bundle's")
     parser.add_argument("--rate-hz", metavar="HZ", type=rate, help="samples a second; default the bundle's, or the recording's")
     parser.add_argument("--length", metavar="N", type=count, help="samples of a window; default the bundle's")
