@@ -8,6 +8,7 @@ import pytest
 
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import find_bundle, load, of_folder, open_model, shipped
+from reflexd_models.checking import usual_options
 from reflexd_models.tasks import regions
 from tests.models.helpers import meter_copy, rehash, rewrite
 
@@ -19,12 +20,13 @@ def refusal(folder) -> str:
     return str(caught.value)
 
 
-def test_every_shipped_network_is_verified_and_opens_without_a_trial():
-    for bundle in map(find_bundle, shipped()):
+def test_every_shipped_bundle_is_verified_and_opens_without_a_trial():
+    for name in shipped():
+        bundle = find_bundle(name)
+        options = usual_options(bundle.task)
         assert bundle.golden is not None
-        assert bundle.sha256 is not None
-        if bundle.path.suffix == ".tflite":         # the others are learners, which tests/models/test_table.py opens
-            assert load(bundle).inputs
+        assert options is not None
+        assert open_model(bundle, options).labels == bundle.labels
 
 
 def test_a_name_is_looked_up_in_the_state_directory_first(tmp_path):
