@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reflexd.config.settings import ValueCondition
 from reflexd.rules.stage import Stage, followed_by, labels_of
 from reflexd.rules.tracks import MISSED_NS, MISSES
-from tests.daemon.rules.scenes import Scene, at
+from tests.daemon.rules.scenes import PATIENT, Scene, at
 from tests.daemon.rules.story import acts, lets_go
 from tests.daemon.rules.test_zones import cut
 
@@ -120,7 +120,7 @@ step = st.tuples(st.sampled_from([0.1, 0.1, 0.1, 0.3, GAP_S]), st.sampled_from([
                  st.sampled_from([0.9, 0.9, 0.9, 0.3]))
 
 
-@settings(max_examples=150)
+@settings(PATIENT, max_examples=150)
 @given(st.lists(step, min_size=1, max_size=40), st.sampled_from([0.2, 0.5, 1.0, 1.7]))
 def test_dwell_is_what_looking_back_over_the_whole_story_says(story, dwell_s):
     one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": dwell_s})
@@ -154,6 +154,7 @@ crowd = st.lists(st.tuples(st.sampled_from([0.1, 0.45, 0.55, 0.9]), st.sampled_f
                            st.sampled_from(["person", "dog"])), max_size=6)
 
 
+@PATIENT
 @given(st.lists(crowd, max_size=12), st.integers(1, 3))
 def test_a_count_is_what_counting_says(story, count):
     one = Scene({"at_least": 0.6, "zone": "path", "count": count})
@@ -222,7 +223,7 @@ def _button():
 places = st.tuples(st.integers(6, 14), st.integers(6, 14))
 
 
-@settings(max_examples=150)
+@settings(PATIENT, max_examples=150)
 @given(st.lists(places, min_size=1, max_size=25), st.tuples(places, places).filter(lambda ends: ends[0] != ends[1]))
 def test_crossings_are_what_the_equations_of_each_step_say(path, ends):
     walk = [path[0]]
