@@ -11,7 +11,7 @@ from pathlib import Path
 import fault_table
 from wiring_pictures import drawn
 
-from reflexd.config.schema import driver_keys, keys, schema
+from reflexd.config.schema import driver_keys, keys, schema, task_keys
 from reflexd_drivers.header import BOARDS, POSITIONS, PULLED_UP, PWM_FUNCTIONS, SUPPLIES, USES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +68,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     for page in sorted((DOCS / "drivers").glob("*.md")):
         text = page.read_text()
         yield page, between(text, "keys", driver_keys(page.stem)) if "<!-- keys -->" in text else text
+    for page in sorted((DOCS / "tasks").glob("*.md")):
+        yield page, between(page.read_text(), "keys", task_keys(page.stem))
     pins = (DOCS / "pins.md").read_text()
     for mark, text in (("header", header()), ("pwm", pwm()), ("uarts", uarts()), ("pulls", pulls())):
         pins = between(pins, mark, text)

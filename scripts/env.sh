@@ -38,7 +38,9 @@ need_package() {
     say "$2."
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say "Running: apt-get install -y $1"
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1; } >&2 \
+        # the lab is built while an environment is made: one after the other
+        { flock /var/lib/apt apt-get update -qq \
+            && DEBIAN_FRONTEND=noninteractive flock /var/lib/apt apt-get install -y -qq --no-install-recommends $1; } >&2 \
             || die "That did not work. Run this and try again:  apt-get install $1"
     else
         die "Run this and try again:  sudo apt-get install $1"

@@ -168,6 +168,7 @@ class ModelJob:
         self.bound_ns = max(self.slow_ns, INFERENCE_BOUND_NS) + GIVE_UP_NS
         self.resting = False          # set by the decision loop while only_while does not hold
         self.predictions = 0
+        self.frames_unread = 0        # for it rested, or has a rate
         self.spans = Spans()
         self._pace = Pace(rate_hz)
         self.held = Held(load)
@@ -182,6 +183,11 @@ class ModelJob:
     def frames_dropped(self) -> int:
         """Count the frames that a newer one replaced before the network was free."""
         return self._frames.dropped
+
+    @property
+    def predictions_dropped(self) -> int:
+        """Count the predictions that newer ones replaced before they were decided on."""
+        return self._out.dropped
 
     @property
     def about(self) -> str:
@@ -211,6 +217,7 @@ class ModelJob:
             return False
         try:
             if self.resting or not self._pace.picks(frame.taken_at):
+                self.frames_unread += 1
                 if self._required:
                     self._out.put(Rested(self._model_name, frame.taken_at))
                 return True

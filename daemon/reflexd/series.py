@@ -79,6 +79,11 @@ class SeriesJob:
         return sum(inbox.dropped for inbox in self._inboxes)
 
     @property
+    def predictions_dropped(self) -> int:
+        """Count the predictions that newer ones replaced before they were decided on."""
+        return self._out.dropped
+
+    @property
     def about(self) -> str:
         """Say which runtime was taken."""
         return runtime()

@@ -10,7 +10,7 @@ need_root() { [ "$(id -u)" = 0 ] || die "$1 needs root; run:  sudo -E $again"; }
 
 # What apt knows of its mirrors is gone in a fresh container.
 fresh_lists() {
-    [ -n "$(apt-cache search --names-only '^bash$')" ] || [ "$(id -u)" != 0 ] || apt-get update -qq >&2
+    [ -n "$(apt-cache search --names-only '^bash$')" ] || [ "$(id -u)" != 0 ] || flock /var/lib/apt apt-get update -qq >&2
 }
 
 # A Debian mirror as this machine's own apt is told, by the archive's origin.

@@ -16,8 +16,9 @@ import pytest
 from reflexd_drivers import registry
 from reflexd_drivers.cameras import usb
 from tests.daemon.devices import Device
-from tests.daemon.test_faults import Devices, Start, within
+from tests.daemon.test_faults import Devices, Start
 from tests.drivers.fake_v4l2 import FakeCamera
+from tests.stopwatch import within
 
 FAKES: list[FakeCamera] = []
 

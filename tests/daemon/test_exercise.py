@@ -24,7 +24,8 @@ from reflexd.reload import Reloader
 from reflexd.rules.items import TEST, Inhibit
 from reflexd.verbs import verbs
 from tests.daemon.devices import DEVICES
-from tests.daemon.test_faults import CONFIG, Devices, Start, within
+from tests.daemon.test_faults import CONFIG, Devices, Start
+from tests.stopwatch import within
 
 Test = Callable[..., Any]
 

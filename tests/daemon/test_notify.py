@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from reflexd.notify import Notifier
-from tests.daemon.test_faults import CONFIG, Devices, within
+from tests.daemon.test_faults import CONFIG, Devices
+from tests.stopwatch import within
 
 S = 1_000_000_000
 

@@ -11,7 +11,8 @@ import pytest
 
 from reflexd.workers import Wake
 from tests.daemon.devices import Device, Picture
-from tests.daemon.test_faults import Devices, Start, within
+from tests.daemon.test_faults import Devices, Start
+from tests.stopwatch import within
 
 PATTERN: dict[str, Any] = {"driver": "pattern", "rate_hz": 50, "size_px": (64, 48), "max_age_ms": 300}
 ALARM: dict[str, Any] = {"name": "alarm", "when": [{"camera": "gate", "is": "black"}],

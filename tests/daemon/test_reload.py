@@ -19,7 +19,8 @@ from reflexd.reload import Reloader, ReloadError
 from reflexd.verbs import reload, snapshot
 from reflexd_drivers.base import SysfsWrite
 from tests.daemon.devices import DEVICES, Device
-from tests.daemon.test_faults import CONFIG, Devices, Start, both_on, within
+from tests.daemon.test_faults import CONFIG, Devices, Start, both_on
+from tests.stopwatch import within
 
 SAFE_FILE = "safe-state.json"
 

@@ -22,7 +22,8 @@ from reflexd.ctl.watch import Seen, fitted, line, sparkline
 from reflexd.protocol import ControlError, ask
 from tests.daemon.devices import DEVICES
 from tests.daemon.test_exercise import Bench
-from tests.daemon.test_faults import Devices, Start, within
+from tests.daemon.test_faults import Devices, Start
+from tests.stopwatch import within
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from reflexd_drivers.base import (
     View,
 )
 from tests.daemon.relays import Relay
+from tests.stopwatch import Stopwatch
 
 
 def test_an_inbox_keeps_the_newest_and_counts_the_rest() -> None:
@@ -70,9 +71,9 @@ def test_draining_leaves_what_arrives_meanwhile() -> None:
 def test_a_wake_wakes_at_once_and_only_once() -> None:
     wake = Wake()
     threading.Timer(0.05, wake.set).start()
-    began = time.monotonic()
-    assert wake.wait(5)
-    assert time.monotonic() - began < 1
+    with Stopwatch() as took:
+        assert wake.wait(5)
+    assert took.seconds < 1
     wake.set()
     wake.set()
     assert wake.wait(0)
@@ -150,13 +151,12 @@ def test_a_device_is_opened_again_after_growing_pauses() -> None:
     job = Flaky(2)
     worker = Worker(job, Reports(Wake()))
     worker.start()
-    time.sleep(1.8)
+    until(lambda: job.steps > 0)
     worker.stop()
     assert worker.join(1)
     first, second = (after - before for before, after in zip(job.opened, job.opened[1:], strict=False))
-    assert 0.4 < first < 0.9
-    assert 0.9 < second < 1.4
-    assert job.steps > 0
+    assert 0.4 < first < 3, "0.5 s; a busy machine makes it longer, never shorter"
+    assert 0.9 < second < 5
     assert worker.state is State.RUN
 
 
@@ -174,7 +174,9 @@ def test_a_worker_ends_at_once_while_it_waits_to_open_again() -> None:
     worker.start()
     time.sleep(0.1)
     worker.stop()
-    assert worker.join(0.3)
+    with Stopwatch() as took:
+        assert worker.join(5)
+    assert took.seconds < 0.3
 
 
 def test_a_blocking_actuator_whose_write_failed_is_not_settled_until_one_succeeds() -> None:

@@ -333,10 +333,10 @@ def test_silence_beyond_libcameras_own_timer_opens_the_camera_again(world: fake_
 def test_the_newest_frame_comes_and_what_was_missed_shows_in_the_sequence(world: fake_picamera2.World) -> None:
     camera = opened()
     first = camera.read(1)
-    sleep(0.3)
+    sleep(0.8)
     second = camera.read(1)
     assert second.sequence >= first.sequence + 5
-    assert monotonic_ns() - second.taken_at < 0.2e9
+    assert monotonic_ns() - second.taken_at < 0.6e9, "the oldest that was not read is older"
     camera.close()
 
 

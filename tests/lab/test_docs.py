@@ -1,16 +1,19 @@
 """The documents on a device: every page's commands run as root, in their order, on a freshly installed service.
 
-The button of the pages is not pressed, and where they have a camera, there is one. Lines keep their level as on a Pi.
+A page that changes its configuration has a service for itself, and its button is pressed; the others share one. Where a page has
+a camera, there is one. Lines keep their level as on a Pi.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import pages
-from tests.lab.machine import Said
+from tests.lab.conftest import watched
+from tests.lab.machine import Machine, Said
 from tests.lab.service import CONFIG, Service
 from tests.pages import PAGES, ROOT, Block
 
@@ -22,6 +25,9 @@ TOOLS = "/run/lab-docs"      # where sudo is, that need not be on a device of on
 SUDO = '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"\n'
 CAMERA = "/dev/video0"
 PULLS = {"wiring.md": {"line17": "up"}}      # the resistor outside
+FIRST_RULE, WIRING, SETUP = (ROOT / "docs" / name for name in ("first-rule.md", "wiring.md", "setup.md"))
+ALONE = (FIRST_RULE, WIRING, SETUP)          # the last by test_setup.py
+SHARING = [page for page in PAGES if page not in ALONE and pages.run_in(page, "device")]
 
 
 def prepare(service: Service, page: Path) -> None:
@@ -48,26 +54,42 @@ def do(service: Service, block: Block) -> Said | None:
     return said
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if pages.run_in(page, "device")],
-                         ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_commands_for_a_device_run_as_they_are_written(service: Service, page: Path) -> None:
-    prepare(service, page)
-    for block in pages.run_in(page, "device"):
-        do(service, block)
+@pytest.fixture(scope="module")
+def installed(machine: Machine) -> Iterator[Service]:
+    """Give a freshly installed service for all pages that write no file."""
+    one = Service(machine)
+    one.forget()
+    prepare(one, ROOT / "README.md")
+    yield one
+    one.forget()
+
+
+@pytest.mark.parametrize("page", SHARING, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_for_a_device_run_as_they_are_written(
+        installed: Service, page: Path, request: pytest.FixtureRequest) -> None:
+    blocks = pages.run_in(page, "device")
+    assert not any("file" in block.options for block in blocks), "it needs a service for itself, and a test below"
+    with watched(installed, request):
+        for block in blocks:
+            do(installed, block)
 
 
 def test_the_lamp_of_the_first_rule_follows_the_button_once_it_is_armed(service: Service) -> None:
-    page = ROOT / "docs" / "first-rule.md"
-    prepare(service, page)
-    for block in pages.run_in(page, "device"):
-        if "longer.toml" in block.options.get("file", ""):
-            break
+    prepare(service, FIRST_RULE)
+    blocks = pages.run_in(FIRST_RULE, "device")
+    assert any("longer.toml" in block.options.get("file", "") for block in blocks), "the lamp would not be tried"
+    for block in blocks:
         if "reflexctl arm" in block.text and block.place:
             service.pull(BUTTON, "down")
             service.until("the log tells of the press", lambda: bool(service.entries("REFLEXD_OUTPUT=lamp")))
             assert service.level(RELAY) == 0, "it is disarmed"
             service.pull(BUTTON, "up")
+        if "longer.toml" in block.options.get("file", ""):
+            assert_the_lamp_follows(service)
         do(service, block)
+
+
+def assert_the_lamp_follows(service: Service) -> None:
     service.pull(BUTTON, "down")
     service.until("the lamp goes on", lambda: service.level(RELAY) == 1)
     service.pull(BUTTON, "up")
@@ -75,9 +97,8 @@ def test_the_lamp_of_the_first_rule_follows_the_button_once_it_is_armed(service:
 
 
 def test_the_relay_of_the_wiring_falls_off_on_every_way_out(service: Service) -> None:
-    page = ROOT / "docs" / "wiring.md"
-    prepare(service, page)
-    for block in pages.run_in(page, "device"):
+    prepare(service, WIRING)
+    for block in pages.run_in(WIRING, "device"):
         do(service, block)
         if "reflexctl arm" in block.text and block.place:
             assert service.level(RELAY) == 1, "high is off"

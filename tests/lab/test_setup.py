@@ -1,4 +1,4 @@
-"""From the package as it was installed to a line that moves, by the commands of the README."""
+"""From the package as it was installed to a line that moves, by the command of docs/setup.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests import pages
 from tests.lab.service import CONFIG, Service
+from tests.lab.test_docs import SETUP
 
 BUTTON, LAMP = 4, 17
 PULL = f"/run/lab-chip/sim_gpio{BUTTON}/pull"
@@ -26,11 +28,12 @@ def pressing(service: Service) -> Iterator[None]:
 
 
 def test_two_commands_lead_from_the_package_to_a_line_that_moves(service: Service) -> None:
+    command, = (command for block in pages.run_in(SETUP, "device") for command in block.commands)
     service.devices("keep", line4="up")
     service.must("lab-devices camera")
     service.must("install -m 644 /usr/share/reflexd/reflexd.toml /etc/reflexd/; systemctl start reflexd", 60)
     with pressing(service):
-        said = service.must("reflexctl setup --yes", 240)
+        said = service.must(command.removeprefix("sudo "), 240)
         print(said)
     assert re.search(r"camera front: RUN, \d+\.\d frames a second", said)
     assert re.search(r"reflexd.service: active and READY after \d+\.\d s", said)

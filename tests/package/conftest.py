@@ -27,11 +27,10 @@ def bash(command: str) -> str:
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the four packages of this checkout, and in `old` earlier builds of two of them."""
+    """Give a folder with the four packages of this checkout, and in one named by it earlier ones of version OLD."""
     folder = tmp_path_factory.mktemp("packages")
     os.environ["REFLEXD_PACKAGE_LEVEL"] = "0"
-    bash(f"scripts/package --out {folder}")
-    bash(f"scripts/package --out {folder}/old --version {OLD} trixie-amd64 bookworm-amd64")
+    bash(f"scripts/package --out {folder} --again {OLD}")
     return folder
 
 
@@ -122,4 +121,4 @@ def package(packages: Path, fresh: Debian) -> Path:
 @pytest.fixture(scope="session")
 def old_package(packages: Path, fresh: Debian) -> Path:
     """Give an earlier build of it."""
-    return next(packages.glob(f"old/*~{RELEASES[fresh.release]}_amd64.deb"))
+    return next(packages.glob(f"{OLD}/*~{RELEASES[fresh.release]}_amd64.deb"))

@@ -142,6 +142,11 @@ def supplied(folder: Path, block: Block, shared: Path) -> Path:
         elif name == "digits.npz":
             with np.load(shared / "data" / "meter_digits.npz") as found:
                 np.savez(folder / name, **{key: found[key][::50] for key in ("x", "y", "group")})
+        elif name == "normal.csv":
+            at = np.arange(16_300) / 100
+            noise = np.random.default_rng(1).normal(0, 0.1, (len(at), 3))
+            rows = np.column_stack((at, np.sin(2 * np.pi * 24 * at)[:, None] * (0.3, 0.2, 0.1) + noise))
+            np.savetxt(folder / name, rows, "%.4f", ",", header="time_s,x,y,z", comments="")
         else:
             source = {"photo.jpg": "images/cat_720p.jpg", "person.tflite": "models/vww96_int8.tflite"}[name]
             shutil.copy(shared / source, folder / name)

@@ -24,31 +24,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("recordings", metavar="RECORDING", nargs="+", type=Path,
                         help=".csv with a column for each channel (and time_s), or .npz with x; of normal running only")
-    parser.add_argument("--as", dest="name", metavar="NAME", required=True, help="what the bundle is to be called; one of that name is renewed")
+    parser.add_argument("--as", dest="name", metavar="NAME", required=True,
+                        help="what the bundle is to be called; one of that name is renewed")
     parser.add_argument("--method", choices=METHODS, help="how the distance is measured; default the bundle's, else rms")
-    parser.add_argument("--bundle", metavar="BUNDLE", help="the autoencoder, or a calibrated bundle whose window and method to take")
+    parser.add_argument("--bundle", metavar="BUNDLE", help="an autoencoder, or a bundle whose window and method to take")
     parser.add_argument("--channels", metavar="NAME,…", type=lambda text: tuple(text.split(",")), default=(),
                         help="columns of the recording, in order; default all, or the bundle's")
-    parser.add_argument("--rate-hz", type=_above_0, help="samples a second; default the bundle's, or as often as the recording has times")
-    parser.add_argument("--length", type=_count, help="samples of a window; default the bundle's")
-    parser.add_argument("--hop", type=_count, help="samples to the next window; default the bundle's, or half a window")
-    parser.add_argument("--windows-at-least", metavar="N", type=_count, help="fewer are refused; default 300")
+    parser.add_argument("--rate-hz", metavar="HZ", type=rate, help="samples a second; default the bundle's, or the recording's")
+    parser.add_argument("--length", metavar="N", type=count, help="samples of a window; default the bundle's")
+    parser.add_argument("--hop", metavar="N", type=count, help="samples to the next window; default half a window")
+    parser.add_argument("--windows-at-least", metavar="N", type=count, help="fewer are refused; default 300")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--state-dir", metavar="FOLDER", type=Path, default=Path(STATE_DIR), help=f"default {STATE_DIR}")
 
 
-def _above_0(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 100_000:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and below 100000")
-    return value
+def rate(text: str) -> float:
+    """Read samples a second.
 
-
-def _count(text: str) -> int:
-    value = int(text)
+    Raises: ArgumentTypeError.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 to 100000")
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 100000")
     return value
+
+
+def count(text: str) -> int:
+    """Read how many.
+
+    Raises: ArgumentTypeError.
+    """
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 100000")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -100,8 +111,8 @@ def _window(args: argparse.Namespace, bundle: Bundle | None, found: list[Recordi
     channels = made.channels if made else found[0].channels
     for one in found:
         if len(one.channels) != len(channels):
-            raise ModelError(f"{one.path}: has {len(one.channels)} channels ({', '.join(one.channels)}), and {len(channels)} are wanted; "
-                             "choose them with --channels")
+            raise ModelError(f"{one.path}: has {len(one.channels)} channels ({', '.join(one.channels)}), and {len(channels)} are "
+                             "wanted; choose them with --channels")
     try:
         said = {"channels": channels, "rate_hz": rate_hz, "length": length, "hop": args.hop or (made.hop if made else None)}
         return Window.model_validate({**(made.model_dump() if made else {}), **said})
@@ -123,8 +134,9 @@ def _windows(args: argparse.Namespace, window: Window, found: list[Recording]) -
     windows = np.concatenate(cut)
     if len(windows) < max(least, 10):
         anyway = f", or say --windows-at-least {len(windows)}" if len(windows) >= 10 else ""
-        raise ModelError(f"{', '.join(str(one.path) for one in found)}: {len(windows)} whole windows of {shape.length} samples at "
-                         f"{shape.rate_hz:g} Hz, and a limit rests on at least {max(least, 10)}; record longer{anyway}")
+        where = ", ".join(str(one.path) for one in found)
+        raise ModelError(f"{where}: {len(windows)} whole windows of {shape.length} samples at "
+                         f"{shape.rate_hz:g} Hz, and a limit needs {max(least, 10)}; record longer{anyway}")
     return windows
 
 
@@ -141,15 +153,16 @@ def _measure(name: str, method: str, bundle: Bundle | None, window: Window, wind
         return calibration.of_bundle(name, replace(bundle, window=window), windows)
 
 
-def _tell(args: argparse.Namespace, method: str, window: Window, count: int, found: Calibrated) -> None:
+def _tell(args: argparse.Namespace, method: str, window: Window, windows: int, found: Calibrated) -> None:
     from reflexd_models.calibration import MARGIN, PERCENTILE
 
     place = args.state_dir / "bundles" / args.name
     if args.json:
-        print(json.dumps({"bundle": str(place), "method": method, "windows": count, "percentile": found.percentile,
+        print(json.dumps({"bundle": str(place), "method": method, "windows": windows, "percentile": found.percentile,
                           "limit": found.limit, "over": found.over}))
         return
-    print(f"{args.name}: {method} of {', '.join(window.channels)}, {count} windows of {window.length} samples at {window.rate_hz:g} Hz")
+    print(f"{args.name}: {method} of {', '.join(window.channels)}")
+    print(f"  {windows} windows of {window.length} samples at {window.rate_hz:g} Hz")
     print(f"  {PERCENTILE:g}th percentile {found.percentile:.4g}, times {MARGIN:g}: limit {found.limit:.4g}")
     print(f"  {found.over:.2%} of these windows would be above 1")
     print(f'  written to {place}; use it with bundle = "{args.name}" and a rule with above = 1')

@@ -13,7 +13,7 @@ from reflexd.rules.scene import Seen
 from reflexd.rules.tracks import Track
 from reflexd.rules.zones import Line, Point
 from reflexd_drivers.base import Reading, Value
-from reflexd_models.base import Prediction
+from reflexd_models.base import Detection, Prediction
 
 NEVER = -1
 
@@ -45,7 +45,8 @@ class Source:
     scores: Mapping[str, float] = field(default_factory=dict)
     zones: Mapping[str, Sequence[Point]] = field(default_factory=dict)     # of a detector, as the configuration has them
     lines: Mapping[str, Line] = field(default_factory=dict)
-    seen: Sequence[Seen] = ()      # what its newest prediction shows and counts
+    detections: Sequence[Detection] = ()     # all that its newest prediction shows
+    seen: Sequence[Seen] = ()      # what counts of that
     tracks: Sequence[Track] = ()   # what is followed, with what was missed for a moment
     rises: int = 0
     falls: int = 0
@@ -105,7 +106,7 @@ class Source:
     def predict(self, prediction: Prediction, value: float | None, unsure: str) -> None:
         """Take a network's prediction over; `value` is what plausibility left of its number."""
         self.put(prediction.taken_at)
-        self.scores = prediction.scores
+        self.scores, self.detections = prediction.scores, prediction.detections
         self.value, self.trouble = value, unsure
         self._refuse_nan()
 
@@ -117,7 +118,7 @@ class Source:
     def fail(self, now: int, why: str) -> None:
         """Forget everything: nothing that was taken until now counts any more."""
         self.down_at, self.taken_at, self.trouble = now, NEVER, why
-        self.value, self.scores, self.seen, self.tracks = None, {}, (), ()
+        self.value, self.scores, self.detections, self.seen, self.tracks = None, {}, (), (), ()
         self.epoch += 1
 
     def gated(self, now: int) -> bool:

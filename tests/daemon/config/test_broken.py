@@ -65,6 +65,7 @@ def test_no_word_of_a_library_gets_out(folder, case):
         assert problem.remedy
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("case", CASES[::9], ids=lambda case: case.name)
 def test_the_command_tells_the_same_to_people_and_programs(folder, case):
     marks = write(folder, case)
