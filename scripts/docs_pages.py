@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fault_table
+import zoo_table
 from wiring_pictures import drawn
 
 from reflexd.config.schema import driver_keys, keys, schema, task_keys
@@ -65,6 +66,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Give each file as it has to be."""
     yield DOCS / "reflexd.schema.json", json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
     yield DOCS / "configuration.md", between((DOCS / "configuration.md").read_text(), "keys", keys())
+    networks = table(zoo_table.HEAD, zoo_table.rows(ROOT / "models" / "zoo"))
+    yield DOCS / "models.md", between((DOCS / "models.md").read_text(), "zoo", networks)
     for page in sorted((DOCS / "drivers").glob("*.md")):
         text = page.read_text()
         yield page, between(text, "keys", driver_keys(page.stem)) if "<!-- keys -->" in text else text

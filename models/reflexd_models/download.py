@@ -76,10 +76,11 @@ def _take(entry: Entry, got: bytearray, tell: Tell, patience: Patience, deadline
                 got.clear()
             _read_all(answer, entry, got, tell, deadline)
     except urllib.error.HTTPError as problem:
+        said = reason(ValueError(f"the server answers {problem.code} {problem.reason}"))
         if problem.code in (408, 416, 429) or problem.code >= 500:
             got.clear()          # 416: what it has is not what it had
-            raise _BrokenError(f"the server answers {problem.code} {problem.reason}") from None
-        raise ModelError(f"{entry.address}: the server answers {problem.code} {problem.reason}; {by_hand(entry)}") from None
+            raise _BrokenError(said) from None
+        raise ModelError(f"{entry.address}: {said}; {by_hand(entry)}") from None
     except (OSError, http.client.HTTPException, ValueError) as problem:     # ValueError: an address in a redirect that is none
         cause = problem.reason if isinstance(problem, urllib.error.URLError) else problem
         said = reason(cause) if isinstance(cause, BaseException) else str(cause)

@@ -10,12 +10,11 @@ import hashlib
 import io
 import json
 import sys
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from reflexd_models import anatomy, files, tasks
+from reflexd_models import files, tasks
 from reflexd_models.base import ModelError, Tensor
 from reflexd_models.bundle import ABOUT, LARGEST, Bundle
 from reflexd_models.trial import answer, ask_child
@@ -26,16 +25,9 @@ SHARE = 0.1        # the same of what a network of floats gives, of its range
 GOLDEN = "golden.npz"
 
 
-def made(bundle: Bundle, name: str, stated: bool = False) -> dict[str, bytes]:
-    """Give the files of a bundle for the network that a Bundle without a hash is about. Raises: ModelError.
-
-    Unless somebody `stated` its mean and std they are the file's own, which are meant for inputs of floats only.
-    """
-    content = files.read(bundle.path, LARGEST, "the network")
-    takes = anatomy.read(content, bundle.where).inputs
-    if not stated and takes and takes[0].dtype != "float32":
-        bundle = replace(bundle, input=bundle.input.model_copy(update={"mean": None, "std": None}))
-    return made_of(bundle, name, content)
+def made(bundle: Bundle, name: str) -> dict[str, bytes]:
+    """Give the files of a bundle for the network that a Bundle without a hash is about. Raises: ModelError."""
+    return made_of(bundle, name, files.read(bundle.path, LARGEST, "the network"))
 
 
 def made_of(bundle: Bundle, name: str, content: bytes) -> dict[str, bytes]:

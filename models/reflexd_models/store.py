@@ -19,7 +19,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -56,7 +56,7 @@ def check_name(name: str) -> str:
     """Give a name back that a bundle may be installed under. Raises: ModelError."""
     if not NAME.fullmatch(name) or name.endswith(".tflite"):
         raise ModelError('the name of a bundle: letters, digits, "_", "." and "-", 64 at most and no ".tflite", '
-                         f'found "{name[:80]}"; give another one with --as')
+                         f"found {name[:80]!r}; give another one with --as")
     return name
 
 
@@ -129,8 +129,8 @@ class Store:
                     self._disk.put(version / file, data)
             yield version
         finally:
-            if self._version_of(name) != version.name:
-                shutil.rmtree(version, ignore_errors=True)
+            with suppress(OSError):      # what stays is in nobody's way, and the next one tries again
+                self._clean()
 
     def lead_to(self, name: str, version: Path) -> None:
         """Have NAME be that version from now on, and keep the one before. Raises: ModelError."""

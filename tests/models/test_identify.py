@@ -3,6 +3,7 @@
 import json
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -139,6 +140,17 @@ def test_one_changed_byte_or_a_cut_never_breaks_the_reader(place, byte, cut):
             assert len(ends.read(damaged).outputs) <= 1024
         except struct.error:
             continue
+
+
+def test_a_damaged_file_is_taken_or_refused_in_one_line(tmp_path):
+    rng, refused = np.random.default_rng(4), 0
+    for number in range(200):
+        content = bytearray((FOLDER / ("efficientdet.tflite" if number % 2 else "ultralytics.tflite")).read_bytes())
+        for _ in range(number % 20):
+            content[rng.integers(len(content))] = rng.integers(256)
+        (tmp_path / "x.tflite").write_bytes(content)
+        refused += bool(error_of(lambda: of_file(tmp_path / "x.tflite")))
+    assert 20 < refused < 200
 
 
 def test_ends_are_read_with_keys_and_operators():

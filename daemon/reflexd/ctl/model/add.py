@@ -29,15 +29,13 @@ def run(args: argparse.Namespace) -> int:
     from reflexd_models import making, store, tasks
     from reflexd_models.base import ModelError
 
-    bundle = bare(args.file, args)
-    if args.task is not None:
-        if args.task not in tasks.names():
-            raise ModelError(f'--task: there is none called "{args.task}"; there are {", ".join(tasks.names())}')
-        bundle = replace(bundle, task=args.task)
+    if args.task is not None and args.task not in tasks.names():
+        raise ModelError(f'--task: there is none called "{args.task}"; there are {", ".join(tasks.names())}')
+    bundle = bare(args.file, args, args.task)
     if args.size is not None:
         width, _, height = args.size.partition("x")
         if not (width.isdecimal() and height.isdecimal() and 0 < int(width) <= 8192 and 0 < int(height) <= 8192):
             raise ModelError(f"--size: WIDTHxHEIGHT in pixels, as 224x224, found {args.size[:40]}; correct it")
         bundle = replace(bundle, input=bundle.input.model_copy(update={"width": int(width), "height": int(height)}))
     name = store.check_name(args.name or args.file.stem)
-    return place(args, name, making.made(bundle, name, args.mean is not None), task=bundle.task, labels=len(bundle.labels))
+    return place(args, name, making.made(bundle, name), task=bundle.task, decided=bundle.decided, labels=len(bundle.labels))

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     told: dict[str, Any] = {"file": str(path), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     told |= _about(bundle, wrong, content)
     wrong = wrong or told.get("golden_wrong") or ""
-    told |= _inside(content, str(path))
+    told |= _arrays(path) if path.suffix == ".npz" else _inside(content, str(path))
     if not args.no_run and content[4:8] == b"TFL3":
         told["runtimes"] = _runtimes(content, str(path))
     if wrong:
@@ -61,8 +61,7 @@ def _about(bundle: Bundle | None, wrong: str, content: bytes) -> dict[str, Any]:
     """Say what the bundle says, and whether that holds."""
     if bundle is None:
         return {"task": None, "decided": wrong}
-    decided = getattr(bundle, "decided", "") or ("its model.toml" if bundle.sha256 is not None else "not said")
-    told: dict[str, Any] = {"task": bundle.task, "decided": decided, "labels": list(bundle.labels),
+    told: dict[str, Any] = {"task": bundle.task, "decided": bundle.decided, "labels": list(bundle.labels),
                             "input": bundle.input.model_dump(exclude_none=True)}
     if bundle.sha256 is not None:
         held = hashlib.sha256(content).hexdigest() == bundle.sha256
@@ -96,6 +95,19 @@ def _inside(content: bytes, where: str) -> dict[str, Any]:
             "operators": [asdict(one) for one in found.operators], "tensors": found.tensors, "subgraphs": found.subgraphs}
 
 
+def _arrays(path: Path) -> dict[str, Any]:
+    """Say what a learner that needs no runtime consists of."""
+    from reflexd_models import files
+    from reflexd_models.base import ModelError
+    from reflexd_models.bundle import LARGEST
+
+    try:
+        found = files.npz(path, LARGEST, "the learner")
+    except ModelError as problem:
+        return {"tables_wrong": str(problem)}
+    return {"arrays": [{"name": name, "shape": list(array.shape), "dtype": array.dtype.name} for name, array in found.items()]}
+
+
 def _runtimes(content: bytes, where: str) -> list[dict[str, Any]]:
     """Try each runtime that is installed, in a child process."""
     from reflexd_models import runtime
@@ -120,6 +132,7 @@ def _lines(told: dict[str, Any]) -> list[str]:
     lines += [f"  {key:<9} {told[key]}" for key in ("hash", "golden") if key in told]
     for key in ("inputs", "outputs"):
         lines += [f"  {key[:-1]:<9} {_tensor(one)}" for one in told.get(key, ())]
+    lines += [f"  array     {one['name']}: {one['dtype']} {one['shape']}" for one in told.get("arrays", ())]
     if "operators" in told:
         kinds = ", ".join(f"{one['name']} v{one['version']} x{one['count']}" for one in told["operators"])
         lines.append(f"  operators {kinds or 'none'}")

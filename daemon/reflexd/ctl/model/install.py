@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     if args.bundle.endswith(".tflite"):
         bundle = bare(Path(args.bundle), args)
         name = store.check_name(args.name or bundle.name)
-        return place(args, name, making.made(bundle, name, args.mean is not None))
+        return place(args, name, making.made(bundle, name))
     if args.labels is not None or args.mean is not None:
         raise ModelError(f"{args.bundle}: is a bundle and says its labels and input itself; leave --labels, --mean and --std")
     folder = Path(args.bundle)

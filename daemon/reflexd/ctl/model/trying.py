@@ -157,7 +157,7 @@ def _told(prediction: Prediction, detects: bool) -> dict[str, Any]:
 def _lines(one: dict[str, Any]) -> list[str]:
     if "detections" in one:
         return [f"  {found['score']:.3f}  {found['label']}  left {found['box'][0]:.3f}, top {found['box'][1]:.3f}, "
-                f"right {found['box'][2]:.3f}, bottom {found['box'][3]:.3f}" for found in one["detections"]]
+                f"right {found['box'][2]:.3f}, bottom {found['box'][3]:.3f}" for found in one["detections"]] or ["  nothing"]
     scores = one.get("scores") or one.get("parts") or []
     lines = [f"  {score['score']:.3f}  {score['label']}" for score in scores]
     if "value" in one and one["value"] is None:
