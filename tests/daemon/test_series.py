@@ -304,7 +304,7 @@ def test_a_prediction_counts_for_as_long_as_its_newest_reading_and_until_the_nex
 
 
 @pytest.mark.parametrize(("name", "widths", "length", "words"), [
-    ("vibration-lstm", (2,), 100, "windows of 100 samples of 3 numbers"),
+    ("vibration-conv", (3,), 200, "100"), ("vibration-lstm", (2,), 100, "windows of 100 samples of 3 numbers"),
     ("meter", (3,), 100, "the task regions watches a camera"),
 ])
 def test_a_bundle_that_does_not_fit_the_windows_is_refused(name: str, widths: tuple[int, ...], length: int, words: str) -> None:
