@@ -102,7 +102,7 @@ NETWORKS = (
     Network("vibration-conv", "conv", "three 1-D convolutions over the window", 30, 12, 4e-3),
     Network("vibration-lstm", "lstm", "an LSTM of one step, its state outside", 15, 10, 8e-3, 20),
     Network("vibration-gru", "gru", "a GRU of one step, its state outside", 15, 10, 8e-3, 20),
-    Network("vibration-rnn", "rnn", "a plain recurrent network of one step, its state outside", 20, 12, 4e-3, 28),
+    Network("vibration-rnn", "rnn", "a plain recurrent network of one step, its state outside", 20, 16, 1.5e-3, 28),
 )
 
 
