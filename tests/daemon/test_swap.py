@@ -30,7 +30,7 @@ from reflexd.verbs import verbs
 from reflexd.wiring import open_network
 from reflexd_models.base import Prediction
 from reflexd_models.bundle import find_bundle, open_model, zoo
-from reflexd_models.store import Store, install, packed
+from reflexd_models.managing.store import Store, install, packed
 from reflexd_models.tasks import features, regions
 from tests.conftest import ROOT
 from tests.daemon.conftest import Running

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reflexd_models.anatomy import read as anatomy
 from reflexd_models.bundle import of_file, zoo
-from reflexd_models.checking import check
-from reflexd_models.store import packed
+from reflexd_models.managing.anatomy import read as anatomy
+from reflexd_models.managing.checking import check
+from reflexd_models.managing.store import packed
 from tests.models.helpers import error_of, rehash
 
 CASES, MANY = 2000, 10_000

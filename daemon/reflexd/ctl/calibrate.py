@@ -88,8 +88,8 @@ def _calibrate(args: argparse.Namespace) -> int:
     from reflexd import durable
     from reflexd_models.base import ModelError
     from reflexd_models.bundle import find_bundle
-    from reflexd_models.checking import check
-    from reflexd_models.store import Store, check_name, install
+    from reflexd_models.managing.checking import check
+    from reflexd_models.managing.store import Store, check_name, install
 
     check_name(args.name)
     bundle = find_bundle(args.bundle, args.state_dir) if args.bundle else None

@@ -15,8 +15,8 @@ from time import monotonic, sleep
 from typing import IO, Any
 
 from reflexd_models.base import ModelError
-from reflexd_models.catalogue import Entry, is_safe, verify
 from reflexd_models.files import reason
+from reflexd_models.managing.catalogue import Entry, is_safe, verify
 
 PIECE = 1 << 16
 Tell = Callable[[int], None]
