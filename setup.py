@@ -10,6 +10,7 @@ from setuptools import find_namespace_packages, setup
 
 ROOTS = {"reflexd": "daemon", "reflexd_drivers": "drivers", "reflexd_models": "models"}
 ZOO = "reflexd_models.zoo"
+MANAGING = "reflexd_models.managing"      # the catalogue of public networks
 SERVICE = "reflexd.systemd"     # for reflexctl install-service
 
 
@@ -32,5 +33,6 @@ FOLDERS = packages()
 setup(
     packages=list(FOLDERS),
     package_dir=FOLDERS,
-    package_data={ZOO: zoo_files(), SERVICE: ["*", "drop-ins/*"], **{top: ["py.typed", "*.toml"] for top in ROOTS}},
+    package_data={ZOO: zoo_files(), SERVICE: ["*", "drop-ins/*"], MANAGING: ["*.toml"],
+                  **{top: ["py.typed"] for top in ROOTS}},
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from math import nan
 from time import monotonic, monotonic_ns
 
 from reflexd.health import LOOK_NS
@@ -259,7 +258,7 @@ class SensorJob:
         self._lock = threading.Lock()   # around the readers; never held while reading
 
     def add_reader(self, wake: Wake, bound: int) -> Inbox[Reading]:
-        """Give an inbox in which every reading waits, also one that the rules are not told of; one that is no number is a gap."""
+        """Give an inbox in which every reading waits, also one that the rules are not told of; a text is a gap, and why."""
         inbox: Inbox[Reading] = Inbox(bound, wake)
         with self._lock:
             self._readers = [*self._readers, inbox]
@@ -280,9 +279,9 @@ class SensorJob:
         assert self._sensor is not None, "opened before"
         try:
             reading = self._sensor.read(self._timeout_s)
-        except DriverError:
+        except DriverError as error:
             now = monotonic_ns()
-            self._hand_out([Reading(nan, now, now)])
+            self._hand_out([Reading(str(error), now, now)])
             raise
         self.readings += 1
         self._out.put(Sensed(self._sensor_name, reading))

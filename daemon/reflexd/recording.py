@@ -46,6 +46,11 @@ class Recording:
         pause = float(np.median(np.diff(self.times)))
         return 1 / pause if pause > 0 else None
 
+    @property
+    def length(self) -> int | None:
+        """Tell how long its windows are, where they were cut already."""
+        return None if self.cut is None else self.cut.shape[1]
+
 
 def read(path: Path, channels: Sequence[str] = ()) -> Recording:
     """Read a .csv or .npz, with the channels of those names or all of them.

@@ -195,12 +195,16 @@ class Windows:
             track.restart()
 
     def add(self, place: int, reading: Reading) -> None:
-        """Take a reading of the sensor at that place; one that is not newer than its last is a repetition."""
+        """Take a reading of the sensor at that place; one that is not newer than its last is a repetition.
+
+        A text says why there is no number.
+        """
         track, numbers = self._tracks[place], numbers_of(reading, self.plan.widths[place])
         if track.at is not None and reading.taken_at <= track.at:
             return
         if numbers is None:
-            self.restart(f"a reading is not {self.plan.widths[place]} finite numbers")
+            self.restart(reading.value if isinstance(reading.value, str) else
+                         f"a reading is not {self.plan.widths[place]} finite numbers")
             return
         if track.at is not None and reading.taken_at - track.at > self.plan.gap_ns:
             self.restart(self._pause(reading.taken_at - track.at))

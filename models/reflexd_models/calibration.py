@@ -19,6 +19,7 @@ from reflexd_models.tasks.anomaly import distance_of
 
 PERCENTILE, MARGIN = 99.0, 1.25      # of at least LEAST normal windows
 LEAST = 300                          # a 99th percentile of fewer rests on two windows
+FEWEST = 10                          # that anybody may ask for
 CASES = 4
 GOLDEN = "golden.npz"
 TOLERANCE = {"autoencoder": 0.05}    # in limits: an int8 network may round otherwise when the runtime is renewed

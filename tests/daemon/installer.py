@@ -17,9 +17,9 @@ from typing import Any
 
 from reflexd import durable
 from reflexd.ctl.model.placing import ask_daemon
-from reflexd_models import store
 from reflexd_models.bundle import of_folder
-from reflexd_models.checking import look_through
+from reflexd_models.managing import store
+from reflexd_models.managing.checking import look_through
 
 
 def install(request: dict[str, Any]) -> None:

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from reflexd import recording
+from reflexd.access import Access
+from reflexd.control import Server, Verb
 from reflexd.ctl import calibrate as verb
+from reflexd.ctl.listening import Clock, listen
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import find_bundle, open_model
 from reflexd_models.tasks.anomaly import Options
-from tests.models.helpers import series_bundle
 
 RNG = np.random.default_rng(8)
 
@@ -109,12 +111,11 @@ def test_a_bundle_is_calibrated_anew_in_its_place(pump, capfd, tmp_path):
 
 
 def test_an_autoencoder_of_somebody_else_gets_a_limit(shared, tmp_path, capfd):
-    mels = ", ".join(f'"mel{at}"' for at in range(128))
-    more = f'[window]\nchannels = [{mels}]\nrate_hz = 31.25\nlength = 5\n[anomaly]\nmethod = "autoencoder"\n'
-    series_bundle(tmp_path / "ad01", (shared / "models" / "ad01_int8.tflite").read_bytes(), "anomaly", more)
     np.savez(tmp_path / "hum.npz", x=RNG.normal(-10, 3, (900, 128)).astype(np.float32))
-    assert command(tmp_path / "hum.npz", "--as", "hum", "--bundle", tmp_path / "ad01", "--state-dir", tmp_path, "--json") == 0
-    assert json.loads(capfd.readouterr().out)["windows"] == 448
+    words = ("--bundle", shared / "models" / "ad01_int8.tflite", "--rate-hz", 31.25, "--length", 5)
+    assert command(tmp_path / "hum.npz", "--as", "hum", *words, "--state-dir", tmp_path, "--json") == 0
+    told = json.loads(capfd.readouterr().out)
+    assert (told["method"], told["windows"]) == ("autoencoder", 448)
     model = model_of(tmp_path, "hum")
     assert model.predict(RNG.normal(-10, 3, (5, 128)).astype(np.float32), 0).value < 1
     assert model.predict(RNG.normal(30, 3, (5, 128)).astype(np.float32), 0).value > 1
@@ -216,3 +217,62 @@ def test_columns_are_chosen_by_name_and_in_that_order(tmp_path):
     assert found.channels == ("b", "a")
     assert found.rows.tolist() == [[2, 1], [4, 3]]
     assert found.rate_hz == 1
+
+
+class Daemon:
+    """A daemon that is asked about sensors, whose time goes on only while somebody waits."""
+
+    def __init__(self, value, every_s=0.5):
+        self.time, self._value, self._every = 100.0, value, every_s
+        self.clock = Clock(lambda: self.time, self._wait)
+
+    def _wait(self, seconds):
+        self.time += seconds
+
+    def ask(self, name):
+        """Say what a sensor said last; a reading lies between two looks."""
+        count = int(self.time / self._every)
+        at = count * self._every
+        value = self._value(name, at)
+        return {"source": f"sensor.{name}", "state": "run", "why": "", "value": value, "readings": count,
+                "unknown": "" if value is not None else "stale", "age_ms": (self.time - at) * 1000}
+
+
+def test_a_slow_sensor_of_the_running_daemon_is_listened_to():
+    daemon = Daemon(lambda name, at: 3 * at if name == "a" else at)
+    found = np.stack(list(listen(daemon.ask, ["a", "b"], (2.0, 10, 5), 60, daemon.clock)))
+    assert found.shape == (23, 10, 2)
+    assert np.diff(found[:, :, 0], axis=1) == pytest.approx(1.5, abs=1e-3)
+    assert np.diff(found[:, :, 1], axis=1) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_what_is_unknown_or_no_number_begins_the_window_anew():
+    holed = Daemon(lambda _name, at: None if 120 < at < 121 else at)
+    assert len(list(listen(holed.ask, ["a"], (2.0, 10, 5), 60, holed.clock))) < 23
+    switch = Daemon(lambda _name, _at: True)
+    assert list(listen(switch.ask, ["a"], (2.0, 10, 5), 60, switch.clock)) == []
+
+
+def test_a_sensor_is_asked_at_the_socket(tmp_path, capfd):
+    server, count = Server(tmp_path / "control.sock"), iter(range(1_000_000))
+
+    def answer(_request):
+        at = next(count)
+        return {"source": "sensor.t", "state": "run", "why": "", "value": 20 + (at * 7 % 5), "unknown": "", "age_ms": 1.0,
+                "readings": at}
+
+    server.serve({"watch": Verb(Access.READ, answer)})
+    words = ("--sensor", "t", "--as", "it", "--socket", tmp_path / "control.sock", "--state-dir", tmp_path)
+    try:
+        assert "too seldom for windows at 100 Hz" in failure(capfd, *words, "--for", "2s", "--rate-hz", 100, "--length", 10)
+        assert command(*words, "--for", "4s", "--rate-hz", 3, "--length", 3, "--hop", 1, "--windows-at-least", 10) == 0
+    finally:
+        server.close()
+    assert model_of(tmp_path, "it").shape == (("t",), 3.0, 3, 1)
+    assert "reflexd does not run" in failure(capfd, *words, "--for", "2s", "--rate-hz", 1, "--length", 3)
+
+
+@pytest.mark.parametrize("words", [(), ("it.csv", "--sensor", "t", "--for", "2s"), ("--sensor", "t"), ("it.csv", "--for", "2s")])
+def test_a_recording_and_a_sensor_do_not_go_together(words, capfd):
+    assert command(*words, "--as", "it") == 2
+    assert "give recordings, or --sensor with --for" in capfd.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -28,12 +29,13 @@ from reflexd.reload import ReloadError
 from reflexd.rules.items import Predicted
 from reflexd.rules.stage import Stage
 from reflexd.swap import _open as candidate
+from reflexd.swap import swap
 from reflexd.verbs import verbs
 from reflexd.wiring import open_network
 from reflexd_models.base import ModelError, Prediction
 from reflexd_models.bundle import find_bundle, open_model, zoo
-from reflexd_models.store import Store, install, packed
-from reflexd_models.tasks import detect, regions
+from reflexd_models.managing.store import Store, install, packed
+from reflexd_models.tasks import detect, features, regions
 from tests.conftest import ROOT
 from tests.daemon.conftest import Running
 from tests.daemon.test_faults import CONFIG, within
@@ -204,6 +206,29 @@ def test_a_swap_and_a_reload_do_not_meet(bench: Bench) -> None:
         bench.running.reload(bench.running.written)
 
 
+def test_a_learner_that_watches_sensors_is_exchanged_between_two_windows(start: Any, devices: Any, tmp_path: Path) -> None:
+    devices["sensor"].value = 0.0
+    sound = packed(zoo() / "vibration-svm")
+    sha = find_bundle("vibration-svm").sha256 or ""
+    other = sound["learner.npz"] + bytes(4)
+    new = hashlib.sha256(other).hexdigest()
+    store = Store(tmp_path / "bundles", durable)
+    install(store, "shakes", sound)
+    model = {"bundle": "shakes", "sensors": ["x", "y", "z"], "options": features.Options(),
+             "window": {"rate_hz": 100, "length": 100, "hop": 50, "gap_ms": 1000}}
+    running = start({**CONFIG, "daemon": {"state_dir": str(tmp_path)}, "model": {"motor": model}, "rule": [], "camera": {},
+                     "sensor": {name: {"driver": "bad-sensor", "key": "sensor", "max_age_ms": 2000} for name in "xyz"}},
+                    None, open_network)
+    within(20, lambda: running.status()["models"]["motor"]["predictions"] > 0)
+    about = sound["model.toml"].replace(sha.encode(), new.encode())
+    install(store, "shakes", {**sound, "learner.npz": other, "model.toml": about})
+    told = swap(running.reloader, {"bundle": "shakes"})
+    assert told["models"] == [{"model": "motor", "before": sha, "after": new}]
+    before = running.status()["models"]["motor"]
+    assert (before["sha256"], before["window"]["gaps"]) == (new, 0)
+    within(10, lambda: running.status()["models"]["motor"]["predictions"] > before["predictions"] + 1)
+
+
 def test_what_was_counted_of_another_network_is_void() -> None:
     rule = {"name": "see", "when": [{"model": "person", "label": "person", "at_least": 0.5, "hits": 2, "of": 3}],
             "then": [{"actuator": "lamp", "set": "on", "follow": True}]}
@@ -252,8 +277,8 @@ def test_a_hundred_kills_leave_the_old_or_the_new(bench: Bench, installer: subpr
     plain = tmp_path / "plain"
     (plain / "bundles").mkdir(parents=True)
     meter_copy(plain / "bundles")            # as somebody copied it there by hand
-    for place, swap, rounds in ((plain, False, KILLS_OF_INSTALL), (Path(state), True, KILLS_OF_SWAP)):
-        request = {"state_dir": str(place), "socket": str(bench.socket), "swap": swap}
+    for place, swaps, rounds in ((plain, False, KILLS_OF_INSTALL), (Path(state), True, KILLS_OF_SWAP)):
+        request = {"state_dir": str(place), "socket": str(bench.socket), "swap": swaps}
         began = time.monotonic()
         took = 0.02
         ended: list[int] = []
@@ -266,7 +291,7 @@ def test_a_hundred_kills_leave_the_old_or_the_new(bench: Bench, installer: subpr
                 assert usable(place) == shas[(at + 1) % 2]
             ended.append(killed(installer, random.uniform(0, took * 1.1), folder=str(folder), **request))
             assert usable(place) in shas
-            if swap:
+            if swaps:
                 assert bench.runs() in shas
         assert killed(installer, None, folder=str(bench.versions[1]), **request) == 0
         assert usable(place) == shas[1]

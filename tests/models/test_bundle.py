@@ -8,7 +8,7 @@ import pytest
 
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import find_bundle, load, of_folder, open_model, shipped
-from reflexd_models.checking import usual_options
+from reflexd_models.managing.checking import usual_options
 from reflexd_models.tasks import regions
 from tests.models.helpers import meter_copy, rehash, rewrite
 

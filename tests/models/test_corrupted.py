@@ -1,5 +1,6 @@
 """Thousands of damaged bundles: none is installed, each is refused with one line, and nothing reaches this process."""
 
+import hashlib
 import io
 import os
 import random
@@ -12,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reflexd_models.anatomy import read as anatomy
 from reflexd_models.bundle import of_file, zoo
-from reflexd_models.checking import check
-from reflexd_models.store import packed
+from reflexd_models.managing.anatomy import read as anatomy
+from reflexd_models.managing.checking import check
+from reflexd_models.managing.store import packed
 from tests.models.helpers import error_of, rehash
 
 CASES, MANY = 2000, 10_000
 IN_A_CHILD = 50          # one in so many is damaged with care, its hash put right, and reaches a runtime
 BOUND_S = 5.0            # of processor time, this process and its children together: it does not depend on who else works here
-METER = packed(zoo() / "meter")
-NETWORK, ABOUT, GOLDEN = METER["meter.tflite"], METER["model.toml"], METER["golden.npz"]
+METER, SVM = packed(zoo() / "meter"), packed(zoo() / "vibration-svm")
+NETWORK, LEARNER = METER["meter.tflite"], SVM["learner.npz"]
 SHAPE = struct.pack("<4i", 1, 32, 20, 3)
 
 
@@ -74,32 +75,35 @@ def pickled() -> bytes:
     return made.getvalue()
 
 
-def of_toml() -> bytes:
+def of_toml(about: bytes) -> bytes:
     """Damage a description in a way that leaves no doubt: a flipped label is one that nobody can see."""
-    at = random.randrange(ABOUT.index(b'"golden.npz"'))
+    at = random.randrange(about.index(b'"golden.npz"'))
+    network = b"meter.tflite" if b"meter.tflite" in about else b"learner.npz"
     return random.choice([
-        lambda: ABOUT[:at], lambda: ABOUT[:at] + bytes([ABOUT[at] | 0x80]) + ABOUT[at + 1 :],
-        lambda: ABOUT[:at] + b"\0" + ABOUT[at:],
-        lambda: b"#" * (2 << 20), lambda: ABOUT + b"x = " + b"[" * random.randrange(500, 100_000),
-        lambda: ABOUT + b"x" + b".y" * random.randrange(500, 50_000) + b" = 1",
-        lambda: ABOUT.replace(b'sha256 = "', b'sha256 = "0'),
-        lambda: ABOUT.replace(b"meter.tflite", random.choice([b"../meter.tflite", b"/etc/passwd", b".", b"a/b", b"absent"])),
-        lambda: ABOUT.replace(b"golden.npz", random.choice([b"../golden.npz", b"/dev/zero", b"", b"absent"])),
-        lambda: ABOUT + b"labels = [" + b'"x", ' * 100_001 + b"]", lambda: ABOUT.replace(b"tolerance = 26", b"tolerance = nan"),
+        lambda: about[:at], lambda: about[:at] + bytes([about[at] | 0x80]) + about[at + 1 :],
+        lambda: about[:at] + b"\0" + about[at:],
+        lambda: b"#" * (2 << 20), lambda: about + b"x = " + b"[" * random.randrange(500, 100_000),
+        lambda: about + b"x" + b".y" * random.randrange(500, 50_000) + b" = 1",
+        lambda: about.replace(b'sha256 = "', b'sha256 = "0'),
+        lambda: about.replace(network, random.choice([b"../" + network, b"/etc/passwd", b".", b"a/b", b"absent"])),
+        lambda: about.replace(b"golden.npz", random.choice([b"../golden.npz", b"/dev/zero", b"", b"absent"])),
+        lambda: about + b"labels = [" + b'"x", ' * 100_001 + b"]",
+        lambda: about.replace(b"tolerance = ", b"tolerance = nan #"),
     ])()
 
 
-def cheap(folder: Path) -> None:
+def cheap(folder: Path, sound: dict[str, bytes]) -> None:
     """Damage a bundle in a way that is seen without a runtime."""
     kind = random.randrange(10)
+    network = "meter.tflite" if "meter.tflite" in sound else "learner.npz"
     if kind < 3:
-        file, made = "meter.tflite", random.choice([cut, flipped, zeroed])(NETWORK)
+        file, made = network, random.choice([cut, flipped, zeroed])(sound[network])
     elif kind < 5:
-        file, made = "model.toml", of_toml()
+        file, made = "model.toml", of_toml(sound["model.toml"])
     elif kind < 7:
-        file, made = "golden.npz", random.choice([cut, zeroed, lambda _: BOMBS[random.randrange(len(BOMBS))]])(GOLDEN)
+        file, made = "golden.npz", random.choice([cut, zeroed, lambda _: random.choice(BOMBS)])(sound["golden.npz"])
     else:
-        file, made = random.choice(list(METER)), None
+        file, made = random.choice(list(sound)), None
         (folder / file).unlink()
         if kind == 7:
             (folder / file).symlink_to(random.choice(["/etc/passwd", "../secret", file, "/dev/zero", "/proc/self/mem"]))
@@ -112,8 +116,15 @@ def cheap(folder: Path) -> None:
         (folder / file).write_bytes(made)
 
 
-def with_care(folder: Path) -> None:
-    """Damage a network thoroughly, and let model.toml vouch for it."""
+def with_care(folder: Path, sound: dict[str, bytes]) -> None:
+    """Damage a network or a learner thoroughly, and let model.toml vouch for it."""
+    if "learner.npz" in sound:
+        made = random.choice([
+            lambda: cut(LEARNER), lambda: zeroed(LEARNER), other_numbers, other_shapes, lambda: random.choice(BOMBS)])()
+        (folder / "learner.npz").write_bytes(made)
+        before, after = (hashlib.sha256(one).hexdigest().encode() for one in (LEARNER, made))
+        (folder / "model.toml").write_bytes(sound["model.toml"].replace(before, after))
+        return
     wide = struct.pack("<4i", 1, random.choice([1 << 20, 1 << 30, -5, 0]), 1 << 20, 3)
     made = random.choice([
         lambda: cut(NETWORK), lambda: flipped(NETWORK, 3000), lambda: zeroed(NETWORK, 0.4), lambda: NETWORK.replace(SHAPE, wide),
@@ -122,6 +133,29 @@ def with_care(folder: Path) -> None:
     ])()
     (folder / "meter.tflite").write_bytes(made)
     rehash(folder)
+
+
+def other_numbers() -> bytes:
+    """Give a learner of the same shapes that has learnt something else."""
+    with np.load(io.BytesIO(LEARNER)) as found:
+        arrays = {name: found[name] for name in found.files}
+    largest = max((name for name in arrays if arrays[name].dtype.kind == "f"), key=lambda name: arrays[name].size)
+    return saved({**arrays, largest: -7 * arrays[largest][::-1] - 3})
+
+
+def other_shapes() -> bytes:
+    """Give a learner of which an array is too long, or missing."""
+    with np.load(io.BytesIO(LEARNER)) as found:
+        arrays = {name: found[name] for name in found.files}
+    name = random.choice(list(arrays))
+    longer = {**arrays, name: np.concatenate([np.atleast_1d(arrays[name])] * 3)}
+    return saved(random.choice([longer, {other: array for other, array in arrays.items() if other != name}]))
+
+
+def saved(arrays: dict[str, np.ndarray]) -> bytes:
+    made = io.BytesIO()
+    np.savez_compressed(made, **arrays)
+    return made.getvalue()
 
 
 BOMBS = (bomb(17 << 20), bomb(64 << 20), bomb(17 << 20, 100), large_array((1 << 40,)), large_array((1 << 28,)), large_array((0,)),
@@ -138,8 +172,8 @@ def refusal(folder: Path) -> str:
 
 
 def test_what_is_damaged_here_is_sound_before(tmp_path):
-    folder = Path(shutil.copytree(zoo() / "meter", tmp_path / "meter"))
-    assert refusal(folder) == ""
+    for name in ("meter", "vibration-svm"):
+        assert refusal(Path(shutil.copytree(zoo() / name, tmp_path / name))) == ""
     assert NETWORK.count(SHAPE) > 0
 
 
@@ -152,10 +186,11 @@ def test_thousands_of_damaged_bundles_are_refused(tmp_path, request):
     for case in range(MANY if request.config.getoption("--long") else CASES):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        for file, data in METER.items():
+        sound = (METER, SVM)[case % 3 == 0]
+        for file, data in sound.items():
             (folder / file).write_bytes(data)
         damage = with_care if case % IN_A_CHILD == 0 else cheap
-        damage(folder)
+        damage(folder, sound)
         began = spent_s()
         said = refusal(folder)
         words.add(said.replace(str(tmp_path), "")[:30])

@@ -12,9 +12,9 @@ import pytest
 
 from reflexd.ctl import model as verb
 from reflexd.ctl.model.get import Progress
-from reflexd_models import catalogue, download
 from reflexd_models.bundle import find_bundle, open_model, zoo
-from reflexd_models.download import Patience, fetch
+from reflexd_models.managing import catalogue, download
+from reflexd_models.managing.download import Patience, fetch
 from reflexd_models.tasks import classify
 from tests.models.helpers import error_of
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from reflexd.ctl import model as verb
-from reflexd_models import about, anatomy
+from reflexd_models import about
 from reflexd_models.base import Detection, Prediction, Shape
 from reflexd_models.bundle import find_bundle, zoo
+from reflexd_models.managing import anatomy
 from reflexd_models.operators import NAMES
 from tests.models.helpers import MODELS, error_of, meter_copy, rewrite
 
@@ -161,7 +162,7 @@ def test_the_operators_have_the_names_of_the_schema():
 
 def test_strings_of_a_description_are_read_back(tmp_path):
     from reflexd_models.bundle import Bundle
-    from reflexd_models.making import _described
+    from reflexd_models.managing.making import _described
 
     strange = ('a"b', "c\\d", "tab\t", "\x7f", "ä€😀", "\x01")
     text = _described(Bundle("x", tmp_path / "x.tflite", "classify", strange), "x", "0" * 64, 0.5)

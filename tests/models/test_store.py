@@ -10,10 +10,10 @@ import threading
 import pytest
 
 from reflexd import durable
-from reflexd_models import store as stores
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import find_bundle, of_folder, zoo
-from reflexd_models.store import Store, check_name, install, packed
+from reflexd_models.managing import store as stores
+from reflexd_models.managing.store import Store, check_name, install, packed
 from tests.models.helpers import error_of, meter_copy, rewrite
 
 METER = zoo() / "meter"
@@ -175,7 +175,7 @@ import resource
 from pathlib import Path
 from reflexd import durable
 from reflexd_models.base import ModelError
-from reflexd_models.store import Store, install, packed
+from reflexd_models.managing.store import Store, install, packed
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, {resource.RLIM_INFINITY}))
 try:
     install(Store(Path({str(store.folder)!r}), durable), "meter", packed(Path({str(METER)!r})))

@@ -92,7 +92,8 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
             assert part in [re.sub(r"[^\w -]", "", head).replace(" ", "-") for head in heads], f"{page.name}: {target}#{part}"
 
 
-@pytest.mark.parametrize("name", ["meter/reflexd.toml", "meter/usb.toml", "person/reflexd.toml"])
+@pytest.mark.parametrize("name", ["meter/reflexd.toml", "meter/usb.toml", "person/reflexd.toml", "vibration/reflexd.toml",
+                                  "vibration/serial.toml"])
 def test_the_shipped_examples_are_right(name: str) -> None:
     assert not load(ROOT / "docs" / "examples" / name).warnings
 

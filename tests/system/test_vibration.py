@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from reflexd.config.load import load
 from tests.system.vibration import EXAMPLE, Watcher, recording
 
 BUNDLES = ("vibration-lstm", "vibration-forest")
@@ -67,11 +66,6 @@ def test_a_weight_on_a_blade_stops_the_motor_and_keeps_it_stopped(watchers: list
         one.motor.be("normal")
     watchers[0].within(START, lambda: watchers[0].motor.said > STOP)
     assert [one.level() for one in watchers] == [0.0, 0.0], "it vibrates no more, and still stands"
-
-
-@pytest.mark.parametrize("name", ["reflexd.toml", "serial.toml"])
-def test_the_shipped_files_are_right(name: str) -> None:
-    assert not load(EXAMPLE / name).warnings
 
 
 def test_the_recording_is_what_the_script_draws(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ class Scene:
     def continues(self, other: Scene) -> None:
         """Follow on what another followed: rules have changed, and the model is still the same."""
         self.tracker, self._epoch = other.tracker, other._epoch
+        self.tracker.tracks = [track for track in self.tracker.tracks if track.label in self.followed]
 
     def read(self, prediction: Prediction, epoch: int) -> tuple[tuple[Seen, ...], Mapping[str, float]]:
         """Give what counts, best first, and the highest score of each label of the prediction.

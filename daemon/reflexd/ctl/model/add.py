@@ -26,8 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make it and install it. Raises: ModelError."""
-    from reflexd_models import making, store, tasks
+    from reflexd_models import tasks
     from reflexd_models.base import ModelError
+    from reflexd_models.managing import making, store
 
     if args.task is not None and args.task not in tasks.names():
         raise ModelError(f'--task: there is none called "{args.task}"; there are {", ".join(tasks.names())}')

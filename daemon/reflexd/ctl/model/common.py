@@ -12,7 +12,7 @@ from reflexd.ctl.reach import add_socket
 if TYPE_CHECKING:       # numpy, OpenCV and a TFLite runtime take half a second: only where they are used
     from reflexd_models.base import Model, SeriesModel
     from reflexd_models.bundle import Bundle
-    from reflexd_models.store import Store
+    from reflexd_models.managing.store import Store
 
 STATE_DIR = "/var/lib/reflexd"
 MIB = 1 << 20
@@ -93,7 +93,7 @@ def opened(bundle: Bundle, regions: list[tuple[float, ...]] | None = None) -> Mo
 def store_of(args: argparse.Namespace) -> Store:
     """Give the store of the state directory."""
     from reflexd import durable
-    from reflexd_models.store import Store
+    from reflexd_models.managing.store import Store
 
     return Store(args.state_dir / "bundles", durable)
 

@@ -13,7 +13,7 @@ from reflexd.ctl.model.placing import place
 
 if TYPE_CHECKING:
     from reflexd_models.bundle import Bundle
-    from reflexd_models.catalogue import Entry
+    from reflexd_models.managing.catalogue import Entry
 
 HELP = "fetch a well-known public network, verify it, and install it as a bundle"
 WIDE = 40
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fetch and install it. Raises: ModelError."""
-    from reflexd_models import catalogue, making, store
     from reflexd_models.base import ModelError
+    from reflexd_models.managing import catalogue, making, store
 
     entries = catalogue.read(args.catalogue or catalogue.SHIPPED)
     if args.name is None:
@@ -47,8 +47,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _brought(entry: Entry, file: Path) -> bytes:
-    from reflexd_models import catalogue, files
+    from reflexd_models import files
     from reflexd_models.bundle import LARGEST
+    from reflexd_models.managing import catalogue
 
     content = files.read(file, LARGEST, "the network")
     catalogue.verify(entry, content, str(file))
@@ -56,7 +57,7 @@ def _brought(entry: Entry, file: Path) -> bytes:
 
 
 def _fetched(args: argparse.Namespace, entry: Entry) -> bytes:
-    from reflexd_models.download import fetch
+    from reflexd_models.managing.download import fetch
 
     progress = Progress(entry.size, sys.stderr)
     if not args.json:

@@ -72,7 +72,7 @@ def _about(bundle: Bundle | None, wrong: str, content: bytes) -> dict[str, Any]:
 
 def _golden(bundle: Bundle) -> dict[str, Any]:
     from reflexd_models.base import ModelError
-    from reflexd_models.checking import check
+    from reflexd_models.managing.checking import check
 
     if bundle.golden is None:
         return {"golden": "there is none"}
@@ -84,8 +84,8 @@ def _golden(bundle: Bundle) -> dict[str, Any]:
 
 
 def _inside(content: bytes, where: str) -> dict[str, Any]:
-    from reflexd_models import anatomy
     from reflexd_models.base import ModelError
+    from reflexd_models.managing import anatomy
 
     try:
         found = anatomy.read(content, where)
@@ -112,7 +112,7 @@ def _runtimes(content: bytes, where: str) -> list[dict[str, Any]]:
     """Try each runtime that is installed, in a child process."""
     from reflexd_models import runtime
     from reflexd_models.base import ModelError
-    from reflexd_models.measuring import measure
+    from reflexd_models.managing.measuring import measure
 
     told: list[dict[str, Any]] = []
     for name in runtime.installed():

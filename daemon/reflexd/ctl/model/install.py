@@ -23,9 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Install it. Raises: ModelError."""
-    from reflexd_models import about, making, store
+    from reflexd_models import about
     from reflexd_models.base import ModelError
     from reflexd_models.bundle import ABOUT, find_bundle
+    from reflexd_models.managing import making, store
 
     if args.bundle.endswith(".tflite"):
         bundle = bare(Path(args.bundle), args)

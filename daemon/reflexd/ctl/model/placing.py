@@ -15,8 +15,8 @@ SWAP_S = 60.0       # a large network takes its time to load on a small Pi
 def place(args: argparse.Namespace, name: str, content: Mapping[str, bytes], **more: object) -> int:
     """Check a bundle in a child, put it in place, exchange it on the daemon; say so. Raises: ModelError."""
     from reflexd.setup.files import own
-    from reflexd_models import store
-    from reflexd_models.checking import check
+    from reflexd_models.managing import store
+    from reflexd_models.managing.checking import check
 
     own(args.state_dir)
     kept, done = store_of(args), {}

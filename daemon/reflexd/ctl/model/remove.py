@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Remove it and say what is left. Raises: ModelError."""
     from reflexd_models.base import ModelError
     from reflexd_models.bundle import shipped
-    from reflexd_models.store import check_name
+    from reflexd_models.managing.store import check_name
 
     store, name = store_of(args), check_name(args.name)
     there = [one.name for one in store.kept()]

@@ -15,8 +15,8 @@ from time import monotonic, sleep
 from typing import IO, Any
 
 from reflexd_models.base import ModelError
-from reflexd_models.catalogue import Entry, is_safe, verify
 from reflexd_models.files import reason
+from reflexd_models.managing.catalogue import Entry, is_safe, verify
 
 PIECE = 1 << 16
 Tell = Callable[[int], None]
@@ -87,8 +87,8 @@ def _take(entry: Entry, got: bytearray, tell: Tell, patience: Patience, deadline
         raise _BrokenError(f"cannot be fetched: {said}") from None
 
 
-def _read_all(answer: IO[bytes], entry: Entry, got: bytearray, tell: Tell, deadline: float) -> None:
-    while piece := answer.read1(PIECE) if hasattr(answer, "read1") else answer.read(PIECE):
+def _read_all(answer: http.client.HTTPResponse, entry: Entry, got: bytearray, tell: Tell, deadline: float) -> None:
+    while piece := answer.read1(PIECE):
         got += piece
         if len(got) > entry.size:
             raise ModelError(f"{entry.address}: gives more than the {entry.size} bytes of the catalogue, so it is another file; "

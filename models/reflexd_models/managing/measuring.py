@@ -19,7 +19,7 @@ def measure(content: bytes, where: str, runtime: str) -> dict[str, Any]:
 
     Raises: ModelError when it does not load.
     """
-    told = ask_child("reflexd_models.measuring", [where, runtime], content, where)
+    told = ask_child("reflexd_models.managing.measuring", [where, runtime], content, where)
     return {"runtime": told["runtime"], "ms": {int(threads): ms for threads, ms in told["ms"].items()}}
 
 

@@ -36,7 +36,7 @@ def made_of(bundle: Bundle, name: str, content: bytes) -> dict[str, bytes]:
         raise ModelError(f"{bundle.path}: the task {bundle.task} has to know which sensors, at what rate and for how long; "
                          "write a folder with a model.toml that has a [window], and install that")
     normal = "" if bundle.input.mean is None else f"{bundle.input.mean!r},{bundle.input.std!r}"
-    told = ask_child("reflexd_models.making", [bundle.where, normal], content, bundle.where)
+    told = ask_child("reflexd_models.managing.making", [bundle.where, normal], content, bundle.where)
     about = _described(bundle, name, hashlib.sha256(content).hexdigest(), told["tolerance"])
     return {ABOUT: about.encode(), f"{name}.tflite": content, GOLDEN: base64.b64decode(told["golden"])}
 

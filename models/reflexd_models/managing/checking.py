@@ -24,7 +24,7 @@ GOLDEN_LIMIT = 16 * files.MIB
 def check(folder: Path) -> None:
     """Return when a bundle is whole, loads, and answers as it did where it was made. Raises: ModelError."""
     look_through(of_folder(folder))
-    ask_child("reflexd_models.checking", [str(folder)], b"", str(folder))
+    ask_child("reflexd_models.managing.checking", [str(folder)], b"", str(folder))
 
 
 def look_through(bundle: Bundle) -> None:

@@ -119,7 +119,8 @@ class Store:
         """
         sha = hashlib.sha256(b"".join(content[file] for file in sorted(content))).hexdigest()[:12]
         with _explained(self.folder):
-            self.folder.chmod(0o755)
+            if self.folder.stat().st_mode & 0o555 != 0o555:      # the umask here may be a strict one
+                self.folder.chmod(0o755)
             self._clean()
             version = Path(tempfile.mkdtemp(prefix=f".{name}@{sha}.", dir=self.folder))
         try:
