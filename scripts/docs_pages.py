@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fault_table
+import zoo_table
 from wiring_pictures import drawn
 
-from reflexd.config.schema import driver_keys, keys, schema
+from reflexd.config.schema import driver_keys, keys, schema, task_keys
 from reflexd_drivers.header import BOARDS, POSITIONS, PULLED_UP, PWM_FUNCTIONS, SUPPLIES, USES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,9 +66,13 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Give each file as it has to be."""
     yield DOCS / "reflexd.schema.json", json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
     yield DOCS / "configuration.md", between((DOCS / "configuration.md").read_text(), "keys", keys())
+    networks = table(zoo_table.HEAD, zoo_table.rows(ROOT / "models" / "zoo"))
+    yield DOCS / "models.md", between((DOCS / "models.md").read_text(), "zoo", networks)
     for page in sorted((DOCS / "drivers").glob("*.md")):
         text = page.read_text()
         yield page, between(text, "keys", driver_keys(page.stem)) if "<!-- keys -->" in text else text
+    for page in sorted((DOCS / "tasks").glob("*.md")):
+        yield page, between(page.read_text(), "keys", task_keys(page.stem))
     pins = (DOCS / "pins.md").read_text()
     for mark, text in (("header", header()), ("pwm", pwm()), ("uarts", uarts()), ("pulls", pulls())):
         pins = between(pins, mark, text)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from math import nan
 from time import monotonic, monotonic_ns
 
 from reflexd.health import LOOK_NS
 from reflexd.looking import Looking
+from reflexd.networks import Held
 from reflexd.pace import Pace, Spans
 from reflexd.rules.items import NS, Predicted, Rested, Sensed
 from reflexd.workers import Inbox, Reports, Wake
@@ -167,12 +167,12 @@ class ModelJob:
         self.bound_ns = max(self.slow_ns, INFERENCE_BOUND_NS) + GIVE_UP_NS
         self.resting = False          # set by the decision loop while only_while does not hold
         self.predictions = 0
+        self.frames_unread = 0        # for it rested, or has a rate
         self.spans = Spans()
         self._pace = Pace(rate_hz)
-        self.model: Model | None = None
+        self.held = Held(load)
         self._model_name = name
         self._required = settings.required
-        self._load = load
         self._wake = Wake()
         self._camera = camera
         self._frames = camera.add_reader(self._wake)
@@ -184,38 +184,54 @@ class ModelJob:
         return self._frames.dropped
 
     @property
+    def predictions_dropped(self) -> int:
+        """Count the predictions that newer ones replaced before they were decided on."""
+        return self._out.dropped
+
+    @property
     def about(self) -> str:
         """Say which runtime was taken."""
         return runtime()
 
+    @property
+    def model(self) -> Model | None:
+        """Give the network while it is open."""
+        return self.held.network
+
+    def exchange(self, network: Model) -> None:
+        """Have another network run from the next frame on."""
+        self.held.leave(network)
+        self._wake.set()
+
     def open(self) -> None:
         """Load the network."""
-        self.model = self._load()
+        self.held.open()
 
     def step(self) -> bool:
         """Take a frame if there is one, and tell what the network says of it."""
-        assert self.model is not None, "opened before"
+        model = self.held.take()
         frame = self._frames.take()
         if frame is None:
             self._wake.wait(WAIT_S)
             return False
         try:
             if self.resting or not self._pace.picks(frame.taken_at):
+                self.frames_unread += 1
                 if self._required:
                     self._out.put(Rested(self._model_name, frame.taken_at))
                 return True
             began = monotonic_ns()
-            prediction = self.model.predict(view_for(self.model, frame.views), frame.taken_at)
+            prediction = model.predict(view_for(model, frame.views), frame.taken_at)
         finally:
             frame.release()
         self.spans.add(prediction.taken_at, began)
         self.predictions += 1
-        self._out.put(Predicted(self._model_name, prediction))
+        self._out.put(Predicted(self._model_name, prediction, self.held.exchanges))
         return True
 
     def close(self) -> None:
         """Let the network go."""
-        self.model = None
+        self.held.close()
 
     def leave(self) -> None:
         """Read no more frames: another job takes the place of this one."""
@@ -242,7 +258,7 @@ class SensorJob:
         self._lock = threading.Lock()   # around the readers; never held while reading
 
     def add_reader(self, wake: Wake, bound: int) -> Inbox[Reading]:
-        """Give an inbox in which every reading waits, also one that the rules are not told of; one that is no number is a gap."""
+        """Give an inbox in which every reading waits, also one that the rules are not told of; a text is a gap, and why."""
         inbox: Inbox[Reading] = Inbox(bound, wake)
         with self._lock:
             self._readers = [*self._readers, inbox]
@@ -263,9 +279,9 @@ class SensorJob:
         assert self._sensor is not None, "opened before"
         try:
             reading = self._sensor.read(self._timeout_s)
-        except DriverError:
+        except DriverError as error:
             now = monotonic_ns()
-            self._hand_out([Reading(nan, now, now)])
+            self._hand_out([Reading(str(error), now, now)])
             raise
         self.readings += 1
         self._out.put(Sensed(self._sensor_name, reading))

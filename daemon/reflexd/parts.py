@@ -6,6 +6,7 @@ Only the main thread changes what the daemon's own `Parts` hold, between two cyc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
@@ -74,12 +75,16 @@ def _move(source: dict[str, T], target: dict[str, T], kept: Iterable[str]) -> No
         target[name] = source.pop(name)
 
 
-def what_stays(old: Settings, new: Settings, models: Mapping[str, ModelJob | SeriesJob]) -> Stays:
-    """Compare two configurations part by part. A model goes with what it watches and its gates, a rule with all it names."""
+def what_stays(old: Settings, new: Settings, models: Mapping[str, ModelJob | SeriesJob],
+               renewed: AbstractSet[str] = frozenset()) -> Stays:
+    """Compare two configurations part by part. A model goes with what it watches and its gates, a rule with all it names.
+
+    `renewed` names the models whose bundle is another one by now.
+    """
     camera, sensor = _same(old.camera, new.camera), _same(old.sensor, new.sensor)
     model = {
         name for name in _same(old.model, new.model)
-        if new.model[name].camera in {None, *camera}
+        if name not in renewed and new.model[name].camera in {None, *camera}
         and sensor.issuperset((*new.model[name].sensors, *(one.sensor for one in new.model[name].only_while)))
         and labels_of(new, name) <= models[name].watch       # of other labels no score is computed
     }

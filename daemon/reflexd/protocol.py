@@ -26,6 +26,10 @@ class ControlError(OSError):
     """The daemon cannot be reached or did not do what was asked; the text says what to do."""
 
 
+class NobodyError(ControlError):
+    """No daemon listens there."""
+
+
 def line_of(message: Mapping[str, object]) -> bytes:
     """Write a request or an answer."""
     return json.dumps({"v": VERSION, **message}).encode() + b"\n"
@@ -41,7 +45,7 @@ def ask(path: Path, verb: str, request: Mapping[str, object] | None = None, time
                 client.sendall(line_of({**(request or {}), "verb": verb}))
             answer = json.loads(read_line(client, 64 << 20, timeout_s))
         except (FileNotFoundError, ConnectionRefusedError):      # refused: left by a killed daemon, or no socket
-            raise ControlError(f"{path}: reflexd does not run, or listens elsewhere; see --socket") from None
+            raise NobodyError(f"{path}: reflexd does not run, or listens elsewhere; see --socket") from None
         except PermissionError:
             raise ControlError(f"{path}: this user may not ask reflexd; use sudo, or join the group of the socket") from None
         except BlockingIOError:

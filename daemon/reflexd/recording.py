@@ -46,6 +46,11 @@ class Recording:
         pause = float(np.median(np.diff(self.times)))
         return 1 / pause if pause > 0 else None
 
+    @property
+    def length(self) -> int | None:
+        """Tell how long its windows are, where they were cut already."""
+        return None if self.cut is None else self.cut.shape[1]
+
 
 def read(path: Path, channels: Sequence[str] = ()) -> Recording:
     """Read a .csv or .npz, with the channels of those names or all of them.
@@ -78,16 +83,18 @@ def _of_rows(recording: Recording, length: int, hop: int) -> Iterator[Samples]:
 
 
 def _of_times(recording: Recording, rate_hz: float, length: int, hop: int) -> Iterator[Samples]:
-    """Let the readings come one after the other, as a sensor gives them."""
+    """Let the readings come one after the other, as a sensor gives them; where times go back (a clock was set) begin anew."""
     assert recording.times is not None
-    cutter = Windows(Plan((len(recording.channels),), rate_hz, length, hop, gap_ms=GAP_SAMPLES * 1000 / rate_hz))
-    since = recording.times[0]
-    for time, row in zip(recording.times, recording.rows.tolist(), strict=True):
-        at = round((time - since) * 1e9)
-        cutter.add(0, Reading(row[0] if len(row) == 1 else 0.0, at, at, values=() if len(row) == 1 else tuple(row)))
-        taken = cutter.take()
-        if taken is not None:
-            yield taken[0].copy()
+    plan = Plan((len(recording.channels),), rate_hz, length, hop, gap_ms=GAP_SAMPLES * 1000 / rate_hz)
+    breaks = np.flatnonzero(np.diff(recording.times) < 0) + 1
+    for times, rows in zip(np.split(recording.times, breaks), np.split(recording.rows, breaks), strict=True):
+        cutter, since = Windows(plan), times[0] if len(times) else 0.0
+        for time, row in zip(times.tolist(), rows.tolist(), strict=True):
+            at = round((time - since) * 1e9)
+            cutter.add(0, Reading(row[0], at, at, values=tuple(row)))
+            taken = cutter.take()
+            if taken is not None:
+                yield taken[0].copy()
 
 
 def _npz(path: Path, channels: Sequence[str]) -> Recording:
@@ -121,8 +128,6 @@ def _csv(path: Path, wanted: Sequence[str]) -> Recording:
     if time is None:
         return Recording(path, names, rows)
     times = np.array([_seconds(row[time] if time < len(row) else "", path, line) for line, row in enumerate(table[1:], 2)])
-    if (np.diff(times) < 0).any():
-        raise ModelError(f"{path}: its times go back at line {int(np.argmax(np.diff(times) < 0)) + 3}; sort it by time")
     return Recording(path, names, rows, times)
 
 
@@ -143,7 +148,8 @@ def _seconds(text: str, path: Path, line: int) -> float:
         try:
             moment = datetime.fromisoformat(text.strip())
         except ValueError:
-            raise ModelError(f'{path}: line {line}: a time is seconds or as 2026-11-21 22:04:59, found "{text[:40]}"; correct it') from None
+            raise ModelError(f'{path}: line {line}: a time is seconds or as 2026-11-21 22:04:59, found "{text[:40]}"; '
+                             "correct it") from None
         found = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     if not math.isfinite(found):
         raise ModelError(f"{path}: line {line}: a time is a number, found {text[:40]}; correct it")

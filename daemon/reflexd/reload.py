@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
 from time import monotonic, monotonic_ns, sleep
 
 from reflexd import aftermath
@@ -21,6 +22,7 @@ from reflexd.config.load import ConfigError
 from reflexd.config.settings import DaemonSettings, Settings
 from reflexd.jobs import PluggedJob
 from reflexd.lifecycle import Daemon
+from reflexd.networks import renewed
 from reflexd.parts import Parts, Stays, only, what_stays
 from reflexd.rules.items import NS
 from reflexd.rules.stage import Stage, labels_of
@@ -46,15 +48,21 @@ class Reloader:
         self.settings = settings
         self._standing = settings        # less than that only while parts are exchanged
         self._read_files = read
-        self._daemon = daemon
+        self.daemon = daemon
         self._one = threading.Lock()
 
     def reload(self) -> str:
         """Read the files anew and say what changed; takes its time, so not on the main thread. Raises: ReloadError."""
-        if not self._one.acquire(blocking=False):
-            raise ReloadError("another reload is under way; ask again when it has ended")
-        try:
+        with self.alone("reload"):
             return self._reload()
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Keep another reload or swap away meanwhile. Raises: ReloadError."""
+        if not self._one.acquire(blocking=False):
+            raise ReloadError(f"another {what} is under way; ask again when it has ended")
+        try:
+            yield
         finally:
             self._one.release()
 
@@ -62,26 +70,35 @@ class Reloader:
         old, new = self.settings, self._read()
         changes = changed_sections(old, new)
         self._refuse(old, new)
-        networks = self._load_networks(new)
+        others = self._renewed(new)
+        networks = self._load_networks(new, others)
         try:
-            self._replace(old, new, networks)
+            self._replace(old, new, networks, others)
         except ReloadError:
             raise
         except TimeoutError as error:
-            self._daemon.wiring.reports.tell_fatal(f"a reload was cut off: {error}")
+            self.daemon.wiring.reports.tell_fatal(f"a reload was cut off: {error}")
             raise ReloadError(str(error)) from None
         except Exception as error:      # of a driver, or ours: nobody knows what stands open now
-            self._daemon.wiring.reports.tell_fatal(f"a reload: programming error: {error!r}\n{traceback.format_exc()}")
+            self.daemon.wiring.reports.tell_fatal(f"a reload: programming error: {error!r}\n{traceback.format_exc()}")
             raise ReloadError(f"programming error: {error!r}; every output goes safe and the process ends, see the log") from None
         self.settings = new
-        if latched := latched_by(self._daemon):
+        if latched := latched_by(self.daemon):
             raise ReloadError(f"the new configuration was taken over, but every output is kept safe until a restart: {latched}")
-        return described(changes)
+        told = [described(changes)] if changes or not others else []
+        return "; ".join([*told, *[f"model.{name}: another network" for name in sorted(others)]])
 
-    def _replace(self, old: Settings, new: Settings, networks: Mapping[str, Network]) -> None:
+    def _renewed(self, new: Settings) -> frozenset[str]:
+        """Name the models whose bundle is another by now. Raises: ReloadError."""
+        try:
+            return renewed(self.daemon.parts.models, new)
+        except ModelError as error:
+            raise ReloadError(f"{error}; the old configuration runs on") from None
+
+    def _replace(self, old: Settings, new: Settings, networks: Mapping[str, Network], others: AbstractSet[str]) -> None:
         """Put the new configuration in place of the old one, or the old one in place again. Raises: ReloadError, TimeoutError."""
         try:
-            self._wait_until_open(self._exchange(new, networks))
+            self._wait_until_open(self._exchange(new, networks, others))
         except DriverError as error:
             self._restore(old)
             raise ReloadError(f"{explained(error)}; the old configuration runs again") from None
@@ -99,27 +116,28 @@ class Reloader:
         if fixed:
             what = ", ".join(f"[daemon] {key}" for key in fixed)
             raise ReloadError(f"changed: {what}; that needs a restart (systemctl restart reflexd), the old configuration runs on")
-        if latched := latched_by(self._daemon):
+        if latched := latched_by(self.daemon):
             raise ReloadError(f"every output is kept safe until a restart: {latched}; systemctl restart reflexd")
 
-    def _load_networks(self, new: Settings) -> dict[str, Network]:
+    def _load_networks(self, new: Settings, others: AbstractSet[str]) -> dict[str, Network]:
         """Load the networks that are new while the old ones still work. Raises: ReloadError."""
-        stays = what_stays(self._standing, new, self._daemon.parts.models)
+        stays = what_stays(self._standing, new, self.daemon.parts.models, others)
         networks = {}
         for name in new.model.keys() - stays.model:
             try:
-                networks[name] = self._daemon.wiring.open_network(new.model[name], new, labels_of(new, name))
+                networks[name] = self.daemon.wiring.open_network(new.model[name], new, labels_of(new, name))
             except ModelError as error:
                 raise ReloadError(f"model.{name}: {error}; the old configuration runs on") from None
         return networks
 
-    def _exchange(self, new: Settings, networks: Mapping[str, Network]) -> Collection[Worker]:
+    def _exchange(self, new: Settings, networks: Mapping[str, Network],
+                  others: AbstractSet[str] = frozenset()) -> Collection[Worker]:
         """Close what does not stay and open what is not there yet; give the workers of what is new.
 
         Raises: DriverError, when what stays stands alone; TimeoutError, when the loop does not turn.
         """
-        daemon = self._daemon
-        stays = what_stays(self._standing, new, daemon.parts.models)
+        daemon = self.daemon
+        stays = what_stays(self._standing, new, daemon.parts.models, others)
         guarded = aftermath.actions(daemon.parts.actuators)
         leaving = daemon.loop.between_cycles(lambda: self._let_go(stays))
         self._close(leaving)
@@ -139,7 +157,7 @@ class Reloader:
 
     def _let_go(self, stays: Stays) -> Parts:
         """Release claims, drive safe levels and take out what leaves; on the main thread."""
-        daemon, now = self._daemon, monotonic_ns()
+        daemon, now = self.daemon, monotonic_ns()
         leaving = daemon.leaving = daemon.parts.split(stays)
         sources = {*(f"camera.{name}" for name in leaving.cameras), *leaving.inboxes}
         outputs = daemon.loop.outputs
@@ -171,12 +189,12 @@ class Reloader:
 
     def _latch(self, name: str, why: str) -> None:
         """Keep every output safe: one that was let go may not be."""
-        outputs = self._daemon.loop.outputs
-        self._daemon.loop.between_cycles(lambda: outputs.failed_later(name, why, monotonic_ns()))
+        outputs = self.daemon.loop.outputs
+        self.daemon.loop.between_cycles(lambda: outputs.failed_later(name, why, monotonic_ns()))
 
     def _take_over(self, new: Settings, coming: Parts) -> None:
         """Decide by the new configuration from now on; on the main thread."""
-        daemon, now = self._daemon, monotonic_ns()
+        daemon, now = self.daemon, monotonic_ns()
         daemon.parts.join(coming)
         daemon.tell_about(coming)
         daemon.leaving = Parts()
@@ -208,7 +226,7 @@ class Reloader:
         try:
             self._exchange(old, {})
         except (DriverError, TimeoutError) as error:
-            self._daemon.wiring.reports.tell_fatal(f"neither the new configuration nor the old one could be opened: {error}")
+            self.daemon.wiring.reports.tell_fatal(f"neither the new configuration nor the old one could be opened: {error}")
             raise ReloadError(f"neither the new configuration nor the old one could be opened: {error}") from None
 
 

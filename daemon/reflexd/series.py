@@ -9,6 +9,7 @@ from time import monotonic_ns
 
 from reflexd.config.settings import ModelSettings, Settings
 from reflexd.jobs import GIVE_UP_NS, INFERENCE_BOUND_NS, WAIT_S, SensorJob
+from reflexd.networks import Held
 from reflexd.pace import Spans
 from reflexd.rules.items import NS, Predicted, Rested
 from reflexd.windows import Plan, Windows
@@ -60,10 +61,9 @@ class SeriesJob:
         self.resting = False          # set by the decision loop while only_while does not hold
         self.predictions = 0
         self.windows = Windows(plan)
-        self.model: SeriesModel | None = None
+        self.held = Held(load)
         self.spans = Spans()
         self._model_name = name
-        self._load = load
         self._out = out
         self._openings = 0
         self._wake = Wake()
@@ -79,18 +79,33 @@ class SeriesJob:
         return sum(inbox.dropped for inbox in self._inboxes)
 
     @property
+    def predictions_dropped(self) -> int:
+        """Count the predictions that newer ones replaced before they were decided on."""
+        return self._out.dropped
+
+    @property
     def about(self) -> str:
         """Say which runtime was taken."""
         return runtime()
 
+    @property
+    def model(self) -> SeriesModel | None:
+        """Give the network while it is open."""
+        return self.held.network
+
+    def exchange(self, network: SeriesModel) -> None:
+        """Have another network run from the next window on."""
+        self.held.leave(network)
+        self._wake.set()
+
     def open(self) -> None:
         """Load the network."""
         self._openings += 1
-        self.model = self._load()
+        self.held.open()
 
     def step(self) -> bool:
         """Take the readings that are there, and tell what the network says of a window that has become whole."""
-        assert self.model is not None, "opened before"
+        model = self.held.take()
         self._wake.wait(WAIT_S)
         heard = self._heard()
         if self.resting:
@@ -105,11 +120,11 @@ class SeriesJob:
         if found is None:
             return self._openings == 1      # one that failed has to prove itself by a prediction
         began = monotonic_ns()
-        prediction = self.model.predict(*found)
+        prediction = model.predict(*found)
         self.spans.add(prediction.taken_at, began)
         self.predictions += 1
         self._told = False
-        self._out.put(Predicted(self._model_name, prediction))
+        self._out.put(Predicted(self._model_name, prediction, self.held.exchanges))
         return True
 
     def _heard(self) -> list[tuple[int, Reading]]:
@@ -128,11 +143,12 @@ class SeriesJob:
         self._gaps = self.windows.gaps
         if self.predictions and not self._told:
             self._told = True
-            self._out.put(Predicted(self._model_name, Prediction(monotonic_ns(), {}, unsure=self.windows.trouble)))
+            unknown = Prediction(monotonic_ns(), {}, unsure=self.windows.trouble)
+            self._out.put(Predicted(self._model_name, unknown, self.held.exchanges))
 
     def close(self) -> None:
         """Let the network go."""
-        self.model = None
+        self.held.close()
 
     def leave(self) -> None:
         """Take no more readings: another job takes the place of this one."""

@@ -98,8 +98,12 @@ class Observer:
         return {
             **states[f"model.{name}"],
             **(_of_window(self.settings.model[name].sensors, job) if isinstance(job, SeriesJob) else
-               {"camera": self.settings.model[name].camera, "frames_dropped": job.frames_dropped}),
+               {"camera": self.settings.model[name].camera, "frames_dropped": job.frames_dropped,
+                "frames_unread": job.frames_unread}),
+            "bundle": self.settings.model[name].bundle,
+            "sha256": job.held.origin.sha256 if job.held.origin else None,
             "predictions": job.predictions,
+            "predictions_dropped": job.predictions_dropped,
             "resting": job.resting,
             "latency_ms": job.spans.percentiles_ms(),
             "tracks": len(source.tracks),

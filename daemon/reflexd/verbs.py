@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import monotonic_ns
-from typing import Any, TypeAlias
+from typing import Any
 
 from reflexd.access import Access
 from reflexd.arming import Arming
 from reflexd.control import Verb
+from reflexd.drawing import Drawing, drawing_of
 from reflexd.events import NOT_RELOADED, RELOADED
 from reflexd.exercise import exercise
 from reflexd.jobs import CameraJob, ModelJob
@@ -19,12 +20,12 @@ from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.sandbox import probe
 from reflexd.status import Observer, Report
+from reflexd.swap import swap
 from reflexd.workers import Wake
 from reflexd_drivers.base import Frame
 from reflexd_models.base import Model, view_for
 
 FRAME_S = 1.5
-Regions: TypeAlias = Sequence[Sequence[float]]
 
 
 def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable[[], None]) -> dict[str, Verb]:
@@ -42,6 +43,7 @@ def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable
         "arm": Verb(Access.OPERATE, lambda _request: arming.say(True, observer.loop)),
         "disarm": Verb(Access.OPERATE, lambda _request: arming.say(False, observer.loop)),
         "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
+        "swap": Verb(Access.ADMIN, lambda request: swap(reloader, request)),
         "test": Verb(Access.ADMIN, lambda request: exercise(observer.loop, request)),
         "watch": Verb(Access.READ, lambda request: look(observer, request)),
         "sandbox": Verb(Access.ADMIN, lambda _request: probe()),
@@ -86,9 +88,9 @@ def snapshot(observer: Observer, request: Mapping[str, Any]) -> dict[str, str]:
     name, camera = _camera(observer, request.get("camera"))
     frame = _next_frame(observer, name, camera)
     try:
-        regions, networks = observer.loop.between_cycles(lambda: _looking_at(name, observer))
+        drawings, networks = observer.loop.between_cycles(lambda: _looking_at(name, observer))
         given = {model: network.given(view_for(network, frame.views)) for model, network in networks.items()}
-        picture = png_of(frame.views["main"], regions, given)
+        picture = png_of(frame.views["main"], drawings, given)
     finally:
         frame.release()
     return {"camera": name, "png": base64.b64encode(picture).decode()}
@@ -119,9 +121,9 @@ def _next_frame(observer: Observer, name: str, camera: CameraJob) -> Frame:
     return frame
 
 
-def _looking_at(camera: str, observer: Observer) -> tuple[dict[str, Regions], dict[str, Model]]:
-    """Give the regions of each network on a camera, and those that are open; on the main thread."""
-    tables = observer.settings.model
+def _looking_at(camera: str, observer: Observer) -> tuple[dict[str, Drawing], dict[str, Model]]:
+    """Give what is drawn for each network on a camera, and those that are open; on the main thread."""
+    tables, now = observer.settings.model, monotonic_ns()
     jobs = {name: job for name, job in observer.models.items() if isinstance(job, ModelJob) and tables[name].camera == camera}
-    regions: dict[str, Regions] = {name: getattr(tables[name].options, "regions", ()) for name in jobs}
-    return regions, {name: network for name, job in jobs.items() if (network := job.model) is not None}   # a worker may close it
+    drawings = {name: drawing_of(tables[name], observer.loop.stage.sources[f"model.{name}"], now) for name in jobs}
+    return drawings, {name: network for name, job in jobs.items() if (network := job.model) is not None}   # a worker may close it

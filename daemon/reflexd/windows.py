@@ -114,26 +114,30 @@ class Track:
         self.hear(at, numbers)
 
     def _connect(self, begin: int, end: int) -> None:
-        """Fill the samples up to the end of a line with what the line says."""
+        """Fill the samples up to the end of a line with what the line says; the next may become an average, so it is begun."""
+        if self.filled * self._period < begin and not self._finish(begin, end):
+            return                      # readings became rarer while this one was being averaged, and it still is
         while (due := self.filled * self._period) <= end:
-            # A sample before the line's begin was still being averaged when readings became rarer.
-            self._put(self._on_line(due, begin, end) if due >= begin or not self._summed else self._sum / self._summed)
-        self._summed = 0.0
-        self._sum[:] = 0
+            self._put(self._on_line(due, begin, end))
+        self._add(end, begin, end)
 
     def _average(self, begin: int, end: int) -> None:
         """Add a line to the sample's average; fill those whose period ends on it. The first has only its second half."""
-        at = max(float(begin), (self.filled - 0.5) * self._period, 0.0)
-        while (until := (self.filled + 0.5) * self._period) <= end:
-            self._add(at, until, begin, end)
-            self._put(self._sum / self._summed)
-            self._summed = 0.0
-            self._sum[:] = 0
-            at = until
-        self._add(at, float(end), begin, end)
+        while self._finish(begin, end):
+            pass
 
-    def _add(self, since: float, until: float, begin: int, end: int) -> None:
-        """Add a part of a line to the sum: what the line says in the part's middle, times its duration."""
+    def _finish(self, begin: int, end: int) -> bool:
+        """Add a line to the sample's average, and fill the sample if its period ends on the line. Returns whether it did."""
+        until = (self.filled + 0.5) * self._period
+        self._add(min(until, end), begin, end)
+        if until > end:
+            return False
+        self._put(self._sum / self._summed)
+        return True
+
+    def _add(self, until: float, begin: int, end: int) -> None:
+        """Add a line up to some moment to the sum: what it says in the middle, times how long that is."""
+        since = max(float(begin), (self.filled - 0.5) * self._period, 0.0)
         if until > since:
             self._sum += self._on_line((since + until) / 2, begin, end) * (until - since)
             self._summed += until - since
@@ -147,6 +151,8 @@ class Track:
     def _put(self, sample: NDArray[np.float64]) -> None:
         self._columns[self.filled % len(self._columns)] = sample
         self.filled += 1
+        self._summed = 0.0
+        self._sum[:] = 0
 
 
 class Windows:
@@ -188,12 +194,16 @@ class Windows:
             track.restart()
 
     def add(self, place: int, reading: Reading) -> None:
-        """Take a reading of the sensor at that place; one that is not newer than its last is a repetition."""
+        """Take a reading of the sensor at that place; one that is not newer than its last is a repetition.
+
+        A text says why there is no number.
+        """
         track, numbers = self._tracks[place], numbers_of(reading, self.plan.widths[place])
         if track.at is not None and reading.taken_at <= track.at:
             return
         if numbers is None:
-            self.restart(f"a reading is not {self.plan.widths[place]} finite numbers")
+            self.restart(reading.value if isinstance(reading.value, str) else
+                         f"a reading is not {self.plan.widths[place]} finite numbers")
             return
         if track.at is not None and reading.taken_at - track.at > self.plan.gap_ns:
             self.restart(self._pause(reading.taken_at - track.at))

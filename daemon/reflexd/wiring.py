@@ -18,6 +18,7 @@ from reflexd.journal import Journal
 from reflexd.lifecycle import Daemon
 from reflexd.looking import Looking
 from reflexd.loop import Loop
+from reflexd.networks import mark
 from reflexd.notify import Notifier
 from reflexd.outputs import Channel, Outputs
 from reflexd.parts import Parts
@@ -146,9 +147,10 @@ def open_network(model: ModelSettings, settings: Settings, watch: frozenset[str]
     """Load a bundle as the configuration names it. Raises: ModelError."""
     bundle = find_bundle(model.bundle, Path(settings.daemon.state_dir))
     with held_back(CHATTER):
-        if model.camera is not None:
-            return open_camera_model(bundle, model.options, watch)
-        return open_series(bundle, model, plan_of(model, settings), watch)
+        network = (open_series(bundle, model, plan_of(model, settings), watch) if model.camera is None else
+                   open_camera_model(bundle, model.options, watch))
+    mark(network, bundle)
+    return network
 
 
 def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with: Open = open_network,

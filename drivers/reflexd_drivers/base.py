@@ -415,7 +415,7 @@ class PassesOver(Protocol):
     def passed_over(self) -> list[Reading]:
         """Give, oldest first, what came before the reading that read() gave last and was given by no read(); bounded.
 
-        Only the thread that reads calls it. One that is no number says that something between was lost.
+        Only the thread that reads calls it. A text says that something between was lost, and why.
         """
         ...
 

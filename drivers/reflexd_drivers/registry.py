@@ -61,7 +61,7 @@ def load(kind: Kind, name: str) -> DriverModule:
 
     Raises: LookupError when there is none.
     """
-    found = modules(kind)
+    found = DRIVERS[kind] if name in DRIVERS[kind] else modules(kind)      # to ask every package takes 26 ms
     if name not in found:
         raise LookupError(f'no {kind} driver is called "{name}"; there are {", ".join(found)}')
     return cast("DriverModule", EntryPoint(name, found[name], kind).load())

@@ -8,7 +8,6 @@ Of what arrives at once the newest is given, and the rest is kept for windows of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import nan
 from time import monotonic, monotonic_ns
 from typing import Protocol, TypeAlias
 
@@ -102,7 +101,8 @@ class Stream:
                 if self._reading and not lost and count < len(found):
                     self._passed.append(self._reading)
         if lost:
-            self._passed = [Reading(nan, self._looked_at, self._looked_at)]
+            why = f"more than {AT_ONCE} came at once, so nobody knows when each did"
+            self._passed = [Reading(why, self._looked_at, self._looked_at)]
         return bool(found)
 
     def _note(self, said: Said, now: int) -> None:

@@ -1,6 +1,6 @@
 """What a .tflite file consists of, read without a runtime: tensors, operators and their versions.
 
-So a file that no runtime loads can be looked at too. It may be hostile: flatbuffer.py holds every offset, and what is listed is bounded.
+So a file that no runtime loads can be looked at too. It may be hostile: flatbuffer.py checks every offset, and lists are bounded.
 Source: TensorFlow Lite's schema.fbs for the numbers of fields.
 """
 
@@ -83,8 +83,9 @@ def _tensor(table: Table) -> TensorAnatomy:
     scales = quantization.floats(2) if quantization else ()
     zeros = _numbers(quantization, 3, "q", 8) if quantization else ()
     scale = scales[0] if scales and math.isfinite(scales[0]) else 0.0
-    return TensorAnatomy(_text(table.bytes(3)), _numbers(table, 0, "i", 4)[:SHOWN], TYPES[kind] if 0 <= kind < len(TYPES) else f"type {kind}",
-                         scale, zeros[0] if zeros else 0, len(scales))
+    called = TYPES[kind] if 0 <= kind < len(TYPES) else f"type {kind}"
+    shape = _numbers(table, 0, "i", 4)[:SHOWN]
+    return TensorAnatomy(_text(table.bytes(3)), shape, called, scale, zeros[0] if zeros else 0, len(scales))
 
 
 def _operator(code: Table) -> tuple[str, int]:

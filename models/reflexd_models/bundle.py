@@ -92,7 +92,7 @@ def of_folder(folder: Path) -> Bundle:
     folder = _followed(folder)
     path = folder / ABOUT
     said = about.read(path)
-    if said.task not in tasks.modules():
+    if said.task not in tasks.TASKS and said.task not in tasks.modules():
         raise ModelError(f'{path}: task: there is none called "{said.task}"; there are {", ".join(tasks.names())}')
     return Bundle(said.name, folder / said.file, said.task, said.labels, said.threshold, said.input,
                   said.sha256, said.golden, said.held_out, said.window, said.anomaly, said.detect)

@@ -1,4 +1,4 @@
-"""Make a bundle of the task anomaly from normal windows: statistics or somebody's autoencoder, and the limit that belongs to it."""
+"""Make a bundle of the task anomaly from normal windows: statistics or an autoencoder, and the limit that belongs to it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from reflexd_models import normality
 from reflexd_models.about import Anomaly, Window
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import ABOUT, Bundle, content_of
-from reflexd_models.series import Samples
+from reflexd_models.series import Samples, window_of
 from reflexd_models.tasks.anomaly import distance_of
 
 PERCENTILE, MARGIN = 99.0, 1.25      # of at least LEAST normal windows
 LEAST = 300                          # a 99th percentile of fewer rests on two windows
+FEWEST = 10                          # that anybody may ask for
 CASES = 4
 GOLDEN = "golden.npz"
 TOLERANCE = {"autoencoder": 0.05}    # in limits: an int8 network may round otherwise when the runtime is renewed
@@ -46,11 +47,11 @@ def of_statistics(name: str, method: str, window: Window, windows: Samples) -> C
 
 def of_bundle(name: str, bundle: Bundle, windows: Samples) -> Calibrated:
     """Calibrate a bundle's autoencoder with normal windows. Raises: ModelError."""
-    assert bundle.window is not None
+    window = window_of(bundle)
     bundle = replace(bundle, labels=(), anomaly=Anomaly(method="autoencoder"), golden=None)
     far = distance_of(bundle)
     distances = np.array([far.of(one) for one in windows])
-    return _calibrated(name, "autoencoder", bundle.window, windows, (f"{name}.tflite", content_of(bundle)),
+    return _calibrated(name, "autoencoder", window, windows, (f"{name}.tflite", content_of(bundle)),
                        _limit(distances, name), distances)
 
 
@@ -58,7 +59,7 @@ def _limit(distances: Numbers, name: str) -> tuple[float, float]:
     """Give the percentile and the limit. Raises: ModelError."""
     percentile = float(np.percentile(distances, PERCENTILE))
     if not np.isfinite(percentile) or percentile <= 0:
-        raise ModelError(f"{name}: the recording is all the same: windows are {percentile:g} from each other; is the sensor connected?")
+        raise ModelError(f"{name}: the windows are all the same, {percentile:g} from normal; see whether the sensor is connected")
     return percentile, percentile * MARGIN
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from reflexd_models import files, tasks
 from reflexd_models.base import ModelError, Options
-from reflexd_models.bundle import Bundle, content_of, load, of_folder, open_model
+from reflexd_models.bundle import ABOUT, Bundle, content_of, load, of_folder, open_model
 from reflexd_models.flatbuffer import check_whole
 from reflexd_models.trial import answer, ask_child
 
@@ -34,9 +34,12 @@ def look_through(bundle: Bundle) -> None:
         try:
             check_whole(content)
         except struct.error:
-            raise ModelError(f"{bundle.path}: the file is cut off or damaged: its tables reach outside it; fetch it again") from None
-    if bundle.golden is not None:
-        files.npz(bundle.path.with_name(bundle.golden.file), GOLDEN_LIMIT, "the golden case")
+            raise ModelError(f"{bundle.where}: the file is cut off or damaged: its tables reach outside it; "
+                             "fetch it again") from None
+    if bundle.golden is None:
+        raise ModelError(f"{bundle.path.with_name(ABOUT)}: there is no golden case, so nothing proves that the network answers "
+                         "as it should; reflexctl model add FILE makes a bundle that has one")
+    files.npz(bundle.path.with_name(bundle.golden.file), GOLDEN_LIMIT, "the golden case")
 
 
 def usual_options(task: str) -> Options | None:

@@ -63,8 +63,8 @@ def fetch(entry: Entry, tell: Tell, patience: Patience | None = None) -> bytes:
 
 def by_hand(entry: Entry) -> str:
     """Say how to do without this machine's network."""
-    return (f"without a network bring the file by hand: fetch {entry.address} elsewhere (sha256 {entry.sha256}), "
-            "and give it with --from FILE, or any other file with reflexctl model add FILE")
+    return (f"to bring the file by hand fetch that address elsewhere (sha256 {entry.sha256}), and give it with --from FILE; "
+            "any other file goes with reflexctl model add FILE")
 
 
 def _take(entry: Entry, got: bytearray, tell: Tell, patience: Patience, deadline: float) -> None:
@@ -76,18 +76,19 @@ def _take(entry: Entry, got: bytearray, tell: Tell, patience: Patience, deadline
                 got.clear()
             _read_all(answer, entry, got, tell, deadline)
     except urllib.error.HTTPError as problem:
+        said = reason(ValueError(f"the server answers {problem.code} {problem.reason}"))
         if problem.code in (408, 416, 429) or problem.code >= 500:
             got.clear()          # 416: what it has is not what it had
-            raise _BrokenError(f"the server answers {problem.code} {problem.reason}") from None
-        raise ModelError(f"{entry.address}: the server answers {problem.code} {problem.reason}; {by_hand(entry)}") from None
+            raise _BrokenError(said) from None
+        raise ModelError(f"{entry.address}: {said}; {by_hand(entry)}") from None
     except (OSError, http.client.HTTPException, ValueError) as problem:     # ValueError: an address in a redirect that is none
         cause = problem.reason if isinstance(problem, urllib.error.URLError) else problem
         said = reason(cause) if isinstance(cause, BaseException) else str(cause)
         raise _BrokenError(f"cannot be fetched: {said}") from None
 
 
-def _read_all(answer: IO[bytes], entry: Entry, got: bytearray, tell: Tell, deadline: float) -> None:
-    while piece := answer.read1(PIECE) if hasattr(answer, "read1") else answer.read(PIECE):
+def _read_all(answer: http.client.HTTPResponse, entry: Entry, got: bytearray, tell: Tell, deadline: float) -> None:
+    while piece := answer.read1(PIECE):
         got += piece
         if len(got) > entry.size:
             raise ModelError(f"{entry.address}: gives more than the {entry.size} bytes of the catalogue, so it is another file; "
@@ -112,7 +113,8 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any,   # noqa: ANN401
                          newurl: str) -> urllib.request.Request | None:
         if not is_safe(newurl) or (req.full_url.startswith("https:") and not newurl.startswith("https:")):
-            raise ModelError(f"{req.full_url}: leads to {newurl[:200]}, which is not https; fetch the file elsewhere and use --from FILE")
+            raise ModelError(f"{req.full_url}: leads to {newurl[:200]}, which is not https; "
+                             "fetch the file elsewhere and use --from FILE")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

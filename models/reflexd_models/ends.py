@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from reflexd_models.flatbuffer import MOST_PARTS, Table
 
+MOST_CUSTOM = 64     # operators; a hostile file may claim that each has a thousand outputs
 FLOAT32 = 0          # TensorType
 
 
@@ -51,8 +52,7 @@ def read(content: bytes) -> Ends:
 
 
 def _end(tensor: Table, index: int, key: str, maker: tuple[str, int]) -> End:
-    name = tensor.bytes(3).decode(errors="replace")
-    return End(index, name, tensor.integers(0), tensor.number(1, "<b") == FLOAT32, key, *maker)
+    return End(index, tensor.text(3), tensor.integers(0), tensor.number(1, "<b") == FLOAT32, key, *maker)
 
 
 def _keys(model: Table) -> tuple[dict[int, str], dict[int, str]]:
@@ -64,16 +64,13 @@ def _keys(model: Table) -> tuple[dict[int, str], dict[int, str]]:
 
 
 def _keys_of(signature: Table, side: int) -> dict[int, str]:
-    return {entry.number(1, "<I"): entry.bytes(0).decode(errors="replace") for entry in signature.tables(side)}
+    return {entry.number(1, "<I"): entry.text(0) for entry in signature.tables(side)}
 
 
 def _makers(model: Table, subgraph: Table) -> dict[int, tuple[str, int]]:
     """Say of each tensor that a custom operator gives which one that is, and which of its outputs."""
-    codes = [code.bytes(1).decode(errors="replace") for code in model.tables(1)]
-    made: dict[int, tuple[str, int]] = {}
-    if any(codes):
-        for operator in subgraph.tables(3, MOST_PARTS):
-            code = operator.number(0, "<I")
-            if code < len(codes) and codes[code]:
-                made.update({index: (codes[code], place) for place, index in enumerate(operator.integers(2))})
-    return made
+    codes = [code.text(1) for code in model.tables(1)]
+    custom = [operator for operator in subgraph.tables(3, MOST_PARTS if any(codes) else 0)
+              if operator.number(0, "<I") < len(codes) and codes[operator.number(0, "<I")]]
+    return {index: (codes[operator.number(0, "<I")], place)
+            for operator in custom[:MOST_CUSTOM] for place, index in enumerate(operator.integers(2))}

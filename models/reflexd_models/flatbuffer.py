@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 
 MOST = 1024              # items of a list
+LONGEST = 200            # bytes of a name
 MOST_PARTS = 1 << 17     # tensors, operators or buffers of a network
 
 
@@ -70,6 +71,11 @@ class Table:
         if first + count > len(self.data):
             raise struct.error("a list reaches outside")
         return self.data[first : first + count]
+
+    def text(self, field: int) -> str:
+        """Read the beginning of a name, whatever its bytes are; a hostile file may claim that it is all of the file."""
+        first, count = self._list(field)
+        return self.data[first : first + min(count, LONGEST)].decode(errors="replace")
 
     def _list(self, field: int) -> tuple[int, int]:
         place = self.place(field)

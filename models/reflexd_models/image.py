@@ -1,10 +1,7 @@
 """Crop and resample views to a network's size: antialiased where it shrinks, and without new memory.
 
-Exact 2x2 boxes halve a picture until it is less than twice the size, then linear interpolation does the
-rest: close to an area filter at a sixth of its cost. Linear alone is a fast and a wrong one: it misses
-the person that every antialiased filter finds (facts in docs/models.md). Colour is converted after
-scaling, on the few pixels that are left. Buffers are made at the first frame of a size and reused;
-what scale() gives is valid until its next call.
+resample.py shrinks. Colour is converted after scaling, on the few pixels that are left. Buffers are made at the
+first frame of a size and reused; what scale() gives is valid until its next call.
 """
 
 from __future__ import annotations
@@ -15,21 +12,17 @@ from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from reflexd_models.base import ModelError, View
 from reflexd_models.placing import GREY, Box, Placed, fit, placed
+from reflexd_models.resample import Pixels, Region, Step, crop, resampler
 
 cv2.setNumThreads(1)      # cores are shared with other networks; two threads were up to four times slower there
 
-Pixels: TypeAlias = NDArray[np.uint8]
 Format: TypeAlias = Literal["rgb", "grey", "yuv420"]
 Layout: TypeAlias = Literal["rgb", "bgr", "grey"]
-Region: TypeAlias = tuple[float, float, float, float]      # x, y, width, height as shares of width and height
-Step: TypeAlias = Callable[[Pixels, Pixels | None], Pixels]     # what to scale, and where to if that is wanted
 
 WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
-ALONG = 1.5      # a side that is that much too long is halved along with one that has to be: both ways at once is the fast way
 CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
 TO_LAYOUT: dict[tuple[str, str], int] = {
     ("rgb", "bgr"): cv2.COLOR_RGB2BGR, ("rgb", "grey"): cv2.COLOR_RGB2GRAY,
@@ -97,7 +90,7 @@ class Scaler:
         inside = Box(0, 0, self.width, self.height)
         if self.letterbox:
             inside = fit(columns.stop - columns.start, rows.stop - rows.start, self.width, self.height)
-        plans = [_resampler(plane.shape, self.region, inside.width, inside.height) for plane in used]
+        plans = [resampler(plane.shape, self.region, inside.width, inside.height) for plane in used]
         self._steps = tuple(step for step, _ in plans)
         self.placed = placed(view.planes[0].shape[1::-1], plans[0][1], inside, (self.width, self.height))
         shape = (inside.height, inside.width, CHANNELS[self.layout])
@@ -118,68 +111,6 @@ def check(view: View) -> None:
     sound = all(plane.dtype == np.uint8 and plane.size for plane in view.planes)
     if [len(shape) for shape in shapes] != wanted or not sound or (view.format == "rgb" and shapes[0][2] != 3):
         raise ModelError(f"view: {shapes} are no planes of {view.format}; this is a fault of the camera's driver")
-
-
-def crop(shape: tuple[int, ...], region: Region) -> tuple[slice, slice]:
-    """Give the rows and columns of a region, at least one of each."""
-    return _span(shape[0], region[1], region[3]), _span(shape[1], region[0], region[2])
-
-
-def _span(size: int, start: float, share: float) -> slice:
-    first = min(round(start * size), size - 1)
-    return slice(first, min(max(round((start + share) * size), first + 1), size))
-
-
-def _resampler(shape: tuple[int, ...], region: Region, width: int, height: int) -> tuple[Step, Box]:
-    """Plan the way of one plane to its size, with the buffers that it needs; give it, and what it shows of the plane."""
-    rows, columns = crop(shape, region)
-    high, wide = rows.stop - rows.start, columns.stop - columns.start
-    depth = shape[2:]
-    pixels_high = pixels_wide = 1       # of the plane, in one after halving
-    halvings: list[Step] = []
-    while high >= 2 * height or wide >= 2 * width:
-        by_rows, by_columns = 1 + (high >= ALONG * height), 1 + (wide >= ALONG * width)
-        halvings.append(_boxes(high // by_rows, wide // by_columns, by_rows, by_columns, depth))
-        high, wide = high // by_rows, wide // by_columns
-        pixels_high, pixels_wide = pixels_high * by_rows, pixels_wide * by_columns
-    shown = Box(columns.start, rows.start, wide * pixels_wide, high * pixels_high)
-    if (high, wide) != (height, width):
-        halvings.append(_linear(height, width, depth))
-
-    *before, last = halvings or [_untouched]
-
-    def resample(plane: Pixels, out: Pixels | None) -> Pixels:
-        part = plane[rows, columns]
-        for step in before:
-            part = step(part, None)
-        return last(part, out)
-
-    return resample, shown
-
-
-def _boxes(high: int, wide: int, by_rows: int, by_columns: int, depth: tuple[int, ...]) -> Step:
-    """Average boxes of by_rows x by_columns pixels; an odd last row or column is left out."""
-    kept = np.empty((high, wide, *depth), np.uint8)
-    # halving one way only, the linear step is the same average, and four times as fast as the area one
-    how = cv2.INTER_AREA if by_rows == by_columns else cv2.INTER_LINEAR
-
-    def halve(part: Pixels, out: Pixels | None) -> Pixels:
-        target = kept if out is None else out
-        cv2.resize(part[: high * by_rows, : wide * by_columns], (wide, high), dst=target, interpolation=how)
-        return target
-
-    return halve
-
-
-def _linear(height: int, width: int, depth: tuple[int, ...]) -> Step:
-    kept = np.empty((height, width, *depth), np.uint8)
-
-    def resize(part: Pixels, out: Pixels | None) -> Pixels:
-        target = kept if out is None else out
-        cv2.resize(part, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
-        return target
-
-    return resize
 
 
 def _converter(found: str, wanted: Layout, shape: tuple[int, int, int], into: Pixels | None) -> Callable[..., Pixels]:
@@ -204,10 +135,6 @@ def _converter(found: str, wanted: Layout, shape: tuple[int, int, int], into: Pi
         return convert(packed)
 
     return join
-
-
-def _untouched(part: Pixels, out: Pixels | None) -> Pixels:
-    return part
 
 
 def _as_is(picture: Pixels) -> Pixels:

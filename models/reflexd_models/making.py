@@ -27,10 +27,14 @@ GOLDEN = "golden.npz"
 
 def made(bundle: Bundle, name: str) -> dict[str, bytes]:
     """Give the files of a bundle for the network that a Bundle without a hash is about. Raises: ModelError."""
+    return made_of(bundle, name, files.read(bundle.path, LARGEST, "the network"))
+
+
+def made_of(bundle: Bundle, name: str, content: bytes) -> dict[str, bytes]:
+    """Do so for bytes that are there already. Raises: ModelError."""
     if tasks.load(bundle.task).Options.watches == "sensors":
         raise ModelError(f"{bundle.path}: the task {bundle.task} has to know which sensors, at what rate and for how long; "
                          "write a folder with a model.toml that has a [window], and install that")
-    content = files.read(bundle.path, LARGEST, "the network")
     normal = "" if bundle.input.mean is None else f"{bundle.input.mean!r},{bundle.input.std!r}"
     told = ask_child("reflexd_models.making", [bundle.where, normal], content, bundle.where)
     about = _described(bundle, name, hashlib.sha256(content).hexdigest(), told["tolerance"])
@@ -45,7 +49,8 @@ def _described(bundle: Bundle, name: str, sha256: str, tolerance: float) -> str:
     if bundle.threshold:
         lines.append(f"threshold = {bundle.threshold!r}")
     if said:
-        lines += ["", "[input]", *[f"{key} = {_text(value) if isinstance(value, str) else repr(value)}" for key, value in said.items()]]
+        values = {key: _text(value) if isinstance(value, str) else repr(value) for key, value in said.items()}
+        lines += ["", "[input]", *[f"{key} = {value}" for key, value in values.items()]]
     return "\n".join([*lines, "", "[golden]", f'file = "{GOLDEN}"', f"tolerance = {tolerance!r}", ""])
 
 
@@ -59,14 +64,15 @@ def _answers(content: bytes) -> dict[str, Any]:
 
     network = Network(content, sys.argv[1])
     if len(network.inputs) != 1 or not network.outputs:
-        raise ModelError(f"{sys.argv[1]}: has {len(network.inputs)} inputs and {len(network.outputs)} outputs, and a golden case is of one "
-                         "input; write a folder with a model.toml, and install that")
+        raise ModelError(f"{sys.argv[1]}: has {len(network.inputs)} inputs and {len(network.outputs)} outputs, and a golden case "
+                         "is of one input; write a folder with a model.toml, and install that")
     takes = network.inputs[0]
     normal = tuple(float(one) for one in sys.argv[2].split(",")) if sys.argv[2] else None
     given = np.stack([_drawn(np.random.default_rng(SEED + case), takes.shape, takes.dtype, normal) for case in range(CASES)])
     told = np.stack([network.run(lambda tensor, one=one: np.copyto(tensor, one))[0].copy() for one in given])   # type: ignore[misc]
     if not np.isfinite(told.astype(np.float64)).all():
-        raise ModelError(f"{sys.argv[1]}: the network gives no numbers (nan) for plain noise; is --mean and --std what it was made with?")
+        raise ModelError(f"{sys.argv[1]}: the network gives no numbers (nan) for plain noise; "
+                         "see that --mean and --std are what it was made with")
     packed = io.BytesIO()
     np.savez_compressed(packed, given=given, told=told)
     spread = float(np.ptp(told.astype(np.float64)))

@@ -15,7 +15,10 @@ RUNS = 50                # at most
 
 
 def measure(content: bytes, where: str, runtime: str) -> dict[str, Any]:
-    """Give {"runtime": name and version, "ms": median of a call by number of threads}. Raises: ModelError when it does not load."""
+    """Give {"runtime": name and version, "ms": median of a call by number of threads}.
+
+    Raises: ModelError when it does not load.
+    """
     told = ask_child("reflexd_models.measuring", [where, runtime], content, where)
     return {"runtime": told["runtime"], "ms": {int(threads): ms for threads, ms in told["ms"].items()}}
 

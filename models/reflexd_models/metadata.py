@@ -50,7 +50,7 @@ def read(content: bytes, where: str) -> Metadata:
         found = _metadata(content)
         names = [] if found is None else _label_files(found)
         mean, std = _normal(found)
-        called = tuple(tensor.bytes(0).decode() for tensor in found.tables(3)) if found else ()
+        called = tuple(tensor.text(0) for tensor in found.tables(3)) if found else ()
         with _archive(content, names) as archive:
             if archive is not None and OF_ULTRALYTICS in archive.namelist()[:MOST]:
                 return _of_ultralytics(json.loads(_text(archive, OF_ULTRALYTICS)))

@@ -37,6 +37,8 @@ class Distance(Protocol):
 class Rms:
     """The largest robust z of log-RMS, over the channels."""
 
+    numbers = staticmethod(features.log_rms)
+
     def __init__(self, arrays: Mapping[str, NDArray[Any]], channels: int) -> None:
         """Take the arrays. Raises: ValueError."""
         self._median, self._mad = reals(arrays, "median", (channels,)), reals(arrays, "mad", (channels,))
@@ -44,19 +46,24 @@ class Rms:
             raise ValueError("mad has to be above 0")
 
     def of(self, window: NDArray[np.float32]) -> float:
-        """Give the distance."""
-        return float((np.abs(features.log_rms(window) - self._median) / self._mad).max())
+        """Give the distance of a window."""
+        return self.of_numbers(self.numbers(window))
+
+    def of_numbers(self, numbers: features.Features) -> float:
+        """Give the distance of a window's numbers."""
+        return float((np.abs(numbers - self._median) / self._mad).max())
 
     @staticmethod
-    def fit(windows: NDArray[np.float32]) -> Arrays:
-        """Give the arrays for normal windows (n, length, channels)."""
-        logs = np.stack([features.log_rms(window) for window in windows])
-        median = np.median(logs, axis=0)
-        return {"median": median, "mad": np.maximum(np.median(np.abs(logs - median), axis=0) * GAUSSIAN, STEADIEST)}
+    def fit(table: features.Features) -> Arrays:
+        """Give the arrays for the numbers (n, channels) of normal windows."""
+        median = np.median(table, axis=0)
+        return {"median": median, "mad": np.maximum(np.median(np.abs(table - median), axis=0) * GAUSSIAN, STEADIEST)}
 
 
 class Mahalanobis:
     """The distance of a window's features from their mean, in units of how they vary together."""
+
+    numbers = staticmethod(features.of)
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], channels: int) -> None:
         """Take the arrays. Raises: ValueError."""
@@ -64,14 +71,17 @@ class Mahalanobis:
         self._mean, self._inverse = reals(arrays, "mean", (count,)), reals(arrays, "inverse", (count, count))
 
     def of(self, window: NDArray[np.float32]) -> float:
-        """Give the distance."""
-        away = features.of(window) - self._mean
+        """Give the distance of a window."""
+        return self.of_numbers(self.numbers(window))
+
+    def of_numbers(self, numbers: features.Features) -> float:
+        """Give the distance of a window's numbers."""
+        away = numbers - self._mean
         return float(np.sqrt(np.maximum(away @ self._inverse @ away, 0.0)))     # a damaged inverse may give less than 0
 
     @staticmethod
-    def fit(windows: NDArray[np.float32]) -> Arrays:
-        """Give the arrays for normal windows (n, length, channels)."""
-        table = features.table(windows)
+    def fit(table: features.Features) -> Arrays:
+        """Give the arrays for the numbers (n, features) of normal windows."""
         mean, std = table.mean(0), table.std(0)
         std = np.maximum(std, 1e-6 * np.abs(mean) + features.QUIET)      # of what never changes, any change is far
         z = (table - mean) / std
@@ -84,7 +94,7 @@ STATISTICS: dict[str, type[Rms] | type[Mahalanobis]] = {"rms": Rms, "mahalanobis
 
 def fit(method: str, windows: NDArray[np.float32]) -> Arrays:
     """Give the arrays of a bundle's file for normal windows (n, length, channels)."""
-    return {"features": np.array(features.NAMES), **STATISTICS[method].fit(windows)}
+    return {"features": np.array(features.NAMES), **STATISTICS[method].fit(_table(method, windows))}
 
 
 def distance(method: str, arrays: Mapping[str, NDArray[Any]], channels: int, where: str) -> Distance:
@@ -105,13 +115,13 @@ def apart(windows: NDArray[np.float32], method: str, parts: int = 5) -> NDArray[
     Each part of the recording is measured with statistics of the other parts, since windows are nearer to what was made
     of themselves than any new window will be; neighbours overlap, so parts are stretches of time.
     """
-    channels, found = windows.shape[2], np.empty(len(windows))
+    table, found = _table(method, windows), np.empty(len(windows))
     for part in np.array_split(np.arange(len(windows)), parts):
-        others = STATISTICS[method](STATISTICS[method].fit(np.delete(windows, part, axis=0)), channels)
-        found[part] = [others.of(windows[at]) for at in part]
+        others = STATISTICS[method](STATISTICS[method].fit(np.delete(table, part, axis=0)), windows.shape[2])
+        found[part] = [others.of_numbers(table[at]) for at in part]
     return found
 
 
-def limit_of(distances: NDArray[np.float64], percentile: float, margin: float) -> float:
-    """Give the distance that counts as 1: a percentile of normal windows' distances, times a margin."""
-    return float(np.percentile(distances, percentile) * margin)
+def _table(method: str, windows: NDArray[np.float32]) -> features.Features:
+    """Give the numbers of windows: float64 (n, numbers)."""
+    return np.stack([STATISTICS[method].numbers(window) for window in windows])

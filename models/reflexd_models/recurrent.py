@@ -74,8 +74,8 @@ class Stepwise:
         fill(self._raw, window, self._info)
         self._network.reset()
         for self._at in range(len(window)):
-            raw = self._network.run(*self._fills)
-        return reals(raw[self._last], self.told)
+            self._network.run(*self._fills)
+        return reals(self._network.raw[self._last], self.told)
 
     def _gives(self, tensor: Tensor) -> None:
         np.copyto(tensor, self._raw[self._at])
@@ -84,15 +84,24 @@ class Stepwise:
         """Make what writes a state: 0 before the first sample, then what came out."""
         info, other, raw = self._network.inputs[takes], self._network.outputs[gives], self._network.raw[gives]
         same = (info.scale, info.zero_point) == (other.scale, other.zero_point)
+        rescaled, least = (None, 0) if same else (_table(other, info), int(np.iinfo(other.dtype).min))
 
         def hand(tensor: Tensor) -> None:
             if self._at == 0:
                 tensor.fill(info.zero_point)
-            elif same:
+            elif rescaled is None:
                 np.copyto(tensor, raw.reshape(tensor.shape))
             else:
-                fill(tensor, np.asarray(reals(raw, other)), info)
+                np.copyto(tensor, rescaled[raw.astype(np.intp).reshape(tensor.shape) - least])
         return hand
+
+
+def _table(gives: TensorInfo, takes: TensorInfo) -> Tensor:
+    """Compute what each raw number of an output is as a raw number of an input."""
+    bounds = np.iinfo(gives.dtype)
+    table: Tensor = np.zeros(bounds.max - bounds.min + 1, takes.dtype)
+    fill(table, np.asarray(reals(np.arange(bounds.min, bounds.max + 1), gives)), takes)
+    return table
 
 
 def reader(network: Network, shape: Shape, states: Mapping[str, str]) -> Reads:

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 
 from reflexd_models.base import ModelError, Size, Tensor, View
-from reflexd_models.image import CHANNELS, WHOLE, Layout, Pixels, Region, Scaler, Still
+from reflexd_models.image import CHANNELS, WHOLE, Layout, Scaler, Still
 from reflexd_models.placing import Placed
 from reflexd_models.quantize import Normal, plain, writer
+from reflexd_models.resample import Pixels, Region
 from reflexd_models.runtime import Network, TensorInfo
 
 if TYPE_CHECKING:

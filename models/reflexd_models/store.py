@@ -19,7 +19,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -55,8 +55,8 @@ class Disk(Protocol):
 def check_name(name: str) -> str:
     """Give a name back that a bundle may be installed under. Raises: ModelError."""
     if not NAME.fullmatch(name) or name.endswith(".tflite"):
-        raise ModelError(f'the name of a bundle: letters, digits, "_", "." and "-", 64 at most and no ".tflite", found "{name[:80]}"; '
-                         "give another one with --as")
+        raise ModelError('the name of a bundle: letters, digits, "_", "." and "-", 64 at most and no ".tflite", '
+                         f"found {name[:80]!r}; give another one with --as")
     return name
 
 
@@ -119,7 +119,8 @@ class Store:
         """
         sha = hashlib.sha256(b"".join(content[file] for file in sorted(content))).hexdigest()[:12]
         with _explained(self.folder):
-            self.folder.chmod(0o755)
+            if self.folder.stat().st_mode & 0o555 != 0o555:      # the umask here may be a strict one
+                self.folder.chmod(0o755)
             self._clean()
             version = Path(tempfile.mkdtemp(prefix=f".{name}@{sha}.", dir=self.folder))
         try:
@@ -129,8 +130,8 @@ class Store:
                     self._disk.put(version / file, data)
             yield version
         finally:
-            if self._version_of(name) != version.name:
-                shutil.rmtree(version, ignore_errors=True)
+            with suppress(OSError):      # what stays is in nobody's way, and the next one tries again
+                self._clean()
 
     def lead_to(self, name: str, version: Path) -> None:
         """Have NAME be that version from now on, and keep the one before. Raises: ModelError."""
@@ -139,7 +140,7 @@ class Store:
             plain = place.is_dir() and not place.is_symlink()
             if place.exists() and not plain and not place.is_symlink():
                 raise ModelError(f"{place}: is no folder; move it away")
-            self._remember(name, link.name if plain else os.readlink(place) if place.is_symlink() else None)
+            self._remember(name, link.name if plain else str(place.readlink()) if place.is_symlink() else None)
             link.symlink_to(version.name)
             if plain:
                 self._exchange(link, place)
@@ -155,14 +156,18 @@ class Store:
                 self._disk.settle(self.folder)
                 return
             link = self._free(name, "link")
-            link.symlink_to(os.readlink(before))
+            link.symlink_to(str(before.readlink()))
             self._disk.move(link, place)
 
     def remove(self, name: str) -> None:
-        """Take a bundle away with all that was kept of it, under the lock. What a link of your own leads to stays. Raises: ModelError."""
+        """Take a bundle away with all that was kept of it, under the lock; what a link of your own leads to stays.
+
+        Raises: ModelError.
+        """
         place = self.folder / name
         if not place.is_symlink() and not place.is_dir():
-            raise ModelError(f'bundle "{name}": there is none of that name in {self.folder}; reflexctl model list shows what there is')
+            raise ModelError(f'bundle "{name}": there is none of that name in {self.folder}; '
+                             "reflexctl model list shows what there is")
         with _explained(place):
             if place.is_symlink():
                 place.unlink()
@@ -175,7 +180,7 @@ class Store:
     def _version_of(self, name: str) -> str | None:
         """Say which version NAME leads to; None when it is no link, or leads elsewhere."""
         place = self.folder / name
-        target = os.readlink(place) if place.is_symlink() else ""
+        target = str(place.readlink()) if place.is_symlink() else ""
         return target if target.startswith(f".{name}@") and "/" not in target else None
 
     def _remember(self, name: str, target: str | None) -> None:
@@ -206,7 +211,7 @@ class Store:
             if not path.name.startswith(".") or not mark or what == "before" or not NAME.fullmatch(name):
                 continue
             before = self.folder / f".{name}@before"
-            wanted = {self._version_of(name), os.readlink(before) if before.is_symlink() else None}
+            wanted = {self._version_of(name), str(before.readlink()) if before.is_symlink() else None}
             if path.name in wanted:
                 continue
             if path.is_symlink() or not path.is_dir():
@@ -236,17 +241,34 @@ def _explained(place: Path) -> Iterator[None]:
     except OSError as problem:
         where = problem.filename or place
         if problem.errno in FULL:
-            raise ModelError(f"{where}: the disk is full, or the file too large for it; make room there, nothing was changed") from None
+            raise ModelError(f"{where}: the disk is full, or the file too large for it; make room there, "
+                             "nothing was changed") from None
         if isinstance(problem, PermissionError) or problem.errno == errno.EROFS:
-            raise ModelError(f"{where}: this user may not write there; use sudo, or name a folder of your own with --state-dir") from None
-        raise ModelError(f"{where}: cannot be used: {files.reason(problem)}; see that it is a folder on a disk that has links") from None
+            raise ModelError(f"{where}: this user may not write there; use sudo, or name a folder of your own "
+                             "with --state-dir") from None
+        raise ModelError(f"{where}: cannot be used: {files.reason(problem)}; "
+                         "see that it is a folder on a disk that has links") from None
 
 
-def install(store: Store, name: str, content: Mapping[str, bytes], *checks: Check) -> Path:
-    """Put a bundle in place once every check has passed; give the folder of that version. Raises: ModelError."""
+def install(store: Store, name: str, content: Mapping[str, bytes], *checks: Check,
+            last: Callable[[str], None] | None = None) -> Path:
+    """Put a bundle in place once every check has passed; give the folder of that version.
+
+    Should `last`, which is called with the name when all is done, raise a ModelError, the version before comes back.
+    Raises: ModelError.
+    """
     check_name(name)
     with store.alone(), store.beside(name, content) as version:
-        for check in checks:
-            check(version)
+        try:
+            for check in checks:
+                check(version)
+        except ModelError as problem:       # by its name, since nobody knows the folder of a version
+            raise ModelError(str(problem).replace(str(version), name)) from None
         store.lead_to(name, version)
+        try:
+            if last is not None:
+                last(name)
+        except ModelError:
+            store.put_back(name)
+            raise
         return version

@@ -27,15 +27,21 @@ LOCK = threading.Lock()       # lines of two networks do not mix
 def make(run: Run, name: str, scratch: Path) -> Told:
     """Make one in a process of its own, and pass on what it says."""
     command = [sys.executable, "-m", "training.one", name, str(scratch), "--data", str(run.data), "--cache", str(BUILD / "cache"),
-               *(["--small"] if run.small else []), *(["--only"] if run.only else [])]
-    begun, last = time.monotonic(), ""
+               *(["--small"] if run.small else []), *(["--only"] if run.only else []),
+               *(["--windows", str(run.windows)] if run.windows else [])]
+    begun, others = time.monotonic(), [""]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as child:
         for line in child.stdout or ():
-            last = line.strip() or last
-            with LOCK:
-                print(line, end="", flush=True)
-    seconds, purpose = time.monotonic() - begun, recipe(name).purpose
+            if line.startswith(f"{name} "):
+                with LOCK:
+                    print(line, end="", flush=True)
+            elif line.strip():
+                others.append(line.strip())        # the converter talks much: it is heard when something went wrong
+    seconds, purpose, last = time.monotonic() - begun, recipe(name).purpose, others[-1]
+    if child.returncode == one.NO_DATA:
+        return Told(name, purpose, {}, (), seconds, None, last, no_data=True)
     if child.returncode not in (0, one.MISSED) or not (scratch / f"{name}.result.npz").is_file():
+        print("\n".join(others), file=sys.stderr)
         return Told(name, purpose, {}, (), seconds, None, f"ended with status {child.returncode}: {last}")
     judged, figures, short = one.load(scratch / f"{name}.result.npz")
     return Told(name, purpose, figures, short, seconds, judged)
@@ -77,7 +83,7 @@ def main() -> int:
         if made.short or made.trouble:
             print(f"{made.name}: {made.trouble or '; '.join(made.short)}; not written", file=sys.stderr)
     print(f"bundles in {run.out}, report in {run.report}, {time.monotonic() - begun:.0f} s")
-    if any(f"status {one.NO_DATA}" in made.trouble for made in told):
+    if any(made.no_data for made in told):
         return one.NO_DATA
     return int(any(made.short or made.trouble for made in told))
 

@@ -35,6 +35,7 @@ class Run:
     data: Path
     report: Path
     jobs: int
+    windows: Path | None = None
 
 
 def arguments(given: Sequence[str] | None = None) -> Run:
@@ -51,13 +52,15 @@ def arguments(given: Sequence[str] | None = None) -> Run:
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="the page with the plots (build/training/report.html)")
     parser.add_argument("--data", type=Path, metavar="FOLDER", default=Path(USUAL_DATA), help=f"has data/ in it ({USUAL_DATA})")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="networks at once (%(default)s)")
+    parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="vibration networks: windows of your own instead")
     args = parser.parse_args(given)
     names = tuple(MODULES) if "all" in args.names else tuple(dict.fromkeys(args.names))
     wrong = trouble(names, args)
     if wrong:
         parser.error(wrong)
     out = args.out or (BUILD if args.small else ZOO)
-    return Run(names, args.small, args.only, out, args.data, args.report or BUILD / "report.html", args.jobs)
+    return Run(names, args.small, args.only, out, args.data, args.report or BUILD / "report.html", args.jobs,
+               args.windows)
 
 
 def trouble(names: Sequence[str], args: argparse.Namespace) -> str | None:
@@ -69,6 +72,8 @@ def trouble(names: Sequence[str], args: argparse.Namespace) -> str | None:
             return f'name: there is no network called "{name}"; {hint}'
     if args.jobs < 1:
         return f"--jobs: at least 1, found {args.jobs}; leave it out"
+    if args.windows is not None and (args.out is None or not all(name.startswith("vibration-") for name in names)):
+        return "--windows: goes with vibration networks and with --out FOLDER; say both"
     if args.small and args.out is not None and args.out.resolve() == ZOO.resolve():
         return "--small: what it makes does not ship, found --out models/zoo; give another folder"
     return None

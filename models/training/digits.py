@@ -72,7 +72,7 @@ class Digits:
 
         known, unseen = load(how)
         model = self._build()
-        epochs = 2 if how.small else EPOCHS
+        epochs = 3 if how.small else EPOCHS
         keras.fit(model, known.x[..., None].astype(np.float32) / 255, known.y,
                   keras.Plan(epochs, 2e-3, BATCH, SEED), how.say)
         samples = np.random.default_rng(SEED).permutation(len(known.x))[:SAMPLES]

@@ -44,13 +44,13 @@ def build() -> tf.keras.Model:
 
 
 def train(pictures: augment.Pictures, classes: NDArray[np.int64], epochs: int, seed: int,
-          progress: Callable[[str], None]) -> tf.keras.Model:
-    """Train a fresh network; `progress` is told of every epoch."""
+          progress: Callable[[str], None], memory: float = 0.998) -> tf.keras.Model:
+    """Train a fresh network; `progress` is told of every epoch, `memory` is how slowly the mean of the weights follows them."""
     settle(seed)
     rng = np.random.default_rng(seed)
     model, steps = build(), len(pictures) // BATCH
     rate = tf.keras.optimizers.schedules.CosineDecay(0.0, epochs * steps, 0.01, warmup_target=RATE, warmup_steps=2 * steps)
-    optimizer = tf.keras.optimizers.AdamW(rate, weight_decay=2e-3, use_ema=True, ema_momentum=0.998)
+    optimizer = tf.keras.optimizers.AdamW(rate, weight_decay=2e-3, use_ema=True, ema_momentum=memory)
     model.compile(optimizer, tf.keras.losses.CategoricalCrossentropy(label_smoothing=0.02), jit_compile=False)
     wanted = np.eye(CLASSES, dtype=np.float32)[classes]
     for epoch in range(epochs):

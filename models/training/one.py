@@ -1,4 +1,4 @@
-"""Make one network, in a process of its own: python -m training.one NAME OUT [--small] [--only].
+"""Make one network, in a process of its own: python -m training.one NAME OUT [--small] [--only] [--windows FILE].
 
 A process each keeps one network's chance, threads and crashes out of another's: the same machine gives the same bytes,
 whether it is made alone or with all others. What it tells goes to OUT/NAME.result.npz, for the report. The bundle is written
@@ -23,20 +23,20 @@ import numpy as np
 
 from training import package
 from training.judge import Figures, Judged, figures
-from training.recipe import DataError, How, recipe
+from training.recipe import DataError, How, Recipe, recipe
 
 MISSED, NO_DATA = 1, 3
 
 
-def make(name: str, out: Path, how: How) -> tuple[Judged, Figures, tuple[str, ...]]:
+def make(one: Recipe, out: Path, how: How) -> tuple[Judged, Figures, tuple[str, ...]]:
     """Train, judge, and write the bundle if every bar is reached; give the figures and what fell short. Raises: DataError."""
-    one = recipe(name)
     trained = one.train(how)
     told = {**figures(trained.judged, trained.of_float, len(trained.file)), **trained.figures}
-    short = tuple(text for bar in one.bars(how.small) if (text := bar.short(told)))
+    bars = () if how.windows else one.bars(how.small)      # nobody knows what can be reached on windows of one's own
+    short = tuple(text for bar in bars if (text := bar.short(told)))
     if not short:
-        command = f"./scripts/train {name}{' --small' if how.small else ''}{' --only' if how.only else ''}"
-        package.write(out / name, one, trained, told, command)
+        command = f"./scripts/train {one.name}{' --small' if how.small else ''}{' --only' if how.only else ''}"
+        package.write(out / one.name, one, trained, told, command)
     return trained.judged, told, short
 
 
@@ -63,6 +63,7 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--only", action="store_true")
+    parser.add_argument("--windows", type=Path)
     args = parser.parse_args()
     begun = time.monotonic()
 
@@ -70,7 +71,8 @@ def main() -> int:
         print(f"{args.name} {time.monotonic() - begun:4.0f} s: {line}", flush=True)
 
     try:
-        judged, told, short = make(args.name, args.out, How(args.small, args.data, args.cache, say, args.only))
+        how = How(args.small, args.data, args.cache, say, args.only, args.windows)
+        judged, told, short = make(recipe(args.name), args.out, how)
     except DataError as problem:
         print(problem, file=sys.stderr)
         return NO_DATA

@@ -32,6 +32,7 @@ class How:
     cache: Path                        # generated recordings, to be used again
     say: Callable[[str], None]         # told a line for each epoch
     only: bool = False                 # meter: without the cross-validation
+    windows: Path | None = None        # vibration: a file of one's own to train on
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class Told:
     seconds: float
     judged: Judged | None              # None: it did not come so far
     trouble: str = ""
+    no_data: bool = False
 
 
 def page(told: Sequence[Told], command: str) -> str:

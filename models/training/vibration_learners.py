@@ -12,7 +12,7 @@ import numpy as np
 from reflexd_models import features, learners
 from training import vibration_data as data
 from training.recipe import AtLeast, AtMost, Bar, How, Trained
-from training.vibration import CHANNELS, LABELS
+from training.vibration import CHANNELS
 
 SEED = 7
 TEXT = """\
@@ -62,14 +62,15 @@ class Learner:
         known = data.load(how)
         how.say(f"features of {len(known.train.x)} windows")
         arrays = classic.fit(self.kind, known.train.x, known.train.y, SEED, **self.chosen)
-        file, given = self._packed(arrays), data.golden_windows(known.unseen)
+        file, given = self._packed(arrays), data.golden_windows(known)
         how.say("asking it about machines that it never saw")
-        learner = learners.learner(arrays, features.count(len(CHANNELS)), len(LABELS), self.name)
+        learner = learners.learner(arrays, features.count(len(CHANNELS)), len(known.labels), self.name)
         scores = [np.stack([learner.scores(features.of(window)) for window in windows]) for windows in (known.unseen.x, given)]
+        facts = {**data.told_of(known), "made with": f"scikit-learn {sklearn.__version__}, "}
         return Trained(
-            file, {"task": "features", "labels": LABELS, "held_out": data.held_out(), "window": data.WINDOW},
-            {"given": given, "told": scores[1]}, data.TOLERANCE, data.judged(scores[0], known.unseen),
-            facts={**data.told_of(known.unseen), "made with": f"scikit-learn {sklearn.__version__}, "},
+            file, {"task": "features", "labels": known.labels, "held_out": known.held_out, "window": known.window},
+            {"given": given, "told": scores[1]}, data.TOLERANCE, data.judged(scores[0], known),
+            facts=facts, card=data.card_of(how, self.name, facts),
         )
 
     def _packed(self, arrays: dict[str, np.ndarray]) -> bytes:

@@ -14,10 +14,11 @@ import numpy as np
 
 from training import vibration_data as data
 from training.recipe import AtLeast, AtMost, Bar, How, Trained
-from training.vibration import CHANNELS, LABELS, LENGTH
+from training.vibration import CHANNELS
 
 SEED, BATCH = 7, 64
 LARGEST = 20_000
+LEAST_STEPS = 4000             # however few windows there are: a recurrent network starts slowly
 FINE, COARSE = 100.0, 20.0     # 1/g: tanh keeps 1 to 20 mg apart, and 5 to 100 mg
 TEXT = """\
 Says of each second of vibration whether the machine is off, runs as it should, carries a weight on a blade, or has a loose
@@ -43,6 +44,7 @@ class Network:
     kind: str                      # conv, lstm, gru or rnn
     what: str
     epochs: int
+    small_epochs: int
     rate: float
     units: int = 0
     bar: float = 0.98
@@ -74,29 +76,33 @@ class Network:
 
         known = data.load(how)
         keras.settle(SEED)
-        made = vibration_layers.Conv() if self.kind == "conv" else vibration_layers.Step(self.kind, self.units)
-        keras.fit(made.model, known.train.x, known.train.y, keras.Plan(self.epochs, self.rate, BATCH, SEED), how.say, turned)
+        sizes = known.length, len(known.labels)
+        made = vibration_layers.Conv(*sizes) if self.kind == "conv" else vibration_layers.Step(self.kind, self.units, *sizes)
+        epochs = self.small_epochs if how.small else max(self.epochs, LEAST_STEPS * BATCH // len(known.train.x))
+        plan = keras.Plan(epochs, self.rate, BATCH // 2 if how.small else BATCH, SEED)       # fewer windows, as many steps
+        keras.fit(made.model, known.train.x, known.train.y, plan, how.say, turned)
         file, state = made.file(), made.state
-        given = data.golden_windows(known.unseen)
+        given = data.golden_windows(known)
+        facts = {**self._facts(state, known.length), **data.told_of(known), "made with": f"TensorFlow {keras.version()}, "}
         return Trained(
-            file, {"task": "sequence", "labels": LABELS, "held_out": data.held_out(),
-                   "window": {**data.WINDOW, **({"state": state} if state else {})}},
+            file, {"task": "sequence", "labels": known.labels, "held_out": known.held_out,
+                   "window": {**known.window, **({"state": state} if state else {})}},
             {"given": given, "told": keras.all_scores(file, state, given, how).astype(np.float64)}, data.TOLERANCE,
-            data.judged(keras.all_scores(file, state, known.unseen.x, how), known.unseen),
-            facts={**self._facts(state), **data.told_of(known.unseen), "made with": f"TensorFlow {keras.version()}, "},
+            data.judged(keras.all_scores(file, state, known.unseen.x, how), known),
+            facts=facts, card=data.card_of(how, self.name, facts),
         )
 
-    def _facts(self, state: Mapping[str, str]) -> dict[str, str]:
+    def _facts(self, state: Mapping[str, str], length: int) -> dict[str, str]:
         if not state:
-            return {"takes": f"float32 [1, {LENGTH}, {len(CHANNELS)}], a window"}
+            return {"takes": f"float32 [1, {length}, {len(CHANNELS)}], a window"}
         return {"takes": f"float32 [1, {len(CHANNELS)}], a sample", "state": ", ".join(f"`{name}`" for name in state)}
 
 
 NETWORKS = (
-    Network("vibration-conv", "conv", "three 1-D convolutions over the window", 30, 4e-3),
-    Network("vibration-lstm", "lstm", "an LSTM of one step, its state outside", 15, 8e-3, 20),
-    Network("vibration-gru", "gru", "a GRU of one step, its state outside", 15, 8e-3, 20),
-    Network("vibration-rnn", "rnn", "a plain recurrent network of one step, its state outside", 20, 4e-3, 28),
+    Network("vibration-conv", "conv", "three 1-D convolutions over the window", 30, 12, 4e-3),
+    Network("vibration-lstm", "lstm", "an LSTM of one step, its state outside", 15, 10, 8e-3, 20),
+    Network("vibration-gru", "gru", "a GRU of one step, its state outside", 15, 10, 8e-3, 20),
+    Network("vibration-rnn", "rnn", "a plain recurrent network of one step, its state outside", 20, 16, 1.5e-3, 28),
 )
 
 

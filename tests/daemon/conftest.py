@@ -32,13 +32,13 @@ OURS: dict[registry.Kind, dict[str, str]] = {
 class Running:
     """A daemon that works in a thread of the test."""
 
-    def __init__(self, config: dict[str, Any], log: Path, notifier: Notifier | None = None) -> None:
+    def __init__(self, config: dict[str, Any], log: Path, notifier: Notifier | None = None, open_with: Any = None) -> None:
         self._file = log.open("wb")
         self._log = log
         self.journal = Journal(self._file.fileno())
         self.written = config
-        self.daemon: Daemon = build(self.read(), self.journal, open_with=opener("model"), notifier=notifier)
-        self._reloader = Reloader(self.read, self.read(), self.daemon)
+        self.daemon: Daemon = build(self.read(), self.journal, open_with=open_with or opener("model"), notifier=notifier)
+        self.reloader = Reloader(self.read, self.read(), self.daemon)
         self.exit_status: int | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -51,7 +51,7 @@ class Running:
 
     def reload(self, config: dict[str, Any]) -> str:
         self.written = config
-        return self._reloader.reload()
+        return self.reloader.reload()
 
     def status(self) -> Any:
         return self.daemon.observer()
@@ -102,8 +102,8 @@ def start(tmp_path: Path, devices: dict[str, Device]) -> Iterator[Any]:
     """Give a function that starts a daemon from a configuration; what it started is stopped in the end."""
     running: list[Running] = []
 
-    def begin(config: dict[str, Any], notifier: Notifier | None = None) -> Running:
-        running.append(Running(config, tmp_path / f"log{len(running)}", notifier))
+    def begin(config: dict[str, Any], notifier: Notifier | None = None, open_with: Any = None) -> Running:
+        running.append(Running(config, tmp_path / f"log{len(running)}", notifier, open_with))
         return running[-1]
 
     yield begin

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import serial
@@ -27,7 +27,7 @@ from reflexd_drivers.base import (
     SilentError,
     View,
 )
-from reflexd_models.base import ModelError, Prediction
+from reflexd_models.base import ModelError, Prediction, Shape
 
 Picture = Callable[[], Any]
 
@@ -124,6 +124,9 @@ class Sensor(Base):
 
     def read(self, timeout_s: float) -> Reading:
         self._misbehave("read")
+        if self.device.silent:
+            time.sleep(timeout_s)
+            raise SilentError("/dev/fake: nothing came in time; check the cable")
         time.sleep(min(timeout_s, 0.02))
         now = time.monotonic_ns()
         return Reading(self.device.value, now, now)
@@ -196,11 +199,28 @@ class Network:
         return [np.zeros((8, 8, 3), np.uint8)]
 
 
-def opener(key: str) -> Callable[..., Network]:
+@dataclass
+class SeriesNetwork:
+    """Says the mean of a window, as the score of "fault"; can raise."""
+
+    device: Device
+    labels: tuple[str, ...] = ("fault",)
+    shape: ClassVar[Shape] = Shape(("value",), 50, 10, 5)
+
+    def predict(self, window: Any, taken_at: int) -> Prediction:
+        assert window.shape == (self.shape.length, len(self.shape.channels))
+        if self.device.hangs is not None:
+            self.device.hangs.wait(60)
+        if self.device.broken:
+            raise ModelError("fake: invoke failed: the output is not a number; replace the network")
+        return Prediction(taken_at, {"fault": float(np.clip(window.mean(), 0, 1))})
+
+
+def opener(key: str) -> Callable[..., Network | SeriesNetwork]:
     """Make what wiring calls to open a network."""
-    def open_network(*_: Any) -> Network:
+    def open_network(model: Any, *_: Any) -> Network | SeriesNetwork:
         DEVICES[key].opened += 1
-        return Network(DEVICES[key])
+        return SeriesNetwork(DEVICES[key]) if model.sensors else Network(DEVICES[key])
     return open_network
 
 

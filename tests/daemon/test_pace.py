@@ -17,6 +17,7 @@ from reflexd.workers import Inbox, Reports, Wake
 from reflexd_drivers.base import Camera, CameraSettings, Frame, FramePool, View
 from reflexd_models.base import Prediction
 from tests.daemon.devices import Device
+from tests.daemon.rules.scenes import PATIENT
 from tests.daemon.test_faults import CONFIG, Start, within
 
 S = 1_000_000_000
@@ -27,6 +28,7 @@ def picked(rate_hz: float, times: list[int]) -> list[int]:
     return [taken_at for taken_at in times if pace.picks(taken_at)]
 
 
+@PATIENT
 @given(st.floats(0.2, 100), st.lists(st.integers(1, 3 * S), min_size=1, max_size=60))
 def test_no_span_has_more_than_its_share_of_predictions(rate_hz, steps):
     times = list(np.cumsum(steps))

@@ -8,6 +8,7 @@ import pytest
 
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import find_bundle, load, of_folder, open_model, shipped
+from reflexd_models.checking import usual_options
 from reflexd_models.tasks import regions
 from tests.models.helpers import meter_copy, rehash, rewrite
 
@@ -22,8 +23,10 @@ def refusal(folder) -> str:
 def test_every_shipped_bundle_is_verified_and_opens_without_a_trial():
     for name in shipped():
         bundle = find_bundle(name)
+        options = usual_options(bundle.task)
         assert bundle.golden is not None
-        assert load(bundle).inputs
+        assert options is not None
+        assert open_model(bundle, options).labels == bundle.labels
 
 
 def test_a_name_is_looked_up_in_the_state_directory_first(tmp_path):
@@ -48,7 +51,7 @@ def test_a_bundle_that_is_not_there_gives_one_clear_error(name, tmp_path):
 
 @pytest.mark.parametrize(("old", "new", "said"), [
     ("schema = 1", "schema = 2", "schema"),
-    ('task = "regions"', 'task = "dance"', 'there is none called "dance"; there are classify, regions'),
+    ('task = "regions"', 'task = "dance"', 'there is none called "dance"; there are classify, detect, '),
     ("sha256 = ", "sha512 = ", "sha256: Field required"),
     ('file = "meter.tflite"', 'file = "../../etc/passwd"', "file:"),
     ('"0", "1"', '"0", 1', "labels.1"),

@@ -92,7 +92,8 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
             assert part in [re.sub(r"[^\w -]", "", head).replace(" ", "-") for head in heads], f"{page.name}: {target}#{part}"
 
 
-@pytest.mark.parametrize("name", ["meter/reflexd.toml", "meter/usb.toml", "person/reflexd.toml"])
+@pytest.mark.parametrize("name", ["meter/reflexd.toml", "meter/usb.toml", "person/reflexd.toml", "vibration/reflexd.toml",
+                                  "vibration/serial.toml"])
 def test_the_shipped_examples_are_right(name: str) -> None:
     assert not load(ROOT / "docs" / "examples" / name).warnings
 
@@ -141,6 +142,11 @@ def supplied(folder: Path, block: Block, shared: Path) -> Path:
         elif name == "digits.npz":
             with np.load(shared / "data" / "meter_digits.npz") as found:
                 np.savez(folder / name, **{key: found[key][::50] for key in ("x", "y", "group")})
+        elif name == "normal.csv":
+            at = np.arange(16_300) / 100
+            noise = np.random.default_rng(1).normal(0, 0.1, (len(at), 3))
+            rows = np.column_stack((at, np.sin(2 * np.pi * 24 * at)[:, None] * (0.3, 0.2, 0.1) + noise))
+            np.savetxt(folder / name, rows, "%.4f", ",", header="time_s,x,y,z", comments="")
         else:
             source = {"photo.jpg": "images/cat_720p.jpg", "person.tflite": "models/vww96_int8.tflite"}[name]
             shutil.copy(shared / source, folder / name)

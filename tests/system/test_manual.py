@@ -121,7 +121,7 @@ def complete(manual: Path, *words: str, folder: Path | None = None) -> list[str]
     ("reflexctl st", ["status"]), ("reflexctl config s", ["show"]), ("reflexctl model ev", ["evaluate"]),
     ("reflexctl status --j", ["--json"]),
     ("reflexctl wat", ["watch"]), ("reflexctl probe --li", ["--listen"]), ("reflexctl test --le", ["--level"]),
-    ("reflexctl log --event not-s", ["not-safe"]),
+    ("reflexctl log --event not-sa", ["not-safe"]),
     ("reflexctl model try --lab", ["--labels"]), ("reflexd --dry", ["--dry-run"]), ("reflexctl xyz", []),
 ])
 def test_completion_knows_verbs_options_and_choices(manual: Path, words: str, wanted: list[str]) -> None:

@@ -208,4 +208,6 @@ def _keys_around(settings: type[BaseModel], table: Mapping[str, Any], location: 
     around = _look(table, location[:-1])
     written = set(around) if isinstance(around, dict) else set()
     shapes = [list(shape.get("properties", {})) for shape in settings.model_json_schema().get("$defs", {}).values()]
-    return max(shapes, key=lambda keys: len(written & set(keys)), default=[])
+    close = [bool(difflib.get_close_matches(str(location[-1]), keys, 1)) for keys in shapes]
+    _, keys = max(zip(close, shapes, strict=True), key=lambda one: (len(written & set(one[1])), one[0]), default=(False, []))
+    return keys

@@ -162,7 +162,7 @@ def _settings_of(draft: Draft, kind: registry.Kind, location: Location, table: d
         report(location, "driver is missing", remedy=f"add driver = … ({', '.join(registry.names(kind))})", absent=True)
     elif not isinstance(driver, str):
         report((*location, "driver"), "must be text", found=show(driver), remedy="name the driver in quotes")
-    elif driver not in registry.names(kind):
+    elif driver not in registry.DRIVERS[kind] and driver not in registry.names(kind):
         report((*location, "driver"), f"no {kind} driver is called {show(driver)}", found=show(driver),
                remedy=suggest(driver, registry.names(kind)))
     else:

@@ -156,6 +156,12 @@ def driver_keys(name: str) -> str:
     return "\n\n".join(_rows(one) for one in found) or "It has no keys of its own."
 
 
+def task_keys(name: str) -> str:
+    """Give a Markdown table of a task's own keys."""
+    found = [one for title, one in sections() if title == f"[model.NAME] of task {name}"]
+    return "\n\n".join(_rows(one) for one in found) or "It has no keys of its own."
+
+
 def _table(title: str, found: list[Key]) -> str:
     return f"### {title}\n\n{_rows(found)}"
 

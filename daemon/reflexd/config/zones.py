@@ -43,12 +43,22 @@ def _judge_condition(draft: Draft, location: Location, condition: dict[str, Any]
                 draft.merged.report((*location, key), what, found=show_key(key), of_key=True,
                                     remedy="remove it, or give the model the bundle of a detector")
         return
+    count, most = condition.get("count"), _most(draft, name)
+    if isinstance(count, int) and most is not None and count > most:
+        draft.merged.report((*location, "count"), f"model.{name} tells of at most {most} things in a frame", found=str(count),
+                            remedy="lower it, or raise max_detections of the model")
     model = draft.merged.data.get("model", {}).get(name)
     for key, (table, form) in WHERE.items():
         wanted, known = condition.get(key), model.get(table, {}) if isinstance(model, dict) else None
         if isinstance(wanted, str) and isinstance(known, dict) and wanted not in known:
             draft.merged.report((*location, key), f"model.{name} has no {table[:-1]} called {show(wanted)}", found=show(wanted),
                                 absent=True, remedy=suggest(wanted, known, f"add {table}.{wanted} = {form} to [model.{name}]"))
+
+
+def _most(draft: Draft, model: str) -> int | None:
+    """Say how many things of a frame a model tells of at most, where its task has a bound."""
+    made = draft.models.get(model)
+    return None if made is None else getattr(made.options, "max_detections", None)
 
 
 def _judge_scene(draft: Draft, name: str, used: set[tuple[str, str, object]]) -> None:

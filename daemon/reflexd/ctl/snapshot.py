@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reflexd.ctl.reach import add_socket, ask_or_explain
 
-HELP = "save what a camera sees and what its networks are given, with the regions drawn in"
+HELP = "save what a camera sees and what its networks are given, with regions, zones and what was found drawn in"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ class Predicted(NamedTuple):
 
     model: str
     prediction: Prediction
+    exchanges: int = 0       # how often its network was exchanged before: what another one said is void
 
 
 class Rested(NamedTuple):

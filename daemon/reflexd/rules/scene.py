@@ -20,6 +20,7 @@ class Seen(NamedTuple):
 
     label: str
     score: float
+    box: tuple[float, float, float, float]
     at: Point                    # where it stands
     track: Track | None = None   # None where no rule follows its label
 
@@ -42,6 +43,7 @@ class Scene:
     def continues(self, other: Scene) -> None:
         """Follow on what another followed: rules have changed, and the model is still the same."""
         self.tracker, self._epoch = other.tracker, other._epoch
+        self.tracker.tracks = [track for track in self.tracker.tracks if track.label in self.followed]
 
     def read(self, prediction: Prediction, epoch: int) -> tuple[tuple[Seen, ...], Mapping[str, float]]:
         """Give what counts, best first, and the highest score of each label of the prediction.
@@ -72,6 +74,6 @@ class Scene:
 
     def _identify(self, counted: list[tuple[Detection, Point]], taken_at: int) -> tuple[Seen, ...]:
         if not self.followed:
-            return tuple(Seen(one.label, one.score, at) for one, at in counted)
+            return tuple(Seen(*one, at) for one, at in counted)
         tracks = iter(self.tracker.follow([pair for pair in counted if pair[0].label in self.followed], taken_at))
-        return tuple(Seen(one.label, one.score, at, next(tracks) if one.label in self.followed else None) for one, at in counted)
+        return tuple(Seen(*one, at, next(tracks) if one.label in self.followed else None) for one, at in counted)

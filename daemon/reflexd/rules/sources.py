@@ -13,7 +13,7 @@ from reflexd.rules.scene import Seen
 from reflexd.rules.tracks import Track
 from reflexd.rules.zones import Line, Point
 from reflexd_drivers.base import Reading, Value
-from reflexd_models.base import Prediction
+from reflexd_models.base import Detection, Prediction
 
 NEVER = -1
 
@@ -45,12 +45,14 @@ class Source:
     scores: Mapping[str, float] = field(default_factory=dict)
     zones: Mapping[str, Sequence[Point]] = field(default_factory=dict)     # of a detector, as the configuration has them
     lines: Mapping[str, Line] = field(default_factory=dict)
-    seen: Sequence[Seen] = ()      # what its newest prediction shows and counts
+    detections: Sequence[Detection] = ()     # all that its newest prediction shows
+    seen: Sequence[Seen] = ()      # what counts of that
     tracks: Sequence[Track] = ()   # what is followed, with what was missed for a moment
     rises: int = 0
     falls: int = 0
     late: int = 0
     early: int = 0
+    exchanges: int = 0             # of a model's network, as its newest prediction has it
     epoch: int = 0                 # counts the gaps: what was remembered before one is void
 
     def admits(self, taken_at: int, now: int) -> bool:
@@ -95,10 +97,16 @@ class Source:
         self.put(taken_at)
         self.value = state
 
+    def follow(self, exchanges: int) -> None:
+        """Begin a new epoch where another network speaks than before."""
+        if exchanges != self.exchanges:
+            self.exchanges = exchanges
+            self.epoch += 1
+
     def predict(self, prediction: Prediction, value: float | None, unsure: str) -> None:
         """Take a network's prediction over; `value` is what plausibility left of its number."""
         self.put(prediction.taken_at)
-        self.scores = prediction.scores
+        self.scores, self.detections = prediction.scores, prediction.detections
         self.value, self.trouble = value, unsure
         self._refuse_nan()
 
@@ -110,7 +118,7 @@ class Source:
     def fail(self, now: int, why: str) -> None:
         """Forget everything: nothing that was taken until now counts any more."""
         self.down_at, self.taken_at, self.trouble = now, NEVER, why
-        self.value, self.scores, self.seen, self.tracks = None, {}, (), ()
+        self.value, self.scores, self.detections, self.seen, self.tracks = None, {}, (), (), ()
         self.epoch += 1
 
     def gated(self, now: int) -> bool:

@@ -125,6 +125,7 @@ class Stage:
             return []
         plausible = self._plausible.get(item.model)
         value, unsure = plausible.judge(prediction) if plausible else (prediction.value, prediction.unsure or "")
+        source.follow(item.exchanges)
         source.predict(prediction, value, unsure)
         scene = self._scenes.get(item.model)
         if scene is not None:

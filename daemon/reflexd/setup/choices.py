@@ -14,6 +14,7 @@ from reflexd_drivers.cameras.libcamera_list import FoundSensor
 from reflexd_drivers.gpio import check_pin
 from reflexd_drivers.header import INPUTS, OUTPUTS
 from reflexd_drivers.probe import Found, FoundCamera, FoundChip
+from reflexd_models import tasks
 from reflexd_models.base import ModelError
 from reflexd_models.bundle import find_bundle
 
@@ -120,13 +121,16 @@ def _pin(text: str, chip: FoundChip | None, words: tuple[str, ...], taken: str =
 def _network(text: str, state_dir: Path, seen: bool) -> Network | None:
     if text == NONE:
         return None
-    if not seen:
-        raise ValueError(f"{text}: a network needs a camera, and there is none; give --camera")
     path = str(_sayable(Path(text).absolute())) if "/" in text or text.endswith(".tflite") else text
     try:
         bundle = find_bundle(path, state_dir)
     except ModelError as problem:
         raise ValueError(str(problem)) from None
+    if tasks.load(bundle.task).Options.watches == "sensors":
+        raise ValueError(f"{text}: its task {bundle.task} watches sensors, whose section depends on your device; "
+                         "begin with docs/examples/vibration/serial.toml")
+    if not seen:
+        raise ValueError(f"{text}: a network needs a camera, and there is none; give --camera")
     if bundle.task not in ("classify", "regions"):
         raise ValueError(f"{text}: setup writes no rule for the task {bundle.task}; write its section by hand")
     name = "".join(one if one.isascii() and one.isalnum() else "_" for one in bundle.name).strip("_")[:60] or "network"

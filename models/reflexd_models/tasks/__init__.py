@@ -56,7 +56,7 @@ def load(name: str) -> TaskModule:
 
     Raises: LookupError when there is none.
     """
-    found = modules()
+    found = TASKS if name in TASKS else modules()      # to ask every package for its entry points takes 26 ms
     if name not in found:
         raise LookupError(f'no task is called "{name}"; there are {", ".join(found)}')
     return cast("TaskModule", import_module(found[name]))

@@ -10,8 +10,8 @@ import numpy as np
 from reflexd_models import base
 from reflexd_models.base import Model, ModelError, Prediction, Tensor, View
 from reflexd_models.bundle import Bundle, load
-from reflexd_models.image import Pixels
 from reflexd_models.quantize import real, reals
+from reflexd_models.resample import Pixels
 from reflexd_models.runtime import Network
 from reflexd_models.sight import Sight, intake_for
 

@@ -15,8 +15,9 @@ from pydantic import Field, model_validator
 from reflexd_models import base, ends, metadata
 from reflexd_models.base import Detection, Model, ModelError, Prediction, View
 from reflexd_models.bundle import Bundle, content_of, load
-from reflexd_models.image import WHOLE, Pixels, Region
+from reflexd_models.image import WHOLE
 from reflexd_models.placing import Placed
+from reflexd_models.resample import Pixels, Region
 from reflexd_models.runtime import Network
 from reflexd_models.sight import Sight, intake_for
 from reflexd_models.tasks.detect_decode import Decoder, Wish, decoder

@@ -17,8 +17,8 @@ from pydantic import Field, model_validator
 from reflexd_models import base
 from reflexd_models.base import Model, ModelError, Prediction, View
 from reflexd_models.bundle import Bundle, load
-from reflexd_models.image import Pixels, Region
 from reflexd_models.quantize import real
+from reflexd_models.resample import Pixels, Region
 from reflexd_models.sight import Sight, intake_for
 from reflexd_models.tasks.classify import check_labels, share
 

@@ -8,6 +8,8 @@ from reflexd_models import base
 
 
 class Options(base.Options):
-    """It has no keys of its own."""
+    """What the task detect has as well."""
 
     gives_detections: ClassVar[bool] = True
+
+    max_detections: int = 20

@@ -136,6 +136,7 @@ FAULTS = [
     ("a label that the bundle does not have", '"dog", crosses', '@@"dgo", crosses',
      "rule.greet.when[0].label", 'did you mean "dog"'),
     ("a count of none", "count = 3", "count = @@0", "rule.greet.unless[0].count", "at least 1"),
+    ("a count of more than the model ever tells", "count = 3", "count = @@21", "rule.greet.unless[0].count", "at most 20 things"),
     ("a dwell of no time", "dwell_s = 2.5", "dwell_s = @@0", "rule.greet.unless[0].dwell_s", "greater than 0"),
     ("a zone of a classifier", 'label = "cat", at_least = 0.5', 'label = "cat", at_least = 0.5, @@zone = "path"',
      "rule.cat.when[0].zone", PLACE),

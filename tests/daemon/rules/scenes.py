@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from hypothesis import HealthCheck, settings
+
 from reflexd.rules.items import Command, Predicted
 from reflexd_models.base import Detection, Options, Prediction
 from tests.daemon.rules.story import FOLLOW, MS, Story
 
+PATIENT = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])    # for a machine that is busy
 LEFT = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
 BOX = 0.4      # width and height of whatever is found
 

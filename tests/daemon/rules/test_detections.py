@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reflexd.config.settings import ValueCondition
 from reflexd.rules.stage import Stage, followed_by, labels_of
 from reflexd.rules.tracks import MISSED_NS, MISSES
-from tests.daemon.rules.scenes import Scene, at
+from tests.daemon.rules.scenes import PATIENT, Scene, at
 from tests.daemon.rules.story import acts, lets_go
+from tests.daemon.rules.test_zones import cut
 
 NOBODY: tuple[()] = ()
 IN, OUT = at(0.4, 0.9), at(0.6, 0.9)      # their boxes overlap by a third, so one who steps over is still the same
@@ -118,7 +120,7 @@ step = st.tuples(st.sampled_from([0.1, 0.1, 0.1, 0.3, GAP_S]), st.sampled_from([
                  st.sampled_from([0.9, 0.9, 0.9, 0.3]))
 
 
-@settings(max_examples=150)
+@settings(PATIENT, max_examples=150)
 @given(st.lists(step, min_size=1, max_size=40), st.sampled_from([0.2, 0.5, 1.0, 1.7]))
 def test_dwell_is_what_looking_back_over_the_whole_story_says(story, dwell_s):
     one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": dwell_s})
@@ -152,6 +154,7 @@ crowd = st.lists(st.tuples(st.sampled_from([0.1, 0.45, 0.55, 0.9]), st.sampled_f
                            st.sampled_from(["person", "dog"])), max_size=6)
 
 
+@PATIENT
 @given(st.lists(crowd, max_size=12), st.integers(1, 3))
 def test_a_count_is_what_counting_says(story, count):
     one = Scene({"at_least": 0.6, "zone": "path", "count": count})
@@ -214,19 +217,15 @@ def test_a_crossing_is_not_seen_again_when_another_source_speaks():
 
 
 def _button():
-    from reflexd.config.settings import ValueCondition
-
     return (ValueCondition.model_validate({"sensor": "button", "is": True}),)
 
 
 places = st.tuples(st.integers(6, 14), st.integers(6, 14))
 
 
-@settings(max_examples=150)
+@settings(PATIENT, max_examples=150)
 @given(st.lists(places, min_size=1, max_size=25), st.tuples(places, places).filter(lambda ends: ends[0] != ends[1]))
 def test_crossings_are_what_the_equations_of_each_step_say(path, ends):
-    from tests.daemon.rules.test_zones import cut
-
     walk = [path[0]]
     for x, y in path[1:]:      # steps so short that the boxes overlap, between places that are never on the line
         walk.append((max(min(x, walk[-1][0] + 3), walk[-1][0] - 3), max(min(y, walk[-1][1] + 3), walk[-1][1] - 3)))
@@ -264,6 +263,25 @@ def test_a_reload_that_leaves_the_model_alone_leaves_its_tracks():
     one.truths(IN, IN, IN)
     one.stage = Stage(one.stage.settings, one.stage)
     assert one.truths(IN) == [True]
+
+
+def test_a_reload_after_which_nobody_has_to_be_followed_forgets_the_tracks():
+    one = Scene({"at_least": 0.5, "dwell_s": 0.3})
+    one.truths(IN, IN)
+    assert one.stage.sources["model.person"].tracks
+    rule = Scene({"at_least": 0.5}).stage.settings.rule
+    one.stage.let_go([], [], one.now)
+    one.stage = Stage(one.stage.settings.model_copy(update={"rule": rule}), one.stage)
+    assert one.truths(IN, IN) == [True, True]
+    assert not one.stage.sources["model.person"].tracks
+
+
+def test_hits_are_counted_at_the_pace_that_the_model_is_given():
+    one = Scene({"at_least": 0.5, "hits": 3, "of": 3}, rate_hz=2.5)
+    for expected in (False, False, True):
+        one.finds(IN, after_s=0.4)
+        assert one.truth is expected
+    assert one.stage.sources["model.person"].period_ns == 400_000_000
 
 
 def test_the_same_predictions_give_the_same_commands():

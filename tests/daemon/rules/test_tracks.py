@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reflexd.rules.tracks import LEAST_OVERLAP, MISSES, MOST_SEEN, MOST_TRACKS, Tracker, overlap
 from reflexd_models.base import Detection
-from tests.daemon.rules.scenes import at
+from tests.daemon.rules.scenes import PATIENT, at
 
 S = 1_000_000_000
 share = st.integers(0, 20).map(lambda n: n / 20)
@@ -28,6 +28,7 @@ def follow(tracker: Tracker, detections: list[Detection], taken_at: int) -> list
     return [track.number if track is not None else 0 for track in tracker.follow(seen, taken_at)]
 
 
+@PATIENT
 @given(stories)
 def test_no_two_detections_are_one_track_and_no_number_comes_back(story):
     tracker, now, gone, newest = Tracker(), 0, set(), 0
@@ -49,6 +50,7 @@ def test_no_two_detections_are_one_track_and_no_number_comes_back(story):
         gone |= before.keys() - living
 
 
+@PATIENT
 @given(stories)
 def test_nobody_is_new_who_overlaps_with_a_track_that_was_left_over(story):
     tracker, now = Tracker(), 0
@@ -61,6 +63,7 @@ def test_nobody_is_new_who_overlaps_with_a_track_that_was_left_over(story):
         assert not any(one.label == label and overlap(one.box, box) >= LEAST_OVERLAP for one in fresh for label, box in left_over)
 
 
+@PATIENT
 @given(stories)
 def test_the_same_story_gives_the_same_tracks(story):
     def tell() -> list[list[int]]:
@@ -73,6 +76,7 @@ def test_the_same_story_gives_the_same_tracks(story):
     assert tell() == tell()
 
 
+@PATIENT
 @given(stories)
 def test_overlap_is_what_counting_squares_says(story):
     boxes = [one.box for _, detections in story for one in detections][:6]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reflexd.rules.zones import away, crossing, inside
+from tests.daemon.rules.scenes import PATIENT
 
 SQUARE = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
 GRID = 64       # a share of the frame that float32 holds exactly, which is what OpenCV computes with
@@ -27,6 +28,7 @@ def polygons(draw: st.DrawFn) -> tuple[tuple[float, float], ...]:
     return tuple(corners) if draw(st.booleans()) else tuple(reversed(corners))
 
 
+@PATIENT
 @given(polygons(), spot)
 def test_a_point_is_inside_where_opencv_says_so(corners, point):
     contour = (np.array(corners, np.float32) * GRID).reshape(-1, 1, 2)
@@ -59,6 +61,7 @@ def cut(line, before, after):
     return 1 if turn > 0 else -1
 
 
+@PATIENT
 @given(st.tuples(spot, spot).filter(lambda ends: ends[0] != ends[1]), spot, spot)
 def test_a_step_crosses_a_line_where_the_equations_say_so(line, before, after):
     expected = cut(line, before, after)
@@ -68,6 +71,7 @@ def test_a_step_crosses_a_line_where_the_equations_say_so(line, before, after):
     assert crossing(line, after, before) == -crossing(line, before, after)
 
 
+@PATIENT
 @given(st.tuples(spot, spot).filter(lambda ends: ends[0] != ends[1]), st.lists(spot, min_size=1, max_size=20))
 def test_whoever_comes_back_has_crossed_an_endless_line_as_often_each_way(line, path):
     (ax, ay), (bx, by) = line
@@ -77,6 +81,7 @@ def test_whoever_comes_back_has_crossed_an_endless_line_as_often_each_way(line, 
     assert sum(crossing(part, *step) for step in steps for part in parts) == 0
 
 
+@PATIENT
 @given(spot, spot, st.floats(0, 2 * pi), st.floats(0, 1))
 def test_a_point_is_as_far_from_a_line_as_it_was_moved_off_it(a, b, direction, far):
     length = ((b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2) ** 0.5

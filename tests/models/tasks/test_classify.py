@@ -18,13 +18,6 @@ def vww(shared):
     return lambda watch=None: open_model(bundle, Options(), watch)
 
 
-def test_the_cat_and_the_chickadee_are_seen_with_labels_from_inside_the_file(shared):
-    model = open_model(of_file(shared / "models" / "mobilenet_v1_0.25_224_quant_meta.tflite"), Options())
-    for name, wanted in (("cat.bmp", "Egyptian cat"), ("cat_720p.jpg", "Egyptian cat"), ("bird.bmp", "chickadee")):
-        scores = model.predict(picture(shared / "images" / name), 0).scores
-        assert max(scores, key=scores.__getitem__) == wanted
-
-
 @pytest.mark.parametrize(("name", "least", "most"), [
     ("grace_hopper.bmp", 0.85, 0.93), ("bird.bmp", 0.58, 0.70), ("person.bmp", 0.32, 0.34)])
 def test_the_person_detector_sees_what_an_antialiased_picture_lets_it_see(name, least, most, vww, shared):
@@ -81,12 +74,12 @@ def test_drawing_what_is_given_does_not_disturb_a_prediction_in_another_thread(v
 @pytest.mark.parametrize(("name", "labels", "said"), [
     ("vww96_int8", None, "has no labels inside, and gives 2 scores"),
     ("vww96_int8", ("a", "b", "c"), "there are 3 labels, and the network gives 2 scores"),
-    ("ad01_int8", ("a",), r"takes \[1, height, width, 1 or 3\], found \[1, 640\]"),
+    ("ad01_int8", ("a",), r"takes \[1, height, width, 1 or 3\] or .*, found \[1, 640\]"),
     ("coco_ssd_mobilenet_v1_quant_meta", None, "in 4 outputs"),
 ])
 def test_a_network_that_does_not_fit_the_task_is_refused(name, labels, said, shared):
     with pytest.raises(ModelError, match=said):
-        open_model(of_file(shared / "models" / f"{name}.tflite", labels), Options())
+        open_model(of_file(shared / "models" / f"{name}.tflite", labels, "classify"), Options())
 
 
 def test_a_score_that_is_no_number_is_an_error_and_one_just_outside_is_held():

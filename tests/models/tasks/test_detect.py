@@ -3,15 +3,17 @@
 The networks find rectangles by the pixels that they are given, so what is told is right only if all of the way is.
 """
 
+import hashlib
 import tracemalloc
 
 import numpy as np
 import pytest
 
 from reflexd_models.base import ModelError
+from reflexd_models.bundle import find_bundle, open_camera_model
 from reflexd_models.image import Still
 from reflexd_models.tasks.detect import Options
-from tests.models.detectors import HEIGHT, NAMES, WIDTH, bundle, frame, in_pixels, model, opened
+from tests.models.detectors import FOLDER, HEIGHT, NAMES, WIDTH, bundle, frame, in_pixels, model, opened
 from tests.models.helpers import rgb
 
 RGB = ("red", "green", "blue")
@@ -128,6 +130,21 @@ def test_what_cannot_be_decided_is_refused_with_what_to_write(name, labels, dete
 
 def test_the_bundle_decides_between_layouts_that_both_fit():
     assert opened(bundle("end_to_end", ("red", "green"), layout="end-to-end")).labels == ("red", "green")
+
+
+def test_a_bundle_s_own_table_reaches_the_decoder(tmp_path):
+    content = (FOLDER / "untold.tflite").read_bytes()
+    (tmp_path / "untold.tflite").write_bytes(content)
+    (tmp_path / "model.toml").write_text(
+        f'schema = 1\nname = "u"\nfile = "untold.tflite"\nsha256 = "{hashlib.sha256(content).hexdigest()}"\ntask = "detect"\n'
+        'labels = ["red", "green", "blue"]\nthreshold = 0.3\n[input]\nmean = 0\nstd = 255\n'
+        '[detect]\nlayout = "tf1"\nletterbox = true\n')
+    detector = open_camera_model(find_bundle(f"{tmp_path}/"), Options())
+    _, pixels = drawn(240, 80, 5)
+    assert in_pixels(detector.predict(rgb(pixels), 0), 240, 80)["green"] == pytest.approx((120, 20, 240, 80), abs=5)
+    (given,) = detector.given(rgb(pixels))
+    assert (given[:8] == 114).all()
+    assert find_bundle(f"{tmp_path}/").decided == "as its model.toml says"
 
 
 def test_boxes_that_are_not_measured_as_supposed_are_refused_at_the_first_one():

@@ -135,7 +135,6 @@ def test_a_window_of_another_shape_or_with_a_hole_is_refused(tmp_path):
         model.predict(WINDOWS[0].T, 0)
 
 
-@pytest.mark.fault("F50", bound="that window", outcome="the network is refused, the model is in trouble")
 def test_a_network_of_readings_that_gives_no_number_is_an_error():
     with pytest.raises(ModelError, match=r"gave no number \(nan\)"):
         series.told(("a", "b"), [0.5, float("nan")], "net")

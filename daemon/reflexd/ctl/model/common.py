@@ -51,7 +51,7 @@ def bundle_of(args: argparse.Namespace) -> Bundle:
     return find_bundle(args.bundle, args.state_dir)
 
 
-def bare(path: Path, args: argparse.Namespace) -> Bundle:
+def bare(path: Path, args: argparse.Namespace, task: str | None = None) -> Bundle:
     """Take a bare file, with what was said of it. Raises: ModelError."""
     from dataclasses import replace
 
@@ -62,7 +62,7 @@ def bare(path: Path, args: argparse.Namespace) -> Bundle:
     if (args.mean is None) != (args.std is None) or args.std == 0:
         raise ModelError("--mean and --std: they go together, and std is not 0; give both")
     labels = None if args.labels is None else metadata.lines(files.text(args.labels, MIB, "the label file"))
-    bundle = of_file(path, labels)
+    bundle = of_file(path, labels, task)
     if args.mean is None:
         return bundle
     return replace(bundle, input=bundle.input.model_copy(update={"mean": args.mean, "std": args.std}))

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("bundle", metavar="BUNDLE|FILE.tflite", help="a name in the zoo or the state directory, or a path")
     parser.add_argument("given", metavar="PICTURE|READINGS", nargs="+", type=Path,
-                        help="a picture as .png, .jpg or .bmp; of a network that watches sensors .csv or .npz, a column for each channel")
+                        help="a picture as .png, .jpg or .bmp; for one that watches sensors .csv or .npz, a column a channel")
     add_reading(parser)
     parser.add_argument("--region", metavar="X,Y,WIDTH,HEIGHT", action="append", type=region,
                         help="a region as shares of the picture; repeat it for each wheel; default the whole picture")
@@ -48,17 +48,19 @@ def region(text: str) -> tuple[float, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Try it on each file. Raises: ModelError."""
+    from reflexd_models import tasks
     from reflexd_models.base import SeriesModel
     from reflexd_models.runtime import runtime
 
     bundle = bundle_of(args)
-    stills = None if _watches_sensors(bundle.task) else [_picture(path) for path in args.given]
+    stills = None if tasks.load(bundle.task).Options.watches == "sensors" else [_picture(path) for path in args.given]
     model = opened(bundle, args.region)
     if isinstance(model, SeriesModel):
         told = [one for path in args.given for one in _on_windows(model, path)]
     else:
+        detects = tasks.load(bundle.task).Options.gives_detections
         pairs = zip(args.given, stills or (), strict=True)
-        told = [{"picture": str(path), **_told(model.predict(still, 0))} for path, still in pairs]
+        told = [{"picture": str(path), **_told(model.predict(still, 0), detects)} for path, still in pairs]
     if args.json:
         print(json.dumps({"network": str(bundle.path), "task": bundle.task, "runtime": runtime(), "pictures": told}, indent=2))
         return 0
@@ -67,12 +69,6 @@ def run(args: argparse.Namespace) -> int:
         print(one["picture"], *([f"from sample {one['sample']}"] if "sample" in one else []))
         print("\n".join(_lines(one)))
     return 0
-
-
-def _watches_sensors(task: str) -> bool:
-    from reflexd_models import tasks
-
-    return tasks.load(task).Options.watches == "sensors"
 
 
 def _picture(path: Path) -> Still:
@@ -106,9 +102,10 @@ def _on_windows(model: SeriesModel, path: Path) -> list[dict[str, Any]]:
     elif samples.ndim == 3 and samples.shape[1:] == (shape.length, len(shape.channels)):
         windows = list(enumerate(samples))
     else:
-        raise ModelError(f"{path}: expected {shape.length} rows or more of {len(shape.channels)} columns ({', '.join(shape.channels)}), "
-                         f"{shape.rate_hz:g} a second; found {list(samples.shape)}; record or resample it so")
-    return [{"picture": str(path), "sample": at, **_told(model.predict(window, 0))} for at, window in windows]
+        columns = f"{len(shape.channels)} columns ({', '.join(shape.channels)})"
+        raise ModelError(f"{path}: expected {shape.length} rows or more of {columns}, {shape.rate_hz:g} a second; "
+                         f"found {list(samples.shape)}; record or resample it so")
+    return [{"picture": str(path), "sample": at, **_told(model.predict(window, 0), False)} for at, window in windows]
 
 
 def _readings(path: Path) -> NDArray[np.float32]:
@@ -122,7 +119,8 @@ def _readings(path: Path) -> NDArray[np.float32]:
         arrays = files.npz(path, WINDOWS, "the readings")
         found = arrays.get("x", next(iter(arrays.values())) if len(arrays) == 1 else None)
         if found is None or found.dtype.kind not in "fiu":
-            raise ModelError(f"{path}: has no array x of numbers, found {', '.join(arrays) or 'none'}; save the readings under that name")
+            names = ", ".join(arrays) or "none"
+            raise ModelError(f"{path}: has no array x of numbers, found {names}; save the readings under that name")
     else:
         rows = files.text(path, WINDOWS, "the readings").replace(";", ",").split("\n")
         try:
@@ -142,11 +140,11 @@ def _is_row(row: str) -> bool:
     return True
 
 
-def _told(prediction: Prediction) -> dict[str, Any]:
+def _told(prediction: Prediction, detects: bool) -> dict[str, Any]:
     if prediction.parts:
         wheels = [{"label": label, "score": round(score, 4)} for label, score in prediction.parts]
         return {"value": prediction.value, "spread": prediction.spread, "unsure": prediction.unsure, "parts": wheels}
-    if prediction.detections:
+    if detects:
         return {"detections": [{"label": label, "score": round(score, 4), "box": [round(side, 4) for side in box]}
                                for label, score, box in prediction.detections]}
     best = sorted(prediction.scores.items(), key=lambda pair: -pair[1])[:TOP]
@@ -159,7 +157,7 @@ def _told(prediction: Prediction) -> dict[str, Any]:
 def _lines(one: dict[str, Any]) -> list[str]:
     if "detections" in one:
         return [f"  {found['score']:.3f}  {found['label']}  left {found['box'][0]:.3f}, top {found['box'][1]:.3f}, "
-                f"right {found['box'][2]:.3f}, bottom {found['box'][3]:.3f}" for found in one["detections"]]
+                f"right {found['box'][2]:.3f}, bottom {found['box'][3]:.3f}" for found in one["detections"]] or ["  nothing"]
     scores = one.get("scores") or one.get("parts") or []
     lines = [f"  {score['score']:.3f}  {score['label']}" for score in scores]
     if "value" in one and one["value"] is None:

@@ -67,6 +67,14 @@ def one_step(kind: str) -> tf.keras.Model:
     return tf.keras.Model([x, *states], [scores(out), *named])
 
 
+def linear() -> tf.keras.Model:
+    """Make an autoencoder of 50 x 3 samples without curves; its weights count up: a test puts in its own."""
+    given = tf.keras.Input((150,), batch_size=1, name="window")
+    model = tf.keras.Model(given, layers.Dense(150, use_bias=False)(layers.Dense(8, use_bias=False)(given)))
+    model.set_weights([np.arange(1, 1201).reshape(8, 150).T, np.arange(2001, 3201).reshape(150, 8).T])
+    return model
+
+
 def windows(count: int, seed: int) -> np.ndarray:
     """Draw windows in units of their own: the bundle's mean (1, -2) and std (2, .5) make them normal."""
     z = np.random.default_rng(seed).standard_normal((count, LENGTH, CHANNELS))
@@ -116,6 +124,9 @@ BOTH = ("conv", "autoencoder", "fused-lstm", "lstm", "gru", "rnn")      # of the
 
 def make(name: str, int8: bool) -> None:
     """Write one network; in a process of its own, since the converter may crash."""
+    if name == "linear":
+        (HERE / "linear.tflite").write_bytes(convert(linear(), int8=False))
+        return
     model = over_windows(name) if name in WINDOWED else one_step(name)
     (HERE / f"{name}{'-int8' * int8}.tflite").write_bytes(convert(model, int8))
     if not int8:
@@ -128,7 +139,7 @@ def main() -> None:
         make(sys.argv[1], sys.argv[2] == "int8")
         return
     names = (*WINDOWED, *CELLS)
-    for name in names:
+    for name in (*names, "linear"):
         for kind in ("float", "int8") if name in BOTH else ("float",):
             done = subprocess.run([sys.executable, __file__, name, kind], capture_output=True, check=False)
             failed = f"FAILED ({done.returncode}): {done.stderr.decode()[-300:]}"
