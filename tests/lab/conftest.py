@@ -83,12 +83,11 @@ def booted(folder: Path, running: bool) -> Iterator[Machine]:
 
 @pytest.fixture
 def service(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Service]:
-    """Give the service, stopped and as it was installed."""
+    """Give the service, stopped and as it was installed. What a test leaves is undone when another wants it."""
     one = Service(machine)
     one.forget()
     with watched(one, request):
         yield one
-    one.forget()
 
 
 @contextmanager

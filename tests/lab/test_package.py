@@ -10,7 +10,7 @@ import pytest
 
 from tests import pages
 from tests.lab.service import CONFIG, Service
-from tests.lab.test_setup import BUTTON, LAMP, pressing, status
+from tests.lab.test_setup import BUTTON, LAMP, assert_decided, pressing, status
 from tests.pages import ROOT
 
 PACKAGE = "/var/cache/lab/reflexd.deb"       # where the lab put it, and a later build of it
@@ -78,7 +78,7 @@ def by_the_readme(bare: Service) -> None:
     whole = time.monotonic() - began
     print(said)
     assert re.search(r"reflexd.service: active and READY after \d+\.\d s", said)
-    assert len(re.findall(r"first decision \d+\.\d s after the start: lamp", said)) == 2, said
+    assert_decided(said)
     print(f"apt: {installed:.0f} s; to the end of setup, with its first dry-run decision: {whole:.0f} s")
     assert status(bare)["dry_run"] == "disarmed, until reflexctl arm"
     assert bare.level(LAMP) == 0
