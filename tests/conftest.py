@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ DATA = Path(os.environ.get("REFLEXD_TEST_DATA", ROOT.parent / "shared"))
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what makes some tests run longer; the folders' own conftest.py say more."""
     parser.addoption("--long", action="store_true", help="more often: each fault of the lab fifty times, a million of each frame")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the processes of tests: a shell that starts pytest in the background has it ignored by all."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

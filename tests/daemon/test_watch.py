@@ -128,9 +128,12 @@ def test_at_a_terminal_one_line_is_drawn_again_and_again(tmp_path: Path) -> None
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "reflexd.ctl", "watch", "t", "--socket", str(path)]
     with subprocess.Popen(command, stdout=theirs, stdin=theirs, env={**os.environ, "COLUMNS": "100"}) as watching:
-        assert asked.wait(30)
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait(20) == 0
+        try:
+            assert asked.wait(30)
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(20) == 0
+        finally:
+            watching.kill()
     os.close(theirs)
     shown = os.read(ours, 65536).decode()
     os.close(ours)
