@@ -116,7 +116,7 @@ def test_f09_frames_that_the_camera_lost_are_counted(start: Start, devices: Devi
     comes_on(devices["lamp"])
     within(5, lambda: camera(daemon)["frames"] > 25)
     assert camera(daemon)["gaps"] >= 4
-    assert camera(daemon)["state"] == "run"
+    within(5, lambda: camera(daemon)["state"] == "run")
 
 
 @pytest.mark.fault("F10", bound="opening", outcome="degraded, with the formats that there are")
@@ -141,12 +141,11 @@ def test_f11_nothing_but_corrupt_jpegs(start: Start, devices: Devices, fake: Fak
 
 @pytest.mark.fault("F12", bound="the frame", outcome="skipped and counted")
 def test_f12_buffers_that_the_kernel_flags(start: Start, devices: Devices, fake: FakeCamera) -> None:
-    fake.bad = set(range(10, 14))
+    fake.bad = set(range(0, 50_000, 3))      # a busy machine may miss some frames altogether, but not every third
     daemon = begun(start, devices)
     comes_on(devices["lamp"])
-    within(5, lambda: camera(daemon)["frames"] > 30)
-    assert camera(daemon)["bad"] == 4
-    assert camera(daemon)["state"] == "run"
+    within(5, lambda: camera(daemon)["bad"] >= 4)
+    within(5, lambda: camera(daemon)["state"] == "run")
 
 
 @pytest.mark.fault("F13", bound="opening", outcome="degraded; names the holder, goes on once it is free")
