@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING
 
+from reflexd.actuating import ActuatorJob
 from reflexd.arming import Arming
 from reflexd.events import END, FATAL, NOT_SAFE, SOURCE_RUNS
 from reflexd.health import StuckError
-from reflexd.jobs import ActuatorJob
 from reflexd.journal import Journal
 from reflexd.loop import FatalError, Loop
 from reflexd.notify import Notifier

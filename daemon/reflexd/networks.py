@@ -1,4 +1,4 @@
-"""The network that a worker runs: which bytes it came from, and how another takes its place between two frames."""
+"""The network that a worker runs: which bytes it came from, how another takes its place between two frames, what it told."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from reflexd.config.settings import Settings
+from reflexd.pace import Spans
+from reflexd.rules.items import NS, Predicted, Rested
+from reflexd.workers import GIVE_UP_NS, WAIT_S, Inbox, Wake
 from reflexd_models import files
+from reflexd_models.base import Prediction
 from reflexd_models.bundle import LARGEST, Bundle, find_bundle
+from reflexd_models.runtime import runtime
 
 M = TypeVar("M")
+INFERENCE_BOUND_NS = 5 * NS
 NOWHERE = Path()
 
 
@@ -107,3 +113,56 @@ class Held(Generic[M]):
 
     def _use(self, network: M) -> None:
         self.network, self.origin = network, getattr(network, "origin", None)
+
+
+class NetworkJob(Generic[M]):
+    """What the workers of models share, whatever they watch."""
+
+    def __init__(self, name: str, load: Callable[[], M], watch: frozenset[str], age_ns: int,
+                 out: Inbox[Predicted | Rested]) -> None:
+        """`watch` has the labels whose scores the network computes; `age_ns` is how long a call may take and not be slow."""
+        self.name = f"model.{name}"
+        self.watch = watch
+        self.slow_ns = round(WAIT_S * NS) + age_ns
+        self.bound_ns = max(self.slow_ns, INFERENCE_BOUND_NS) + GIVE_UP_NS
+        self.resting = False          # set by the decision loop while only_while does not hold
+        self.predictions = 0
+        self.spans = Spans()
+        self.held = Held(load)
+        self._model_name = name
+        self._wake = Wake()
+        self._out = out
+
+    @property
+    def predictions_dropped(self) -> int:
+        """Count the predictions that newer ones replaced before they were decided on."""
+        return self._out.dropped
+
+    @property
+    def about(self) -> str:
+        """Say what evaluates the network: a task that needs no runtime says what it uses."""
+        return str(getattr(self.held.network, "about", "")) or runtime()
+
+    @property
+    def model(self) -> M | None:
+        """Give the network while it is open."""
+        return self.held.network
+
+    def exchange(self, network: M) -> None:
+        """Have another network run from the next frame or window on."""
+        self.held.leave(network)
+        self._wake.set()
+
+    def open(self) -> None:
+        """Load the network."""
+        self.held.open()
+
+    def close(self) -> None:
+        """Let the network go."""
+        self.held.close()
+
+    def _tell(self, prediction: Prediction, began: int) -> None:
+        """Tell what the network said, asked at `began`."""
+        self.spans.add(prediction.taken_at, began)
+        self.predictions += 1
+        self._out.put(Predicted(self._model_name, prediction, self.held.exchanges))

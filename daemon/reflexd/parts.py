@@ -10,8 +10,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
+from reflexd.actuating import ActuatorJob
 from reflexd.config.settings import RuleSettings, Settings
-from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, SensorJob
+from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.rules.conditions import source_of
 from reflexd.rules.items import Looked, Predicted, Rested, Sensed
 from reflexd.rules.stage import labels_of

@@ -17,10 +17,10 @@ from contextlib import contextmanager, suppress
 from time import monotonic, monotonic_ns, sleep
 
 from reflexd import aftermath
+from reflexd.actuating import PluggedJob
 from reflexd.config.compare import SECTIONS, Change, changed_sections
 from reflexd.config.load import ConfigError
 from reflexd.config.settings import DaemonSettings, Settings
-from reflexd.jobs import PluggedJob
 from reflexd.lifecycle import Daemon
 from reflexd.networks import renewed
 from reflexd.parts import Parts, Stays, only, what_stays

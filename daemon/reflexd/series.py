@@ -8,17 +8,15 @@ from math import ceil
 from time import monotonic_ns
 
 from reflexd.config.settings import ModelSettings, Settings
-from reflexd.jobs import GIVE_UP_NS, INFERENCE_BOUND_NS, WAIT_S, SensorJob
-from reflexd.networks import Held
-from reflexd.pace import Spans
-from reflexd.rules.items import NS, Predicted, Rested
+from reflexd.jobs import SensorJob
+from reflexd.networks import INFERENCE_BOUND_NS, NetworkJob
+from reflexd.rules.items import Predicted, Rested
 from reflexd.windows import Plan, Windows
-from reflexd.workers import Inbox, Wake
+from reflexd.workers import WAIT_S, Inbox
 from reflexd_drivers.base import Reading
 from reflexd_models.about import Window
 from reflexd_models.base import ModelError, Prediction, SeriesModel
 from reflexd_models.bundle import Bundle, open_model
-from reflexd_models.runtime import runtime
 
 AHEAD_S = 2.0                  # of readings that may wait while the network is busy …
 FASTER = 4                     # … if they come at up to that many times the rate of samples
@@ -48,26 +46,16 @@ def open_series(bundle: Bundle, model: ModelSettings, plan: Plan, watch: frozens
     return found
 
 
-class SeriesJob:
+class SeriesJob(NetworkJob[SeriesModel]):
     """Runs a network on the newest window."""
 
     def __init__(self, name: str, plan: Plan, age_ns: int, load: Callable[[], SeriesModel], watch: frozenset[str],
                  sensors: Sequence[SensorJob], out: Inbox[Predicted | Rested]) -> None:
         """`age_ns` is how long a prediction counts."""
-        self.name = f"model.{name}"
-        self.watch = watch
         # a window may count for hours; a call that does not return has to be seen sooner, for meanwhile no gap is
-        self.slow_ns = round(WAIT_S * NS) + min(age_ns, INFERENCE_BOUND_NS)
-        self.bound_ns = max(self.slow_ns, INFERENCE_BOUND_NS) + GIVE_UP_NS
-        self.resting = False          # set by the decision loop while only_while does not hold
-        self.predictions = 0
+        super().__init__(name, load, watch, min(age_ns, INFERENCE_BOUND_NS), out)
         self.windows = Windows(plan)
-        self.held = Held(load)
-        self.spans = Spans()
-        self._model_name = name
-        self._out = out
         self._openings = 0
-        self._wake = Wake()
         bound = min(max(ceil(AHEAD_S * FASTER * plan.rate_hz), LEAST), MOST)
         self._sensors = tuple(sensors)
         self._inboxes = tuple(sensor.add_reader(self._wake, bound) for sensor in sensors)
@@ -79,30 +67,10 @@ class SeriesJob:
         """Count the readings that there was no room for while the network was busy."""
         return sum(inbox.dropped for inbox in self._inboxes)
 
-    @property
-    def predictions_dropped(self) -> int:
-        """Count the predictions that newer ones replaced before they were decided on."""
-        return self._out.dropped
-
-    @property
-    def about(self) -> str:
-        """Say which runtime was taken."""
-        return runtime()
-
-    @property
-    def model(self) -> SeriesModel | None:
-        """Give the network while it is open."""
-        return self.held.network
-
-    def exchange(self, network: SeriesModel) -> None:
-        """Have another network run from the next window on."""
-        self.held.leave(network)
-        self._wake.set()
-
     def open(self) -> None:
         """Load the network."""
         self._openings += 1
-        self.held.open()
+        super().open()
 
     def step(self) -> bool:
         """Take the readings that are there, and tell what the network says of a window that has become whole."""
@@ -122,10 +90,8 @@ class SeriesJob:
             return self._openings == 1      # one that failed has to prove itself by a prediction
         began = monotonic_ns()
         prediction = model.predict(*found)
-        self.spans.add(prediction.taken_at, began)
-        self.predictions += 1
         self._told = False
-        self._out.put(Predicted(self._model_name, prediction, self.held.exchanges))
+        self._tell(prediction, began)
         return True
 
     def _heard(self) -> list[tuple[int, Reading]]:
@@ -146,10 +112,6 @@ class SeriesJob:
             self._told = True
             unknown = Prediction(monotonic_ns(), {}, unsure=self.windows.trouble)
             self._out.put(Predicted(self._model_name, unknown, self.held.exchanges))
-
-    def close(self) -> None:
-        """Let the network go."""
-        self.held.close()
 
     def leave(self) -> None:
         """Take no more readings: another job takes the place of this one."""

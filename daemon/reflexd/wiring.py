@@ -11,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+from reflexd.actuating import ActuatorJob, PluggedJob
 from reflexd.arming import Arming
 from reflexd.config.settings import ModelSettings, Settings
-from reflexd.jobs import ActuatorJob, CameraJob, ModelJob, PluggedJob, SensorJob
+from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.lifecycle import Daemon
 from reflexd.looking import Looking

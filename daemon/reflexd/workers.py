@@ -24,6 +24,8 @@ from reflexd_models.base import ModelError
 T = TypeVar("T")
 R = TypeVar("R")
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+WAIT_S = 0.25                     # how long a worker sleeps before it looks whether it has to end
+GIVE_UP_NS = 2_000_000_000        # past the bound of a call, until it counts as one that never returns
 SEEN_S = 0.25                     # how often a pause looks whether the device has come: a look at a name in /dev
 REOPEN_AFTER_NS = 5_000_000_000
 WELL_AFTER_NS = 10_000_000_000    # what fails sooner after it came back has not recovered: pauses go on growing

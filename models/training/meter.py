@@ -87,6 +87,7 @@ def load(folder: Path) -> Digits:
 
 def train_fold(digits: Digits, fold: str, how: How) -> Trained:
     """Train without the kinds of that fold, quantize, and judge on them."""
+    from training import keras
     from training import meter_network as network
     from training.meter_card import THRESHOLD
 
@@ -97,9 +98,9 @@ def train_fold(digits: Digits, fold: str, how: How) -> Trained:
     how.say(f"fold {fold}: {len(seen.y)} pictures to train, {len(unseen.y)} of {len(FOLDS[fold])} names held out")
     model = network.train(seen.x, class_of(seen.y), epochs, SEED, how.say, *([SMALL_MEMORY] if how.small else []))
     chosen = np.random.default_rng(SEED).permutation(len(seen.x))[:SAMPLES]
-    file = network.convert(model, seen.x[chosen])
+    file = keras.quantized(model, seen.x[chosen].astype(np.float32) / 255)
     told = network.scores(model, unseen.x)
-    told8 = (network.ask(file, unseen.x).astype(np.float64) + 128) / 256
+    told8 = (keras.ask_pictures(file, unseen.x).astype(np.float64) + 128) / 256
     trusted = told8.max(1) >= THRESHOLD
     trained = Trained(file, *[judge(unseen.y, scores) for scores in (told, told8)],
                       *[by_group(unseen.y, scores.argmax(1), scores.max(1), unseen.group) for scores in (told, told8)],
@@ -145,8 +146,7 @@ class Meter:
 
     def train(self, how: How) -> Made:
         """Train the fold that ships, and the others for the card unless it is to be only that."""
-        from training import meter_card
-        from training import meter_network as network
+        from training import keras, meter_card
 
         digits = load(how.data)
         trained = {SHIPPED: train_fold(digits, SHIPPED, how)}
@@ -158,7 +158,7 @@ class Meter:
                                  "held_out": FOLDS[SHIPPED], "input": {"layout": "rgb", "width": WIDTH, "height": HEIGHT}}
         truth = class_of(unseen.y)
         return Made(
-            best.file, about, {"given": (given ^ 0x80).view(np.int8), "told": network.ask(best.file, given)}, TOLERANCE,
+            best.file, about, {"given": (given ^ 0x80).view(np.int8), "told": keras.ask_pictures(best.file, given)}, TOLERANCE,
             Judged(truth, best.int8_scores, unseen.group, LABELS), Judged(truth, best.float_scores, unseen.group, LABELS),
             {name: float(best.of_int8[name] or 0) for name in (*BANDS, "wrong_digit")},
             card=lambda _: meter_card.text(trained, FOLDS, SHIPPED, MIXED),

@@ -1,7 +1,6 @@
-"""The meter reader's network: its shape, its training, and its way to an int8 file.
+"""The meter reader's network: its shape and its training.
 
-The converter may reorder or rename what it is given, so the file is read through its signature. Seeds,
-thread counts and oneDNN are fixed: the same machine gives the same bytes, another one the same bands.
+Seeds, thread counts and oneDNN are fixed: the same machine gives the same bytes, another one the same bands.
 """
 
 from __future__ import annotations
@@ -77,25 +76,3 @@ def _step(model: tf.keras.Model, x: Floats, y: Floats) -> float:
 def scores(model: tf.keras.Model, pictures: augment.Pictures) -> Floats:
     """Ask the float network."""
     return np.asarray(model.predict(pictures.astype(np.float32) / 255, batch_size=256, verbose=0))
-
-
-def convert(model: tf.keras.Model, samples: augment.Pictures) -> bytes:
-    """Quantize to int8 throughout, input and output included, from samples of what it will see."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([one[None].astype(np.float32) / 255] for one in samples)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    return bytes(converter.convert())
-
-
-def ask(file: bytes, pictures: augment.Pictures) -> NDArray[np.int8]:
-    """Ask the int8 file for its raw outputs, by its signature: int8 (n, 11)."""
-    interpreter = tf.lite.Interpreter(model_content=file, num_threads=1)
-    runner = interpreter.get_signature_runner()
-    (given,), (told,) = runner.get_input_details(), runner.get_output_details()
-    scale, zero_point = runner.get_input_details()[given]["quantization"]
-    if abs(scale * 255 - 1) > 1e-3 or zero_point != -128:
-        raise SystemExit(f"the converter chose input scale {scale}, zero {zero_point}; 1/255 and -128 were expected")
-    signed = (pictures ^ 0x80).view(np.int8)
-    return np.concatenate([runner(**{given: one[None]})[told] for one in signed])

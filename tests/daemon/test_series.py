@@ -24,6 +24,7 @@ from reflexd_drivers.base import DriverError, Reading, SensorSettings
 from reflexd_models import tasks
 from reflexd_models.base import ModelError, Prediction
 from reflexd_models.bundle import find_bundle
+from reflexd_models.runtime import runtime
 from tests.daemon.devices import DEVICES, Device, SeriesNetwork
 from tests.daemon.rules.story import Story, acts
 from tests.daemon.test_faults import Devices, Start, within
@@ -228,6 +229,17 @@ def test_another_network_takes_over_between_two_windows() -> None:
     bench.job.step()
     assert [told.exchanges for told in bench.told()] == [0, 1]
     assert bench.job.model is other
+
+
+@pytest.mark.parametrize(("name", "evaluates"), [("vibration-forest", "numpy"), ("vibration-conv", runtime())])
+def test_the_log_says_what_evaluates_a_network(name: str, evaluates: str) -> None:
+    bundle = find_bundle(name)
+    plan, options = Plan((3,), 100, 100, 50, 40), tasks.load(bundle.task).Options()
+    model = ModelSettings(bundle=name, sensors=("x",), options=options)
+    job = SeriesJob("motor", plan, NS, lambda: open_series(bundle, model, plan, frozenset()), frozenset(), [],
+                    Inbox[Any](8, Wake()))
+    job.open()
+    assert job.about == evaluates
 
 
 def test_a_bundle_with_other_windows_does_not_take_over_unasked(tmp_path: Path) -> None:

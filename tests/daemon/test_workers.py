@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reflexd.actuating import ActuatorJob
 from reflexd.health import Monitor
-from reflexd.jobs import ActuatorJob, CameraJob, Tally
+from reflexd.jobs import CameraJob, Tally
 from reflexd.looking import Looking
 from reflexd.rules.items import Looked
 from reflexd.workers import BACKOFF_S, Inbox, Reports, State, Wake, Worker

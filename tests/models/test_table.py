@@ -103,8 +103,7 @@ def test_the_file_that_no_runtime_loads_is_refused_in_one_clear_line(shared):
     path = shared / "models" / "person_detect_refused.tflite"
     said = error_of(lambda: load(of_file(path)))
     assert said.startswith(f"{path}: ")
-    assert said.endswith(("refuses the network: Input array not provided for operation 'reshape'.; convert or fetch it again",
-                          "convert or fetch it again"))
+    assert said.endswith("convert or fetch it again")
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -51,6 +51,7 @@ class Anomaly:
         """Count the distance `limit` as 1; `where` names the file in errors."""
         self.shape, self.where = shape, where
         self._distance, self._limit = far, limit
+        self.about = "" if isinstance(far, Autoencoder) else "numpy"       # evaluates it; a network's runtime speaks for itself
 
     def predict(self, window: series.Samples, taken_at: int) -> Prediction:
         """Tell how far a window is from normal ones.

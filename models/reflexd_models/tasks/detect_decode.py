@@ -6,7 +6,8 @@ bottom in shares of the network's picture, the best first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -59,11 +60,11 @@ NOTHING = Found([], [], [])
 def decoder(layout: Layout, network: Network, picture: tuple[int, int], wish: Wish) -> Decoder:
     """Make the decoder of a layout; `picture` is the width and height of what the network is given."""
     scale = np.tile(np.array(picture, np.float32), 2) if layout.pixels else np.ones(4, np.float32)
-    kind = {"ssd": _Ssd, "anchors": _Anchors, "end-to-end": _EndToEnd}[layout.kind]
-    return kind(layout, network, scale, wish)
+    kinds: dict[str, Callable[..., Decoder]] = {"ssd": _Ssd, "anchors": _Anchors, "end-to-end": _EndToEnd}
+    return kinds[layout.kind](layout, network, scale, wish)
 
 
-class _Decoder:
+class _Decoder(ABC):
     def __init__(self, layout: Layout, network: Network, scale: Floats, wish: Wish) -> None:
         self._layout, self._network, self._scale, self._wish = layout, network, scale, wish
         self._infos = [network.outputs[place] for place in layout.roles]
@@ -71,11 +72,12 @@ class _Decoder:
             check_real(info, network.where)
         self._prepare()
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> None:      # noqa: B027 (not abstract: most kinds need nothing)
         """Make what one kind of decoder needs."""
 
+    @abstractmethod
     def __call__(self, raw: Sequence[Tensor]) -> Found:
-        raise NotImplementedError
+        """Find things."""
 
     def _labels(self, told: Floats) -> NDArray[np.intp]:
         """Give the labels' places of classes, each of which has to have one."""

@@ -22,6 +22,8 @@ class Options(base.Options):
 class Featured:
     """A learner that gives a score to each label."""
 
+    about = "numpy"            # evaluates it, no runtime of networks
+
     def __init__(self, labels: tuple[str, ...], shape: base.Shape, learned: Learner, where: str) -> None:
         """Take what was learned; `where` names its file in errors."""
         self.labels, self.shape, self.where = labels, shape, where
