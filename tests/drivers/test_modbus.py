@@ -88,7 +88,7 @@ def value(one: Modbus, within_s: float = 3.0) -> Reading:
             assert time.monotonic() < deadline, one.counters()
 
 
-def ended(one: Modbus, within_s: float = 5.0) -> str:
+def ended(one: Modbus, within_s: float = 10.0) -> str:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         try:
@@ -154,7 +154,7 @@ def test_one_answer_that_is_lost_is_counted_and_asked_for_again(sensor: Open, wi
 
 @pytest.mark.fault("F33", bound="max_age_ms", outcome="counted, never a value; the message names baud and parity")
 def test_f33_a_wrong_checksum_never_becomes_a_value(sensor: Open, wire: Wire) -> None:
-    one = sensor(max_age_ms=300)
+    one = sensor(max_age_ms=1000)
     assert value(one).value == 215.0
     wire.spoil = lambda data: bytes([*data[:-1], data[-1] ^ 1])
     assert "what unit 1 answers is damaged; check baud and parity" in ended(one)
@@ -186,7 +186,7 @@ def test_damage_anywhere_never_becomes_a_value(sensor: Open, wire: Wire) -> None
 
 
 def test_an_answer_of_another_device_or_to_another_question_is_damaged(wire: Wire, sensor: Open) -> None:
-    one = sensor(max_age_ms=300, unit=2, function="input")
+    one = sensor(max_age_ms=1000, unit=2, function="input")
     assert value(one).value == 200.0
     wire.spoil = lambda data: bytes.fromhex("0104020064b8db")     # unit 1, function 4, value 100
     assert "what unit 2 answers is damaged" in ended(one)
@@ -200,7 +200,7 @@ def test_f38_a_device_that_does_not_answer_names_the_likely_causes(sensor: Open,
 
 
 def test_a_refusal_says_what_was_refused(sensor: Open) -> None:
-    told = ended(sensor(register=5000, max_age_ms=300))
+    told = ended(sensor(register=5000, max_age_ms=2000))
     assert "unit 1 refuses register 5000: illegal data address; correct register, function or type" in told
 
 
