@@ -20,6 +20,7 @@ from reflexd.outputs import Outputs, level_text
 from reflexd.parts import Parts
 from reflexd.rules.items import NS, Command, Item, Predicted
 from reflexd.rules.stage import Stage
+from reflexd.trace import Changed, Trace
 from reflexd.workers import Reports
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Loop:
         self._stop_reason = ""
         self._look_at = 0
         self._asked: deque[Callable[[], None]] = deque()
+        self.trace = Trace()
         self.rewire(Stage(settings), parts, 0)
 
     def rewire(self, stage: Stage, parts: Parts, now: int) -> None:
@@ -60,6 +62,7 @@ class Loop:
         for name, job in self._resting.items():
             job.resting = stage.gated(name, now)
         self.monitor.take_over(tuple(parts.workers.values()))
+        self.trace.begin(stage, now)
 
     def stop(self, reason: str) -> None:
         """Ask for the end; a signal handler may call it."""
@@ -126,16 +129,20 @@ class Loop:
         """Put into the log what the gate did, now that every output stands."""
         while self.outputs.changes:
             change = self.outputs.changes.popleft()
-            self._journal.say(change.event, str(change), **change.fields())
+            text = str(change)
+            self._journal.say(change.event, text, **change.fields())
+            self.trace.changes.append(Changed(monotonic_ns(), change.output, text))
 
     def consume(self, item: Item, now: int) -> None:
         """Decide on one item and act."""
         commands = self.stage.consume(item, now)
         if isinstance(item, Predicted):
             self._act_on_frame(item, commands, now)
+            self.trace.note(item, now, commands)
             return
         if commands:
             self.act(commands, now)
+        self.trace.note(item, now, commands)
         for name, job in self._resting.items():
             job.resting = self.stage.gated(name, now)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, Event
-from reflexd.rules.items import NS, TEST, Claim, Command, Lift, Permit, Release
+from reflexd.rules.items import NS, TEST, Claim, Command, Fired, Lift, Permit, Release
 from reflexd_drivers.base import ActuatorSettings, DriverError
 
 RETRY_NS = NS // 2          # between two tries to set a failed actuator safe
@@ -176,6 +176,8 @@ class Outputs:
                 self.outputs[command.actuator].claims.pop(command.rule, None)
         elif isinstance(command, Permit):
             self._permit(command)
+        elif isinstance(command, Fired):
+            pass                              # its claims are what is driven
         elif isinstance(command, Lift):
             self.inhibited.pop(command.by, None)
             self._permits.pop(command.by, None)

@@ -18,6 +18,7 @@ from reflexd.parts import Parts
 from reflexd.rules.rule import Rule
 from reflexd.rules.sources import Source
 from reflexd.series import SeriesJob
+from reflexd.trace import Chunk
 from reflexd_models.runtime import runtime
 
 Report = dict[str, object]
@@ -64,6 +65,12 @@ class Observer:
             },
             "log_lines_dropped": self._journal.dropped,
         }
+
+    def trace(self, number: int | None, since_s: float) -> tuple[Chunk, dict[str, str]]:
+        """Give some of what was decided on, and the hashes of the networks that speak."""
+        kept = self.loop.trace
+        chunk = kept.since(monotonic_ns() - round(since_s * 1e9)) if number is None else kept.following(number)
+        return chunk, {name: job.held.origin.sha256 for name, job in self.models.items() if job.held.origin}
 
     def one(self, wanted: str) -> Report | str:
         """Describe one source, "button" or "sensor.button"; or say that there is none of that name."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import marshal
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from time import monotonic_ns
+from time import monotonic_ns, time
 from typing import Any
 
 from reflexd.access import Access
@@ -18,6 +19,8 @@ from reflexd.exercise import exercise
 from reflexd.jobs import CameraJob, ModelJob
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
+from reflexd.replay.plain import plain_of
+from reflexd.rules.items import NS
 from reflexd.sandbox import probe
 from reflexd.status import Observer, Report
 from reflexd.swap import swap
@@ -46,6 +49,7 @@ def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable
         "swap": Verb(Access.ADMIN, lambda request: swap(reloader, request)),
         "test": Verb(Access.ADMIN, lambda request: exercise(observer.loop, request)),
         "watch": Verb(Access.READ, lambda request: look(observer, request)),
+        "trace": Verb(Access.READ, lambda request: trace(observer, request)),
         "sandbox": Verb(Access.ADMIN, lambda _request: probe()),
     }
 
@@ -56,6 +60,22 @@ def look(observer: Observer, request: Mapping[str, Any]) -> Report:
     if isinstance(found, str):
         raise ControlError(found)
     return found
+
+
+def trace(observer: Observer, request: Mapping[str, Any]) -> Report:
+    """Give some of what was decided on: from item `number` on, or from `since_s` seconds ago. Raises: ControlError.
+
+    A part at a time, and as bytes: to write all of it as text would hold the loop up.
+    """
+    number, since_s = request.get("number"), request.get("since_s", 0)
+    if not isinstance(number, int | None) or not isinstance(since_s, (int, float)) or not 0 <= since_s < 1e9:
+        raise ControlError('trace takes "number", of an item, or "since_s", seconds; correct them')
+    chunk, bundles, now = observer.loop.between_cycles(lambda: (*observer.trace(number, since_s), monotonic_ns()))
+    mark = None if chunk.mark is None else {
+        "now": chunk.mark.now, "settings": plain_of(chunk.mark.settings), "memory": chunk.mark.memory, "bundles": bundles,
+        "utc_s": time() - (now - chunk.mark.now) / NS}
+    return {"number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now,
+            "notes": base64.b64encode(marshal.dumps(chunk.notes)).decode()}
 
 
 def told(observer: Observer, dump: Callable[[], None]) -> str:

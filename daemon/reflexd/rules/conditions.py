@@ -5,6 +5,8 @@ Those on a value stand here, those on what a network says of a label in scores.p
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from reflexd.config.settings import Condition, CrossingCondition, ScoreCondition, ValueCondition
 from reflexd.rules.items import NS
 from reflexd.rules.remembering import Remembering, Test
@@ -47,6 +49,8 @@ class Is(Valued):
 class Beyond(Valued):
     """The value is above a threshold, or below it, with hysteresis."""
 
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_held",)
+
     def __init__(self, source: Source, enter: float, leave: float | None, sign: int) -> None:
         super().__init__(source, f"{source.name} {'above' if sign > 0 else 'below'} {enter:g}")
         self._enter = enter * sign
@@ -72,9 +76,16 @@ class Beyond(Valued):
         """Say which side the value is on; a text is on neither."""
         return (self._held if number(self.source.value) is not None else None), ""
 
+    def margin(self) -> float | None:
+        """Compare with the threshold that counts: to begin, or to go on."""
+        value = number(self.source.value)
+        return None if value is None else value * self._sign - (self._leave if self._held else self._enter)
+
 
 class Changed(Valued):
     """The value moved far enough since this was last true; true for the one item that did it."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_from", "_moved")
 
     def __init__(self, source: Source, step: float | bool) -> None:
         super().__init__(source, f"{source.name} changed" + ("" if step is True else f" by {step:g}"))
@@ -109,6 +120,8 @@ class Changed(Valued):
 
 class Rising(Valued):
     """The value has kept rising for a time, with no pause that is too long."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_value", "_since", "_last")
 
     def __init__(self, source: Source, for_s: float, pause_s: float | None) -> None:
         super().__init__(source, f"{source.name} rising for {for_s:g} s")
@@ -146,6 +159,8 @@ class Rising(Valued):
 
 class Edge(Valued):
     """A sensor went on (or off) since the last look, however short it was."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_count", "_new")
 
     def __init__(self, source: Source, edge: str) -> None:
         super().__init__(source, f"{source.name} {edge}")

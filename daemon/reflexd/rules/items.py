@@ -10,6 +10,7 @@ from reflexd_models.base import Prediction
 
 NS = 1_000_000_000
 TEST = "reflexctl test"        # claims an output for a moment, as a rule does; no rule may be called so
+CLOCK = "clock"                # the source that a Clock is of
 TEST_PRIORITY = -1_000_000     # below every rule's
 
 
@@ -43,6 +44,14 @@ class Looked(NamedTuple):
     taken_at: int
 
 
+class Clock(NamedTuple):
+    """What the wall clock says, once a second while some rule asks for the time."""
+
+    utc_ns: int | None       # since 1970; None while the clock is not known to be right
+    offset_s: int            # of local time from UTC
+    taken_at: int
+
+
 class Down(NamedTuple):
     """A source failed or fell silent. What was taken before now is void; what is taken later is
     itself the proof that the source is back, so no item says that it is up again."""
@@ -51,7 +60,7 @@ class Down(NamedTuple):
     why: str
 
 
-Item: TypeAlias = Predicted | Rested | Sensed | Looked | Down
+Item: TypeAlias = Predicted | Rested | Sensed | Looked | Clock | Down
 
 
 class Verdict(NamedTuple):
@@ -61,6 +70,7 @@ class Verdict(NamedTuple):
     what: str
     observed: float | bool | str | None
     note: str = ""
+    margin: float | None = None       # by how much it holds, in the unit of what was observed; negative: what it is short of
 
     def __str__(self) -> str:
         """Write it for a person: "model.gate person at least 0.7: 0.82 (3 of 5 hits)"."""
@@ -90,6 +100,14 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Fired:
+    """A rule began to act: told once, however long it goes on."""
+
+    rule: str
+    reasons: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Permit:
     """Something that stands above the rules allows outputs to be active until a moment."""
 
@@ -112,4 +130,4 @@ class Lift:
     by: str
 
 
-Command: TypeAlias = Claim | Release | Permit | Inhibit | Lift
+Command: TypeAlias = Claim | Release | Fired | Permit | Inhibit | Lift

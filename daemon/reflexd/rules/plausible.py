@@ -7,6 +7,8 @@ only where that is allowed. What is not believed is unknown, and never acted on.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from reflexd.config.settings import PlausibleSettings
 from reflexd.rules.items import NS
 from reflexd_models.base import Prediction
@@ -14,6 +16,8 @@ from reflexd_models.base import Prediction
 
 class Plausible:
     """Follows one number."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_value", "_at", "_agreed", "_unit")
 
     def __init__(self, settings: PlausibleSettings) -> None:
         self._rise_per_ns = settings.max_rise_per_min / (60 * NS)

@@ -6,7 +6,7 @@ unknown, whenever its source may not be used, and forgets what it remembered ove
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from reflexd.rules.items import Verdict
 from reflexd.rules.sources import Source
@@ -15,6 +15,7 @@ from reflexd.rules.sources import Source
 class Test(Protocol):
     """What every kind of condition does."""
 
+    REMEMBERS: ClassVar[tuple[str, ...]]
     source: Source
 
     def observe(self) -> None:
@@ -28,6 +29,8 @@ class Test(Protocol):
 
 class Remembering:
     """The part that all conditions share: unknown while the source is, forgetful over a gap."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_epoch",)
 
     def __init__(self, source: Source, what: str) -> None:
         self.source = source
@@ -57,8 +60,12 @@ class Remembering:
         if trouble or self._epoch != self.source.epoch:
             return Verdict(None, self.what, None, trouble or "starts anew")
         truth, note = self.says(now, moved is self.source)
-        return Verdict(truth, self.what, self.observed(), note)
+        return Verdict(truth, self.what, self.observed(), note, self.margin())
 
     def observed(self) -> float | bool | str | None:
         """Give the number behind the verdict."""
         return self.source.value
+
+    def margin(self) -> float | None:
+        """Say by how much what was observed holds, in its unit; negative: what it is short of. None where that is no number."""
+        return None

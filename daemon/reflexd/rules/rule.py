@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import ClassVar
 
 from reflexd.config.settings import Action, RuleSettings
 from reflexd.rules.conditions import build
-from reflexd.rules.items import NS, Claim, Command, Release, Verdict
+from reflexd.rules.items import NS, Claim, Command, Fired, Release, Verdict
 from reflexd.rules.remembering import Test
 from reflexd.rules.sources import Source
 
@@ -16,6 +17,8 @@ HOUR_NS = 3600 * NS
 
 class Rule:
     """The state of one rule: its conditions, its last action and the claims it believes to hold."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_acted_at", "_until", "_starts", "truth")
 
     def __init__(self, settings: RuleSettings, sources: dict[str, Source]) -> None:
         self.settings = settings
@@ -65,11 +68,13 @@ class Rule:
         rested = self._acted_at < 0 or now >= self._acted_at + self._cooldown_ns
         kept = [one for one in self.settings.then if one.follow and now < self._until[one.actuator]]
         started = [one for one in self.settings.then if one not in kept] if rested else []
+        claims: list[Command] = [self._claim(one, now) for one in (*kept, *started)]
         if started:
             self._acted_at = now
             if not acting:
                 self._starts.append(now)
-        return [self._claim(one, now) for one in (*kept, *started)]
+                claims.append(Fired(self.name, self.verdicts))
+        return claims
 
     def _may_start(self, now: int) -> bool:
         """Say whether the hour still allows an action."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from math import isfinite
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from reflexd.config.scene import Scene as SceneSettings
 from reflexd.rules.tracks import Track, Tracker
@@ -27,6 +27,8 @@ class Seen(NamedTuple):
 
 class Scene:
     """Reads the detections of one model."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_epoch",)
 
     def __init__(self, settings: SceneSettings, followed: Collection[str]) -> None:
         """`followed` are the labels whose things keep their identity from one prediction to the next."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from math import isfinite
+from typing import ClassVar
 
 from reflexd.config.settings import CrossingCondition, ScoreCondition
 from reflexd.rules.items import NS
+from reflexd.rules.memory import kept
 from reflexd.rules.remembering import Remembering
 from reflexd.rules.scene import Seen
 from reflexd.rules.sources import Source
@@ -23,6 +25,8 @@ CLEAR = 0.01      # how far from a line, in shares of the frame, what crossed it
 
 class Score(Remembering):
     """Enough of the last predictions were sure enough of a label."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_score", "_hits", "_held")
 
     def __init__(self, source: Source, condition: ScoreCondition) -> None:
         super().__init__(source, f"{source.name} {condition.label} at least {condition.at_least:g}{_where(condition)}")
@@ -65,10 +69,17 @@ class Score(Remembering):
         """Give the last score."""
         return self._score
 
+    def margin(self) -> float | None:
+        """Compare with the threshold that counts: to begin, or to go on."""
+        return None if self._score is None else self._score - (self._leave if self._held else self._enter)
 
+
+@kept
 @dataclass(slots=True)
 class Stay:
     """How long something has stood where it is looked for."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("since", "sure_at", "missed")
 
     since: int
     sure_at: int
@@ -77,6 +88,8 @@ class Stay:
 
 class Standing(Score):
     """Enough things stand in a zone, each for long enough; without a zone, anywhere."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_stays", "_longest")
 
     def __init__(self, source: Source, condition: ScoreCondition) -> None:
         super().__init__(source, condition)
@@ -144,6 +157,8 @@ class Standing(Score):
 
 class Crossing(Remembering):
     """Something crossed a line and is clear of it again; true for the one prediction that shows it."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_over", "_new")
 
     def __init__(self, source: Source, condition: CrossingCondition) -> None:
         way = "" if condition.direction == "either" else f" {condition.direction}"

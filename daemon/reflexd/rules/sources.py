@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import ClassVar
 
+from reflexd.rules.items import NS, Clock
 from reflexd.rules.scene import Seen
 from reflexd.rules.tracks import Track
 from reflexd.rules.zones import Line, Point
@@ -29,9 +31,14 @@ def equals(value: Value | None, wanted: Value) -> bool | None:
 
 @dataclass(slots=True)
 class Source:
-    """A sensor, a model or the state of a camera's picture as the rules see it."""
+    """A sensor, a model, the state of a camera's picture or the clock as the rules see it."""
 
-    name: str                      # "model.person", "sensor.pir" or "camera.gate"
+    # not what its newest prediction shows: that is looked at while it is decided on, and never after
+    REMEMBERS: ClassVar[tuple[str, ...]] = (
+        "period_ns", "interval_ns", "taken_at", "down_at", "trouble", "value", "scores", "cut", "rises", "falls", "offset_s",
+        "late", "early", "exchanges", "epoch")
+
+    name: str                      # "model.person", "sensor.pir", "camera.gate" or "clock"
     max_age_ns: int
     period_ns: int                 # as expected, or longer where items come more slowly; while `measured`, as they come
     measured: bool = False
@@ -51,6 +58,7 @@ class Source:
     tracks: Sequence[Track] = ()   # what is followed, with what was missed for a moment
     rises: int = 0
     falls: int = 0
+    offset_s: int = 0              # of the clock: local time is that much after UTC
     late: int = 0
     early: int = 0
     exchanges: int = 0             # of a model's network, as its newest prediction has it
@@ -97,6 +105,13 @@ class Source:
         """Take the state of a camera's picture over."""
         self.put(taken_at)
         self.value = state
+
+    def tell_time(self, clock: Clock) -> None:
+        """Take over what the wall clock says: seconds since 1970 at `taken_at`."""
+        self.put(clock.taken_at)
+        self.offset_s = clock.offset_s
+        self.value = None if clock.utc_ns is None else clock.utc_ns / NS
+        self.trouble = "" if self.value is not None else "the clock is not synchronised"
 
     def follow(self, exchanges: int) -> None:
         """Begin a new epoch where another network speaks than before."""

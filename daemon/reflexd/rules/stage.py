@@ -7,6 +7,7 @@ consume() is a function of the settings and of the items so far, and of nothing 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import ClassVar
 
 from reflexd.config.settings import (
     Condition,
@@ -18,7 +19,8 @@ from reflexd.config.settings import (
     Settings,
     ValueCondition,
 )
-from reflexd.rules.items import NS, Command, Down, Inhibit, Item, Lift, Looked, Permit, Predicted, Rested, Sensed
+from reflexd.rules.items import CLOCK, NS, Clock, Command, Down, Inhibit, Item, Lift, Looked, Permit, Predicted, Rested, Sensed
+from reflexd.rules.memory import Memory, Remembers, put, taken
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
 from reflexd.rules.scene import Scene
@@ -30,6 +32,8 @@ MS = 1_000_000
 
 class Stage:
     """All rules and what they know."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_permits", "_counts")
 
     def __init__(self, settings: Settings, before: Stage | None = None) -> None:
         """`before` has what a reload left standing: its sources and rules are taken over with all they remember."""
@@ -64,6 +68,28 @@ class Stage:
         guards += [Inhibit(source, f"{source} is required and not there yet") for source in sorted(self._required)]
         unknown = [one for one in guards if isinstance(one, Inhibit) and not self._permits[one.by]]
         return [*(Lift(by) for by in self._lifted), *unknown]
+
+    def memory(self) -> Memory:
+        """Take out all that it remembers: put into a stage of the same settings, the same items lead to the same commands."""
+        return {
+            "stage": taken(self),
+            **{part: {name: taken(one) for name, one in ones.items()} for part, ones in self._rememberers().items()},
+            "tests": {rule.name: [taken(test) for test in rule.tests] for rule in self.rules},
+        }
+
+    def recall(self, memory: Memory) -> None:
+        """Remember that, and nothing else."""
+        put(self, memory["stage"])
+        for part, ones in self._rememberers().items():
+            for name, one in ones.items():
+                put(one, memory[part][name])
+        for rule in self.rules:
+            for test, what in zip(rule.tests, memory["tests"][rule.name], strict=True):
+                put(test, what)
+
+    def _rememberers(self) -> dict[str, Mapping[str, Remembers]]:
+        return {"sources": self.sources, "rules": {rule.name: rule for rule in self.rules}, "plausible": self._plausible,
+                "scenes": self._scenes, "trackers": {name: scene.tracker for name, scene in self._scenes.items()}}
 
     def _begin_rule(self, settings: RuleSettings, before: Stage | None) -> Rule:
         """Make a rule without state. Where only its devices are others, what bounds how often it acts goes on."""
@@ -114,6 +140,8 @@ class Stage:
             return self._sensed(item, now)
         if isinstance(item, Looked):
             return self._looked(item, now)
+        if isinstance(item, Clock):
+            return self._told_time(item, now)
         return self._down(item, now)
 
     def _predicted(self, item: Predicted, now: int) -> list[Command]:
@@ -159,6 +187,13 @@ class Stage:
         source.look(item.state, item.taken_at)
         permits = self._permit(source.name, source, item.taken_at, now) if item.state != "frozen" else []
         return permits + self._decide(source, now)
+
+    def _told_time(self, item: Clock, now: int) -> list[Command]:
+        source = self.sources.get(CLOCK)       # None: no rule asks for it any more, since a reload
+        if source is None or not source.admits(item.taken_at, now):
+            return []
+        source.tell_time(item)
+        return self._decide(source, now)
 
     def _decide(self, moved: Source, now: int) -> list[Command]:
         """Let the rules decide; while outputs are kept safe they watch, and an action that cannot be costs no cooldown."""

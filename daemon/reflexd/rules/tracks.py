@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from reflexd.rules.items import NS
+from reflexd.rules.memory import kept
 from reflexd.rules.zones import Point
 from reflexd_models.base import Detection
 
@@ -40,9 +41,12 @@ def overlap(one: Box, other: Box) -> float:
     return both / ((right - left) * (bottom - top) + (other[2] - other[0]) * (other[3] - other[1]) - both)
 
 
+@kept
 @dataclass(slots=True)
 class Track:
     """One thing, as long as it can be followed."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("number", "label", "box", "at", "before", "best", "seen_at", "missed")
 
     number: int
     label: str
@@ -56,6 +60,8 @@ class Track:
 
 class Tracker:
     """Follows what one network sees."""
+
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("tracks", "_next")
 
     def __init__(self) -> None:
         self.tracks: list[Track] = []

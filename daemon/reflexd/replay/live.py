@@ -1,0 +1,38 @@
+"""What a running daemon decides on, fetched from it as the lines of a recording."""
+
+from __future__ import annotations
+
+import base64
+import marshal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reflexd.protocol import ask
+from reflexd.replay.tape import Begin, Line, Lost, Taken
+
+
+class Live:
+    """Fetches what came since the last time; the first time, from a mark on."""
+
+    def __init__(self, socket: Path, since_s: float = 0.0) -> None:
+        """Begin so many seconds ago, or as near to that as the trace reaches; a little more than asked for is given."""
+        self.now = 0                         # of the daemon, when it was asked last; monotonic ns
+        self._socket = socket
+        self._request: dict[str, Any] = {"since_s": since_s}
+
+    def lines(self) -> Iterator[Line]:
+        """Give all that is there by now. Raises: ControlError."""
+        while True:
+            told = ask(self._socket, "trace", self._request)
+            self.now = told["now"]
+            self._request = {"number": told["number"] + told["count"]}
+            if told["lost"]:
+                yield Lost(told["lost"])
+            if told["mark"] is not None:
+                yield Begin(**told["mark"])
+            notes = marshal.loads(base64.b64decode(told["notes"]))      # noqa: S302  of our own daemon, at a socket of ours
+            if not notes:
+                return
+            for note in notes:
+                yield Taken(*marshal.loads(note))      # noqa: S302

@@ -1,0 +1,37 @@
+"""The settings that decide, as plain values and back. What only a driver or a task needs to know stays behind."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import ValidationError
+
+from reflexd.config.settings import Settings
+from reflexd_models.base import Options
+
+
+class Detects(Options):
+    """Stands for the options of a task that gives detections."""
+
+    gives_detections: ClassVar[bool] = True
+
+
+def plain_of(settings: Settings) -> dict[str, Any]:
+    """Write them as JSON has it."""
+    plain = settings.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"daemon", "gpio"})
+    for name, model in settings.model.items():
+        plain["model"][name]["options"] = {"gives_detections": type(model.options).gives_detections}
+    return plain
+
+
+def settings_of(plain: dict[str, Any]) -> Settings:
+    """Read what was written so. Raises: ValueError."""
+    models = plain.get("model", {})
+    try:
+        found = Settings.model_validate({**plain, "model": {name: {**one, "options": {}} for name, one in models.items()}})
+    except ValidationError as error:
+        raise ValueError(f"settings that this version does not know: {error.errors()[0]['msg']}") from None
+    detects = {name for name, one in models.items() if one["options"]["gives_detections"]}
+    return found.model_copy(update={"model": {
+        name: model.model_copy(update={"options": Detects()}) if name in detects else model
+        for name, model in found.model.items()}})

@@ -1,0 +1,85 @@
+"""Items and what was decided on them as plain values: what the trace keeps, and a recording has in its lines.
+
+A plain item is a list of its kind and its fields in their order, of which nothing is lost. Of a command there is what it orders,
+not its reasons: they follow from the items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from reflexd.rules.items import (
+    Claim,
+    Clock,
+    Command,
+    Down,
+    Fired,
+    Inhibit,
+    Item,
+    Lift,
+    Looked,
+    Permit,
+    Predicted,
+    Release,
+    Rested,
+    Sensed,
+)
+from reflexd_drivers.base import Reading
+from reflexd_models.base import Detection, Prediction
+
+PlainItem: TypeAlias = list[Any]
+Order: TypeAlias = list[str | float | int]       # a command as plain values
+
+KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Rested, Looked, Clock, Down)}
+
+
+def packed(item: Item) -> PlainItem:
+    """Write an item as plain values."""
+    if isinstance(item, Predicted):
+        one = item.prediction
+        return ["predicted", item.model, item.exchanges, one.taken_at, dict(one.scores), one.value, one.spread, one.unsure,
+                list(one.parts), [tuple(detection) for detection in one.detections], one.cut]
+    if isinstance(item, Sensed):
+        read = item.reading
+        return ["sensed", item.sensor, read.value, read.taken_at, read.changed_at, read.rises, read.falls, list(read.values)]
+    return [type(item).__name__.lower(), *item]
+
+
+def unpacked(plain: Sequence[Any]) -> Item:
+    """Read an item that was written so. Raises: ValueError for what nobody wrote."""
+    kind, *values = plain
+    try:
+        if kind == "predicted":
+            model, exchanges, *said = values
+            return Predicted(model, _prediction(*said), exchanges)
+        if kind == "sensed":
+            sensor, value, taken_at, changed_at, rises, falls, numbers = values
+            return Sensed(sensor, Reading(value, taken_at, changed_at, rises, falls, tuple(numbers)))
+        return KINDS[kind](*values)      # type: ignore[no-any-return]  # each of these is one
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"no item: {error!r}") from None
+
+
+def _prediction(taken_at: int, scores: dict[str, float], value: float | None, spread: float, unsure: str | None,
+                parts: Sequence[Any], detections: Sequence[Any], cut: bool) -> Prediction:
+    seen = tuple(Detection(label, score, tuple(box)) for label, score, box in detections)
+    return Prediction(taken_at, scores, value, spread, unsure, tuple((label, score) for label, score in parts), seen, cut)
+
+
+def ordered(command: Command) -> Order:
+    """Write what a command orders."""
+    if isinstance(command, Claim):
+        return ["claim", command.rule, command.actuator, command.level, command.priority, command.until]
+    if isinstance(command, Release):
+        return ["release", command.rule, command.actuator]
+    if isinstance(command, Fired):
+        return ["fired", command.rule]
+    return _above(command)
+
+
+def _above(command: Permit | Inhibit | Lift) -> Order:
+    """Write what stands above the rules."""
+    if isinstance(command, Permit):
+        return ["permit", command.by, command.until]
+    return ["inhibit", command.by, command.why] if isinstance(command, Inhibit) else ["lift", command.by]
