@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -111,7 +112,10 @@ class Writer:
         self.end()
         if self._thread is not None:
             self._thread.join(timeout_s)
-        return f"{self.waiting} events are not stored: {self.trouble or 'the disk takes too long'}" if self.waiting else ""
+        late = self._thread is not None and self._thread.is_alive()
+        if not self.waiting or not (late or self._told):
+            return ""
+        return f"{self.waiting} events are not stored: {'the disk takes too long' if late else self.trouble}"
 
     def prune(self, before_utc_ns: int | None, keep: int | None) -> int:
         """Remove what happened before, or all but the newest; from any thread but this one. Raises: OSError."""
@@ -151,7 +155,7 @@ class Writer:
         self._collect()
         if self._waiting:             # once, whatever the budget says
             self._attend(self._write)
-        self._attend(self._leave)
+        self._leave()
 
     def _collect(self) -> None:
         self._waiting.extend(self._inbox.drain())
@@ -247,7 +251,8 @@ class Writer:
 
     def _leave(self) -> None:
         if self._store is not None:
-            self._store.note("budget", self._budget.saved(time.time()))
+            with suppress(Exception):     # the next run takes it for spent
+                self._store.note("budget", self._budget.saved(time.time()))
         self._close()
 
     def _close(self) -> None:
