@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reflexd.config.lint import never, pace
 from reflexd.config.lint.demands import possible, what_is_given
 from reflexd.config.lint.facts import Facts
-from reflexd.config.settings import Settings
+from reflexd.config.settings import Settings, ValueCondition
 from reflexd.rules.items import NS, Claim, Item, Predicted, Sensed
 from reflexd.rules.stage import Stage
 from reflexd_drivers.base import Reading
@@ -129,3 +129,17 @@ def test_hits_are_forgotten_where_a_frame_counts_for_less_than_the_time_to_the_n
         assert any(map(story.acts, done)) is acts
         found = list(pace.nothing_counted(Facts(configuration, {}, str)))
         assert bool(found) is not acts
+
+
+class Lately(ValueCondition):
+    """A kind of condition that nobody has told check of."""
+
+    within_s: float = 5
+
+
+def test_what_is_not_known_is_left_alone():
+    configuration = configured([{"sensor": "key", "is": True}, {"sensor": "key", "is": False}], [], [])
+    assert never_acts(configuration)
+    (rule,) = configuration.rule
+    later = rule.model_copy(update={"when": (rule.when[0], Lately.model_validate({"sensor": "key", "is": False}))})
+    assert not never_acts(configuration.model_copy(update={"rule": (later,)}))

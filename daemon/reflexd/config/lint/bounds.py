@@ -18,8 +18,8 @@ def unbounded(facts: Facts) -> Iterator[Finding]:
         if actuator.max_on_s is not None or not moving or (len(moving) == 1 and _ends(*moving[0][1:])):
             continue
         place, rule, action = next((one for one in moving if not _ends(*one[1:])), moving[0])
-        how = "with follow" if action.follow else f"with for_s = {action.for_s:g}, which starts over while they last"
-        what = (f'nothing bounds how long it is active: rule "{rule.name}" keeps it so as long as its conditions last, {how} '
+        over = "" if action.for_s is None else f": for_s = {action.for_s:g} starts over while they do"
+        what = (f'nothing bounds how long it is active: rule "{rule.name}" keeps it so as long as its conditions last{over} '
                 f"({facts.line_of(place)})")
         yield Finding(("actuator", name), what, "no max_on_s",
                       f"add max_on_s = 300, or as many seconds as it may be active; {YEAR_S} is a year, where that is meant")
@@ -51,7 +51,6 @@ def ends_on_the_way(facts: Facts) -> Iterator[Finding]:
     """Find actions that are over before the actuator has come to where they send it."""
     for place, _, action in _actions(facts):
         actuator = facts.settings.actuator[action.actuator]
-        takes_s = actuator.way_s(action.set)
-        if action.for_s is not None and action.for_s < takes_s and action.set != actuator.safe:
+        if action.for_s is not None and action.for_s < (takes_s := actuator.way_s(action.set)):
             what = f"actuator.{action.actuator} takes {takes_s:g} s from its safe level to there, so it turns back on its way"
             yield Finding((*place, "for_s"), what, f"{action.for_s:g}", f"write for_s = {takes_s:g} or more")
