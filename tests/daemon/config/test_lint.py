@@ -277,8 +277,8 @@ def test_a_finding_names_the_other_place(place):
     ((_, _, said),) = warned(place, BASE + rule(f"{score('at_least = 0.7', model='day')}, {is_('light', 'false')}"))
     line = BASE[:BASE.index("only_while")].count("\n") + 1
     assert said.endswith(
-        "warning: rule.this.when[1].is: the rule never acts: sensor.light is false, and model.day rests unless sensor.light is "
-        f"true ({place}/reflexd.toml:{line}), found sensor.light is false; correct one of them")
+        "warning: rule.this.when[1].is: the rule never acts: sensor.light is false, against model.day rests unless sensor.light "
+        f"is true ({place}/reflexd.toml:{line}), found false; correct one of them")
 
 
 def test_nothing_is_looked_for_while_there_are_errors(place):

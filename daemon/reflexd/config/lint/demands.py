@@ -11,8 +11,7 @@ from itertools import pairwise
 from math import inf, nextafter
 from typing import NamedTuple
 
-from reflexd.config.lint.facts import Facts, Term
-from reflexd.config.messages import show
+from reflexd.config.lint.facts import Facts, Term, shown
 from reflexd.config.positions import Location
 from reflexd.config.settings import SensorIs, ValueCondition
 from reflexd.rules.conditions import number
@@ -64,7 +63,7 @@ def of_term(term: Term) -> Demand | None:
     if not isinstance(condition, ValueCondition):
         return None
     wanted = not term.unless
-    words = term.words if wanted else f"not: {term.words}"
+    words = term.words if wanted else f"unless {term.words}"
 
     def demand(holds: Callable[[Value], bool], key: str, *points: Value | None) -> Demand:
         return Demand(term.source, words, holds, tuple(one for one in points if one is not None), (*term.location, key))
@@ -133,5 +132,5 @@ def from_above(facts: Facts, rule: Sequence[Term]) -> Iterator[Demand]:
 
 
 def _of_sensor(one: SensorIs, wanted: bool, because: str, location: Location) -> Demand:
-    words = f"{because} sensor.{one.sensor} is {'' if wanted else 'other than '}{show(one.is_)}"
+    words = f"{because} sensor.{one.sensor} is {'' if wanted else 'other than '}{shown(one.is_)}"
     return Demand(f"sensor.{one.sensor}", words, lambda value: equals(value, one.is_) is wanted, (one.is_,), location)

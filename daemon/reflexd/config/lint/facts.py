@@ -96,6 +96,11 @@ def is_moment(condition: Condition) -> bool:
     return isinstance(condition, CrossingCondition)
 
 
+def shown(value: object) -> str:
+    """Write a value as it may stand in a file, 5 and not 5.0."""
+    return f"{value:g}" if isinstance(value, float) else show(value)
+
+
 def written(condition: Condition) -> str:
     """Write what a condition asks for, as "sensor.pir is true"."""
     source = source_of(condition)
@@ -108,4 +113,4 @@ def written(condition: Condition) -> str:
             return f"{source} {key} {value:g}"
     if condition.changed is not None:
         return f"{source} changed"
-    return f"{source} {condition.edge}" if condition.edge is not None else f"{source} is {show(condition.is_)}"
+    return f"{source} {condition.edge}" if condition.edge is not None else f"{source} is {shown(condition.is_)}"

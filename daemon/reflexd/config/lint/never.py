@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from reflexd.config.lint.demands import Demand, culprits, from_above, of_term, possible, what_is_given
-from reflexd.config.lint.facts import Facts, Finding, Term, is_moment
+from reflexd.config.lint.facts import Facts, Finding, Term, is_moment, shown
 from reflexd.config.messages import show
 from reflexd.config.settings import Condition, CrossingCondition, ScoreCondition, ValueCondition
 
@@ -33,7 +33,8 @@ def _told(facts: Facts, index: int, found: list[Demand], asked: list[Demand]) ->
                            for one in found if one is not own)
     if own is None or own.location is None:
         return Finding(("rule", index), f"the rule never acts: {others}", "", "correct one of them")
-    return Finding(own.location, f"the rule never acts: {own.words}, and {others}", own.words, "correct one of them")
+    return Finding(own.location, f"the rule never acts: {own.words}, against {others}", shown(own.points[0]),
+                   "correct one of them")
 
 
 def suppressed_by_itself(facts: Facts) -> Iterator[Finding]:

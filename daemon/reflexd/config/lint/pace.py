@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reflexd.config.lint.facts import Facts, Finding, Term
+from reflexd.config.lint.facts import Facts, Finding, Term, shown
 from reflexd.config.settings import Condition, CrossingCondition, ScoreCondition
 from reflexd_drivers.base import CameraSettings
 
@@ -26,7 +26,7 @@ def nothing_counted(facts: Facts) -> Iterator[Finding]:
             continue
         what = (f"{term.so}: {words}, and frames of camera.{name} come {1000 / camera.rate_hz:g} ms apart and count for "
                 f"{camera.max_age_ms} ms, so what was counted is forgotten with each one")
-        yield Finding((*term.location, key), what, term.words,
+        yield Finding((*term.location, key), what, shown(getattr(term.condition, key)),
                       f"raise max_age_ms of camera.{name} over {1000 / camera.rate_hz:g}, or raise its rate_hz")
 
 
@@ -60,7 +60,7 @@ def pauses_too_short(facts: Facts) -> Iterator[Finding]:
         # one reading may come late and the next one in time: two of three are at least half a period apart
         if apart is not None and apart > 2 * pause and pause < for_s:
             what = f"{term.so}: {term.source} says something each {apart:g} s, and a pause over {pause:g} s begins the climb anew"
-            yield Finding((*term.location, "rising_for_s" if pause_s is None else "pause_s"), what, f"{pause_s or for_s:g}",
+            yield Finding((*term.location, "rising_for_s" if pause_s is None else "pause_s"), what, shown(pause_s or for_s),
                           f"write pause_s = {3 * apart:g} or more")
 
 

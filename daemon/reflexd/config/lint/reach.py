@@ -7,7 +7,7 @@ from functools import cache
 from math import floor
 
 from reflexd.config.lint.demands import bounds_of, of_term, possible, what_is_given
-from reflexd.config.lint.facts import Facts, Finding
+from reflexd.config.lint.facts import Facts, Finding, shown
 from reflexd.config.settings import ValueCondition
 from reflexd_models.reach import largest_score
 
@@ -34,7 +34,7 @@ def numbers_out_of_reach(facts: Facts) -> Iterator[Finding]:
         demand = of_term(term._replace(unless=False))
         given = what_is_given(facts, term.source)
         if term.unless and demand is not None and demand.location and given is not None and not possible([given, demand]):
-            yield Finding(demand.location, f"{term.so}: {given.words}", term.words, "correct it, or remove it")
+            yield Finding(demand.location, f"{term.so}: {given.words}", shown(demand.points[0]), "correct it, or remove it")
 
 
 def never_released(facts: Facts) -> Iterator[Finding]:
