@@ -16,7 +16,8 @@ from reflexd.events import PICTURE, PICTURE_NORMAL, Event
 from reflexd.health import LOOK_NS, Latency, Monitor
 from reflexd.journal import Journal
 from reflexd.notify import Notifier
-from reflexd.outputs import Outputs, level_text
+from reflexd.output import level_text
+from reflexd.outputs import Outputs
 from reflexd.parts import Parts
 from reflexd.rules.items import NS, Command, Item, Predicted
 from reflexd.rules.stage import Stage

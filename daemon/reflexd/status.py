@@ -13,7 +13,7 @@ from reflexd.health import Described
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.loop import Loop
-from reflexd.outputs import Output, level_text
+from reflexd.output import Output, level_text
 from reflexd.parts import Parts
 from reflexd.rules.rule import Rule
 from reflexd.rules.sources import Source

@@ -1,7 +1,7 @@
 """Rules and gate under random items, delays, stale and unknown inputs, stops, reloads and failures.
 
 The machine keeps its own account of what was said and ordered, and compares it with what the relays
-do at every write and after every step. Four defects planted in the gate have to be found by it.
+do at every write and after every step. Seven defects planted in the gate have to be found by it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from reflexd.config.settings import Settings
-from reflexd.outputs import Output, Outputs
+from reflexd.output import Output
+from reflexd.outputs import Outputs
 from reflexd.rules.items import TEST, TEST_PRIORITY, Claim, Command, Down, Inhibit, Predicted, Release, Sensed
 from reflexd.rules.stage import Stage
 from reflexd_drivers.base import Reading
@@ -29,11 +30,12 @@ PERSON = {"model": "person", "label": "person", "at_least": 0.6, "release_below"
 RULES: dict[str, dict[str, Any]] = {
     "follow": {"when": [PERSON], "then": [{"actuator": "up", "set": "on", "follow": True}]},
     "hold": {"when": [{**PERSON, "hits": 2, "of": 3}, {"sensor": "button", "is": False}],
-             "then": [{"actuator": "down", "set": "on", "for_s": 2}], "priority": 1},
+             "then": [{"actuator": "down", "set": "on", "for_s": 2, "pattern": [0.2, 0.4]}], "priority": 1},
     "press": {"when": [{"sensor": "button", "edge": "rise"}], "unless": [PERSON],
               "then": [{"actuator": "lamp", "set": "on", "for_s": 1.5, "hold_on_fault": True}], "cooldown_s": 0.4},
-    "long": {"when": [{"sensor": "button", "is": True}], "then": [{"actuator": "lamp", "set": "on", "for_s": 9},
-                                                                  {"actuator": "fan", "set": "off", "follow": True}]},
+    "long": {"when": [{"sensor": "button", "is": True}],
+             "then": [{"actuator": "lamp", "set": "on", "for_s": 9, "pattern": [0.3, 0.3]},
+                      {"actuator": "fan", "set": "off", "follow": True}]},
 }
 CONFIG: dict[str, Any] = {
     "schema": 1,
@@ -43,7 +45,7 @@ CONFIG: dict[str, Any] = {
     "sensor": {"button": {"driver": "scripted", "max_age_ms": 1000}, "stop": {"driver": "scripted", "max_age_ms": 2000}},
     "actuator": {
         "up": {"driver": "gpio-output", "safe": "off", "interlock": "motor", "max_on_s": 3},
-        "down": {"driver": "gpio-output", "safe": "off", "interlock": "motor", "min_off_s": 0.3},
+        "down": {"driver": "gpio-output", "safe": "off", "interlock": "motor", "min_off_s": 0.7},
         "lamp": {"driver": "gpio-output", "safe": "off", "max_on_s": 2},
         "fan": {"driver": "gpio-output", "safe": "on", "max_on_s": 4},
     },
@@ -65,8 +67,10 @@ class Watched(Relay):
         was_safe = self.level == self.safe_level
         super().set(level)
         if was_safe and level != self.safe_level:
-            self._machine.activated_at[self._name] = self._machine.now
-        self._machine.check_interlock()
+            self._machine.note_activation(self._name)
+        if level == self.safe_level and not was_safe:
+            self._machine.rested_at[self._name] = self._machine.now
+        self._machine.check_interlock(self._name)
 
 
 class Machine(RuleBasedStateMachine):
@@ -81,6 +85,10 @@ class Machine(RuleBasedStateMachine):
         pairs: Mapping[str, Any] = {name: (self.settings.actuator[name], relay) for name, relay in self.relays.items()}
         self.gate = self.gate_class(pairs)
         self.activated_at: dict[str, int] = {}
+        self.rested_at: dict[str, int] = {}
+        self.blinks: dict[str, tuple[str, int]] = {}          # the rule whose pattern an output follows, and since when it claims
+        self.since: dict[tuple[str, str], int] = {}           # rule and actuator → since when it claims without a gap
+        self.released_since = 0
         self.claims: dict[tuple[str, str], int] = {}          # rule and actuator → until
         self.fresh_until: dict[str, int] = {}                 # source → when its newest good item is too old
         self.newest: dict[str, int] = {}
@@ -93,7 +101,10 @@ class Machine(RuleBasedStateMachine):
         for command in commands:
             if isinstance(command, Claim):
                 self._check_evidence(command)
-                self.claims[command.rule, command.actuator] = command.until
+                key = command.rule, command.actuator
+                if self.claims.get(key, 0) <= self.now:
+                    self.since[key] = self.now
+                self.claims[key] = command.until
                 self.claims.pop((TEST, command.actuator), None)     # a rule ends a test for good
             elif isinstance(command, Release):
                 self.claims.pop((command.rule, command.actuator), None)
@@ -110,9 +121,30 @@ class Machine(RuleBasedStateMachine):
             assert self.fresh_until.get(source, 0) >= self.now, f"{claim.rule} acted although {source} is unknown"
         assert all(reason.truth is not None for reason in claim.reasons)
 
-    def check_interlock(self) -> None:
-        """Never two of a pair at once, not even between two writes."""
+    def note_activation(self, name: str) -> None:
+        """An output that goes on after the pause of a pattern is in the same activation; any other begins one after its rest."""
+        if not self.in_a_pattern(name):
+            rested_for = self.now - self.rested_at.get(name, 0)
+            assert rested_for >= self.settings.actuator[name].min_off_s * S, f"{name} did not rest for min_off"
+            self.activated_at[name] = self.now
+        claim = max((one for one in self.gate.outputs[name].claims.values()), key=lambda one: one.priority)
+        self.blinks.pop(name, None)
+        if claim.pattern is not None:
+            self.blinks[name] = claim.rule, self.since[claim.rule, name]
+
+    def in_a_pattern(self, name: str) -> bool:
+        """Say whether the claim whose pattern an output followed last has lived on since."""
+        if name not in self.blinks:
+            return False
+        rule, since = self.blinks[name]
+        return (self.claims.get((rule, name), 0) > self.now and self.since[rule, name] == since
+                and since >= self.released_since and self.released_until > self.now)
+
+    def check_interlock(self, written: str) -> None:
+        """Never two of a pair at once, not even between two writes or in the pause of a pattern."""
         assert [self.relays[name].level for name in ("up", "down")] != [1.0, 1.0], "both of an interlocked pair are active"
+        if written == "up" and self.relays["up"].level == 1.0:
+            assert not self.in_a_pattern("down"), "one of an interlocked pair is active in a pause of the other"
 
     def _notes(self, source: str, taken_at: int) -> bool:
         """Keep our own account of what is known of a source. Returns whether the item counts."""
@@ -164,6 +196,8 @@ class Machine(RuleBasedStateMachine):
     def stop_says(self, pressed: bool, age: float) -> None:
         taken_at = self.now - round(age * S)
         if self._notes("sensor.stop", taken_at):
+            if self.released_until <= self.now:
+                self.released_since = self.now
             self.released_until = 0 if pressed else taken_at + MAX_AGE["sensor.stop"]
         self._carry_out(self.stage.consume(Sensed("stop", Reading(pressed, taken_at, taken_at)), self.now))
 
@@ -269,9 +303,29 @@ class TroubleIsIgnored(Outputs):
         """Defect."""
 
 
+class PausesDoNotCount(Outputs):
+    def _drive(self, output: Output, level: float, now: int) -> bool:
+        if output.paused:
+            output.active_since = now
+        return super()._drive(output, level, now)
+
+
+class PartnerGoesInPauses(Outputs):
+    def _interlock(self, group: list[Output], wanted: dict[str, float]) -> None:
+        super()._interlock([output for output in group if not output.paused], wanted)
+
+
+class RestIsIgnored(Outputs):
+    def _resting(self, output: Output, now: int) -> bool:
+        return False
+
+
 @pytest.mark.parametrize(("gate", "found"), [
+    (PausesDoNotCount, "past max_on"),
+    (PartnerGoesInPauses, "in a pause of the other"),
+    (RestIsIgnored, "did not rest"),
     (TroubleIsIgnored, "active without an actuator|the gate knows where it stands|past its lease"),
-    (ClaimsNeverLapse, "past its lease"),
+    (ClaimsNeverLapse, "past its lease|did not rest"),
     (MaxOnIsIgnored, "past max_on"),
     (InterlockIsIgnored, "interlocked pair"),
 ])

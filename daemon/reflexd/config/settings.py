@@ -215,11 +215,18 @@ Condition: TypeAlias = Annotated[
 ]
 
 
+PhaseS = Annotated[float, Field(ge=0.02, le=3600)]      # shorter ones would be those of a PWM, and the loop's own lag would show
+
+
 class Action(Table):
     """What a rule does, and how that ends: after a time, or with its evidence."""
 
     actuator: str = Field(description="name of an actuator")
     set: Level = Field(description="level that it is given")
+    pattern: Annotated[tuple[PhaseS, ...], Field(min_length=2, max_length=32)] | None = Field(
+        default=None, description="seconds at that level, at the safe level, at that level, … in turn, over and over")
+    times: int | None = Field(
+        default=None, ge=1, le=10_000, description="with pattern: so often, and then rest; default: until the action ends")
     for_s: float | None = Field(default=None, gt=0, description="ends that long after the rule last acted")
     follow: Literal[True] | None = Field(default=None, description="ends when the conditions are no longer true")
     hold_on_fault: bool = Field(default=False, description="with for_s: outlast the failure of a source of the rule")
@@ -230,7 +237,14 @@ class Action(Table):
             raise ValueError("an action ends in one way; give either for_s = SECONDS or follow = true")
         if self.hold_on_fault and self.for_s is None:
             raise ValueError("hold_on_fault goes with for_s; remove it, or end the action by for_s")
+        self._check_pattern()
         return self
+
+    def _check_pattern(self) -> None:
+        if self.pattern is not None and len(self.pattern) % 2:
+            raise ValueError("pattern ends with a pause, so it has an even number of times; add the last pause, as in [0.2, 0.8]")
+        if self.times is not None and self.pattern is None:
+            raise ValueError("times goes with pattern; remove it, or add pattern = [0.2, 0.8]")
 
 
 class RuleSettings(Table):

@@ -79,6 +79,13 @@ class Verdict(NamedTuple):
         return f"{self.what}: {shown}" + (f" ({self.note})" if self.note else "")
 
 
+class Pattern(NamedTuple):
+    """An output is on and off in turn."""
+
+    phases: tuple[int, ...]      # ns on, off, on, off …; an even number of them
+    times: int = 0               # how often; 0: as long as the claim lives
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A rule wants a level of an actuator until a moment; sent again, it is renewed."""
@@ -89,6 +96,7 @@ class Claim:
     priority: int
     until: int
     reasons: tuple[Verdict, ...]
+    pattern: Pattern | None = None
 
 
 @dataclass(frozen=True, slots=True)

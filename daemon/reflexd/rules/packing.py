@@ -70,7 +70,8 @@ def _prediction(taken_at: int, scores: dict[str, float], value: float | None, sp
 def ordered(command: Command) -> Order:
     """Write what a command orders."""
     if isinstance(command, Claim):
-        return ["claim", command.rule, command.actuator, command.level, command.priority, command.until]
+        pattern = [] if command.pattern is None else [command.pattern.times, *command.pattern.phases]
+        return ["claim", command.rule, command.actuator, command.level, command.priority, command.until, *pattern]
     if isinstance(command, Release):
         return ["release", command.rule, command.actuator]
     if isinstance(command, Fired):

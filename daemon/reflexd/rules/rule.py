@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from reflexd.config.settings import Action, RuleSettings
 from reflexd.rules.conditions import build
-from reflexd.rules.items import NS, Claim, Command, Fired, Release, Verdict
+from reflexd.rules.items import NS, Claim, Command, Fired, Pattern, Release, Verdict
 from reflexd.rules.remembering import Test
 from reflexd.rules.sources import Source
 
@@ -85,7 +85,8 @@ class Rule:
         """Claim a level for as long as the action says."""
         lasts = self.lease_ns if action.for_s is None else round(action.for_s * NS)
         self._until[action.actuator] = now + lasts
-        return Claim(self.name, action.actuator, action.set, self.settings.priority, now + lasts, self.verdicts)
+        return Claim(self.name, action.actuator, action.set, self.settings.priority, now + lasts, self.verdicts,
+                     _pattern(action))
 
     @property
     def lease_ns(self) -> int:
@@ -111,3 +112,8 @@ class Rule:
         for actuator in held:
             self._until[actuator] = 0
         return [Release(self.name, actuator) for actuator in held]
+
+
+def _pattern(action: Action) -> Pattern | None:
+    """Give the pattern of an action in nanoseconds."""
+    return None if action.pattern is None else Pattern(tuple(round(one * NS) for one in action.pattern), action.times or 0)

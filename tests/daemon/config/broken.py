@@ -319,6 +319,27 @@ size_px = [@@63, 48]
         ("rule.new.then[0].set", "same priority"),
     ),
     more(
+        "two rules that want two patterns",
+        RULE + WHEN + 'then = [ { actuator = "lamp", set = @@"on", follow = true, pattern = [1, 1] } ]\n',
+        ("rule.new.then[0].set", "set to another pattern"),
+    ),
+    more(
+        "patterns that are none",
+        RULE + WHEN + 'priority = 1\nthen = [ { actuator = "lamp", set = "on", follow = true, pattern = @@[0.2, 0.8, 0.2] } ]\n'
+        + '[[rule]]\nname = "b"\n' + WHEN
+        + 'then = [ { actuator = "lamp", set = "on", follow = true, pattern = [@@0.001, @@4000], times = @@0 } ]\n'
+        + '[[rule]]\nname = "c"\n' + WHEN + 'then = [ { actuator = "lamp", set = "on", follow = true, pattern = @@[1] } ]\n'
+        + '[[rule]]\nname = "d"\n' + WHEN + 'then = [ { actuator = "lamp", set = "on", follow = true, times = @@3 } ]\n',
+        ("rule.new.then[0].pattern", "an even number"), ("rule.b.then[0].pattern[0]", "at least 0.02"),
+        ("rule.b.then[0].pattern[1]", "at most 3600"), ("rule.b.then[0].times", "at least 1"),
+        ("rule.c.then[0].pattern", "at least 2"), ("rule.d.then[0].times", "add pattern"),
+    ),
+    more(
+        "a pattern to and fro on the spot",
+        RULE + WHEN + 'priority = 1\nthen = [ { actuator = "lamp", set = @@"off", follow = true, pattern = [0.2, 0.8] } ]\n',
+        ("rule.new.then[0].set", 'write set = "on"'),
+    ),
+    more(
         "a rule name twice in a file", '\n[[rule]]\nname = @@"ring"\n' + WHEN + THEN, ("rule.ring.name", "a rule with this name")
     ),
     change(
