@@ -283,8 +283,10 @@ class Outputs:
         elif was_active and not output.active:
             output.rested_since = now
             output.end(TEST)      # one that was cut short is over
+        before, output.cause = output.cause, output.winner if output.active else self._reason_safe(output, now)
+        if was_active and _follows_on(before, output.cause):
+            return
         output.changes += 1
-        output.cause = output.winner if output.active else self._reason_safe(output, now)
         self.changes.append(Change(OUTPUT, output.name, output.level, output.cause, bool(self.dry_run)))
 
     def _tell(self, event: Event, text: str, output: str = "") -> None:
@@ -335,3 +337,8 @@ class Outputs:
                 output.level, output.paused = output.settings.safe, False
             except Exception as error:    # a mistake in one driver keeps no other output from its safe level
                 self._tell(NOT_SAFE, f"{output.name} may not be safe: {error}", output.name)
+
+
+def _follows_on(before: Claim | str, cause: Claim | str) -> bool:
+    """Say whether a level went on with the value that it follows, which is no news."""
+    return isinstance(before, Claim) and isinstance(cause, Claim) and cause.follows and before.rule == cause.rule

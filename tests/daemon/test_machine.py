@@ -1,7 +1,7 @@
 """Rules and gate under random items, delays, stale and unknown inputs, stops, reloads and failures.
 
 The machine keeps its own account of what was said and ordered, and compares it with what the relays
-do at every write and after every step. Seven defects planted in the gate have to be found by it.
+do at every write and after every step. Eight defects planted in the gate have to be found by it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from reflexd.config.settings import Settings
+from reflexd.config.settings import LevelOf, Settings
 from reflexd.output import Output
 from reflexd.outputs import Outputs
 from reflexd.rules.items import TEST, TEST_PRIORITY, Claim, Command, Down, Inhibit, Predicted, Release, Sensed
@@ -25,7 +25,7 @@ from tests.daemon.relays import Relay
 from tests.daemon.rules.story import START
 
 S = 1_000_000_000
-MAX_AGE = {"model.person": S // 2, "sensor.button": S, "sensor.stop": 2 * S}
+MAX_AGE = {"model.person": S // 2, "sensor.button": S, "sensor.stop": 2 * S, "sensor.warmth": S}
 PERSON = {"model": "person", "label": "person", "at_least": 0.6, "release_below": 0.4}
 RULES: dict[str, dict[str, Any]] = {
     "follow": {"when": [PERSON], "then": [{"actuator": "up", "set": "on", "follow": True}]},
@@ -36,18 +36,23 @@ RULES: dict[str, dict[str, Any]] = {
     "long": {"when": [{"sensor": "button", "is": True}],
              "then": [{"actuator": "lamp", "set": "on", "for_s": 9, "pattern": [0.3, 0.3]},
                       {"actuator": "fan", "set": "off", "follow": True}]},
+    "dim": {"when": [{"sensor": "button", "is": False}],
+            "then": [{"actuator": "dimmer", "follow": True,
+                      "set": {"sensor": "warmth", "from": [20, 30], "to": [0, 1], "step": 0.2}}]},
 }
 CONFIG: dict[str, Any] = {
     "schema": 1,
     "safety": {"stop": {"sensor": "stop", "is": True}},
     "camera": {"gate": {"driver": "replay", "rate_hz": 10, "max_age_ms": 500}},
     "model": {"person": {"bundle": "person", "camera": "gate"}},
-    "sensor": {"button": {"driver": "scripted", "max_age_ms": 1000}, "stop": {"driver": "scripted", "max_age_ms": 2000}},
+    "sensor": {"button": {"driver": "scripted", "max_age_ms": 1000}, "stop": {"driver": "scripted", "max_age_ms": 2000},
+               "warmth": {"driver": "scripted", "max_age_ms": 1000}},
     "actuator": {
         "up": {"driver": "gpio-output", "safe": "off", "interlock": "motor", "max_on_s": 3},
         "down": {"driver": "gpio-output", "safe": "off", "interlock": "motor", "min_off_s": 0.7},
         "lamp": {"driver": "gpio-output", "safe": "off", "max_on_s": 2},
         "fan": {"driver": "gpio-output", "safe": "on", "max_on_s": 4},
+        "dimmer": {"driver": "recorder", "safe": "off", "max_on_s": 3, "min_off_s": 0.2},
     },
 }
 
@@ -89,6 +94,7 @@ class Machine(RuleBasedStateMachine):
         self.blinks: dict[str, tuple[str, int]] = {}          # the rule whose pattern an output follows, and since when it claims
         self.since: dict[tuple[str, str], int] = {}           # rule and actuator → since when it claims without a gap
         self.released_since = 0
+        self.warmth = 0.0
         self.claims: dict[tuple[str, str], int] = {}          # rule and actuator → until
         self.fresh_until: dict[str, int] = {}                 # source → when its newest good item is too old
         self.newest: dict[str, int] = {}
@@ -115,11 +121,14 @@ class Machine(RuleBasedStateMachine):
     def _check_evidence(self, claim: Claim) -> None:
         """No action on stale or unknown input."""
         settings_of = next(one for one in self.settings.rule if one.name == claim.rule)
-        for condition in (*settings_of.when, *settings_of.unless):
+        functions = [one.set for one in settings_of.then if isinstance(one.set, LevelOf)]
+        for condition in (*settings_of.when, *settings_of.unless, *functions):
             sensor = getattr(condition, "sensor", None)
             source = f"sensor.{sensor}" if sensor else f"model.{condition.model}"
             assert self.fresh_until.get(source, 0) >= self.now, f"{claim.rule} acted although {source} is unknown"
         assert all(reason.truth is not None for reason in claim.reasons)
+        if functions:
+            assert abs(claim.level - min(max((self.warmth - 20) / 10, 0), 1)) < 0.2, "a level that does not follow its value"
 
     def note_activation(self, name: str) -> None:
         """An output that goes on after the pause of a pattern is in the same activation; any other begins one after its rest."""
@@ -184,6 +193,13 @@ class Machine(RuleBasedStateMachine):
         reading = Reading(value, taken_at, taken_at, self.counts[0], self.counts[0])
         self._carry_out(self.stage.consume(Sensed("button", reading), self.now))
 
+    @rule(value=st.sampled_from([15.0, 20.0, 21.0, 25.0, 26.5, 30.0, 40.0]), age=st.sampled_from([0.0, 0.0, 0.4, 1.2]))
+    def thermometer_says(self, value: float, age: float) -> None:
+        taken_at = self.now - round(age * S)
+        if self._notes("sensor.warmth", taken_at):
+            self.warmth = value
+        self._carry_out(self.stage.consume(Sensed("warmth", Reading(value, taken_at, taken_at)), self.now))
+
     @rule(times=st.integers(1, 12), value=st.booleans(), score=st.sampled_from([0.1, 0.9]))
     def nothing_happens_for_a_while(self, times: int, value: bool, score: float) -> None:
         for _ in range(times):
@@ -191,6 +207,7 @@ class Machine(RuleBasedStateMachine):
             self.stop_says(False, 0.0)
             self.button_says(value, 0.0, 0)
             self.network_says(score, 0.01)
+            self.thermometer_says(22.0 + times, 0.0)
 
     @rule(pressed=st.sampled_from([False, False, False, True]), age=st.sampled_from([0.0, 0.0, 0.5, 2.5]))
     def stop_says(self, pressed: bool, age: float) -> None:
@@ -201,7 +218,7 @@ class Machine(RuleBasedStateMachine):
             self.released_until = 0 if pressed else taken_at + MAX_AGE["sensor.stop"]
         self._carry_out(self.stage.consume(Sensed("stop", Reading(pressed, taken_at, taken_at)), self.now))
 
-    @rule(source=st.sampled_from(["camera.gate", "model.person", "sensor.button", "sensor.stop"]))
+    @rule(source=st.sampled_from(["camera.gate", "model.person", "sensor.button", "sensor.stop", "sensor.warmth"]))
     def source_fails(self, source: str) -> None:
         for name in ("model.person", source) if source == "camera.gate" else (source,):
             self.fresh_until[name], self.down_at[name], self.newest[name] = 0, self.now, -1
@@ -217,7 +234,7 @@ class Machine(RuleBasedStateMachine):
         self.stage = Stage(self.settings, self.stage)
         self._carry_out(self.stage.begin())
 
-    @rule(name=st.sampled_from(["up", "down", "lamp", "fan"]), seconds=st.sampled_from([0.2, 1.0, 5.0, 10.0]))
+    @rule(name=st.sampled_from(["up", "down", "lamp", "fan", "dimmer"]), seconds=st.sampled_from([0.2, 1.0, 5.0, 10.0]))
     def somebody_tests(self, name: str, seconds: float) -> None:
         output = self.gate.outputs[name]
         if output.claims or self.gate.hindrance(output, self.now):
@@ -266,6 +283,7 @@ class Machine(RuleBasedStateMachine):
             lives = [until for (_, actuator), until in self.claims.items() if actuator == name and until > self.now]
             assert lives, f"{name} is active past its lease"
             assert self.released_until > self.now, f"{name} is active although stop is not known to be released"
+            assert self.gate.outputs[name].winner.level == relay.level, f"{name} is not at the level that is claimed"
             bound = self.settings.actuator[name].max_on_s
             active_for = self.now - self.activated_at[name]
             assert bound is None or active_for < bound * S, f"{name} is active past max_on"
@@ -315,6 +333,11 @@ class PartnerGoesInPauses(Outputs):
         super()._interlock([output for output in group if not output.paused], wanted)
 
 
+class LevelsStick(Outputs):
+    def _moves(self, output: Output, wanted: float, now: int) -> bool:
+        return super()._moves(output, wanted, now) and not (output.active and wanted not in (0.0, 1.0))
+
+
 class RestIsIgnored(Outputs):
     def _resting(self, output: Output, now: int) -> bool:
         return False
@@ -323,6 +346,7 @@ class RestIsIgnored(Outputs):
 @pytest.mark.parametrize(("gate", "found"), [
     (PausesDoNotCount, "past max_on"),
     (PartnerGoesInPauses, "in a pause of the other"),
+    (LevelsStick, "not at the level that is claimed"),
     (RestIsIgnored, "did not rest"),
     (TroubleIsIgnored, "active without an actuator|the gate knows where it stands|past its lease"),
     (ClaimsNeverLapse, "past its lease|did not rest"),

@@ -20,6 +20,7 @@ from reflexd.config.settings import (
     CrossingCondition,
     DaemonSettings,
     GpioSettings,
+    LevelOf,
     ModelSettings,
     PlausibleSettings,
     RuleSettings,
@@ -128,6 +129,7 @@ def sections() -> list[tuple[str, list[Key]]]:
         ("when, unless: a line that is crossed", CrossingCondition, frozenset()),
         ("when, unless: a value", ValueCondition, frozenset()),
         ("then", Action, frozenset()),
+        ("then: set that follows a value", LevelOf, frozenset()),
     ]
     return [(title, found) for title, one, without in tables if (found := _keys(one, without))]
 

@@ -215,6 +215,33 @@ Condition: TypeAlias = Annotated[
 ]
 
 
+class LevelOf(Table):
+    """A level that follows a value: { sensor = "temp", from = [20, 30], to = [0.2, 1.0] }."""
+
+    sensor: str | None = Field(default=None, description="name of a sensor whose readings are numbers; or model")
+    model: str | None = Field(default=None, description="name of a model that reads a number; or sensor")
+    from_: tuple[float, float] = Field(alias="from", description="two values; beyond them the level stays where it is there")
+    to: tuple[Level, Level] = Field(description="the levels at these values; in between, on the straight line")
+    step: float = Field(
+        default=0.01, gt=0, le=0.5, description="share of the way between the levels by which one has to move to be driven anew")
+
+    @model_validator(mode="after")
+    def _fits(self) -> LevelOf:
+        if (self.sensor is None) == (self.model is None):
+            raise ValueError("a level follows one value; name either a sensor or a model")
+        if self.from_[0] == self.from_[1]:
+            raise ValueError("from has two values that differ; write it as [20, 30]")
+        if self.to[0] == self.to[1]:
+            raise ValueError("to has two levels that differ; write it as [0.2, 1.0], or write set as one level")
+        return self
+
+
+def _kind_of_level(value: Any) -> str:   # noqa: ANN401  whatever stands in the file
+    return "(function)" if isinstance(value, (dict, LevelOf)) else "(level)"      # no key can be spelt like that
+
+
+LevelOrFunction: TypeAlias = Annotated[Annotated[Level, Tag("(level)")] | Annotated[LevelOf, Tag("(function)")],
+                                       Discriminator(_kind_of_level)]
 PhaseS = Annotated[float, Field(ge=0.02, le=3600)]      # shorter ones would be those of a PWM, and the loop's own lag would show
 
 
@@ -222,7 +249,7 @@ class Action(Table):
     """What a rule does, and how that ends: after a time, or with its evidence."""
 
     actuator: str = Field(description="name of an actuator")
-    set: Level = Field(description="level that it is given")
+    set: LevelOrFunction = Field(description="level that it is given, or a value that it follows: { sensor, from, to }")
     pattern: Annotated[tuple[PhaseS, ...], Field(min_length=2, max_length=32)] | None = Field(
         default=None, description="seconds at that level, at the safe level, at that level, … in turn, over and over")
     times: int | None = Field(
@@ -238,7 +265,14 @@ class Action(Table):
         if self.hold_on_fault and self.for_s is None:
             raise ValueError("hold_on_fault goes with for_s; remove it, or end the action by for_s")
         self._check_pattern()
+        if isinstance(self.set, LevelOf) and (self.follow is None or self.pattern is not None):
+            raise ValueError("set follows a value, which goes with follow = true and without pattern; correct that")
         return self
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Give the level, or the two between which it follows a value."""
+        return self.set.to if isinstance(self.set, LevelOf) else (self.set,)
 
     def _check_pattern(self) -> None:
         if self.pattern is not None and len(self.pattern) % 2:

@@ -97,6 +97,7 @@ class Claim:
     until: int
     reasons: tuple[Verdict, ...]
     pattern: Pattern | None = None
+    follows: bool = False        # a value, which may change the level at each renewal
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
-from reflexd.config.settings import Action, RuleSettings
+from reflexd.config.settings import Action, LevelOf, RuleSettings
 from reflexd.rules.conditions import build
 from reflexd.rules.items import NS, Claim, Command, Fired, Pattern, Release, Verdict
+from reflexd.rules.levels import Following, source_of_level
 from reflexd.rules.remembering import Test
 from reflexd.rules.sources import Source
 
@@ -25,7 +26,9 @@ class Rule:
         self.name = settings.name
         self._when = tuple(build(one, sources) for one in settings.when)
         self._unless = tuple(build(one, sources) for one in settings.unless)
-        self.tests: tuple[Test, ...] = self._when + self._unless
+        self._levels = {one.actuator: Following(sources[source_of_level(one.set)], one.set)
+                        for one in settings.then if isinstance(one.set, LevelOf)}
+        self.tests: tuple[Test, ...] = (*self._when, *self._unless, *self._levels.values())
         self.sources = {test.source.name: test.source for test in self.tests}
         self._cooldown_ns = round(settings.cooldown_s * NS)
         self._acted_at = -1
@@ -50,7 +53,7 @@ class Rule:
         """Act if every `when` is true and every `unless` is known to be false."""
         wanted = tuple(test.judge(now, moved) for test in self._when)
         unwanted = tuple(test.judge(now, moved) for test in self._unless)
-        self.verdicts = wanted + unwanted
+        self.verdicts = wanted + unwanted + tuple(level.judge(now, moved) for level in self._levels.values())
         if any(one.truth is False for one in wanted) or any(one.truth is True for one in unwanted):
             self.truth = False
             return self._let_go()
@@ -85,8 +88,16 @@ class Rule:
         """Claim a level for as long as the action says."""
         lasts = self.lease_ns if action.for_s is None else round(action.for_s * NS)
         self._until[action.actuator] = now + lasts
-        return Claim(self.name, action.actuator, action.set, self.settings.priority, now + lasts, self.verdicts,
-                     _pattern(action))
+        return Claim(self.name, action.actuator, self._level(action), self.settings.priority, now + lasts, self.verdicts,
+                     _pattern(action), isinstance(action.set, LevelOf))
+
+    def _level(self, action: Action) -> float:
+        """Give the level that an action wants now."""
+        if not isinstance(action.set, LevelOf):
+            return action.set
+        level = self._levels[action.actuator].level
+        assert level is not None, "a rule with an unknown level does not act"
+        return level
 
     @property
     def lease_ns(self) -> int:

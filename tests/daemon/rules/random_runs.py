@@ -26,6 +26,12 @@ RULES: list[dict[str, Any]] = [
     {"when": [{"sensor": "button", "edge": "rise"}], "then": FOR_5_S, "cooldown_s": 1},
     {"when": [{"model": "meter", "rising_for_s": 0.5, "pause_s": 2}], "then": FOLLOW},
     {"when": [{"camera": "gate", "is": "covered"}], "then": FOLLOW},
+    {"when": [{"sensor": "button", "is": False}],
+     "then": [{"actuator": "fan", "follow": True, "set": {"sensor": "warmth", "from": [18, 24], "to": [0.1, 1], "step": 0.2}}]},
+    {"when": [{"sensor": "button", "is": False}],
+     "then": [{"actuator": "fan", "follow": True, "set": {"model": "meter", "from": [99, 130], "to": [1, 0]}}]},
+    {"when": [{"sensor": "button", "edge": "fall"}],
+     "then": [{"actuator": "lamp", "set": "on", "for_s": 2, "pattern": [0.1, 0.2, 0.1, 0.6], "times": 2}]},
 ]
 
 
