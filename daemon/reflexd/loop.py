@@ -50,6 +50,7 @@ class Loop:
         self._stop_reason = ""
         self._look_at = 0
         self._asked: deque[Callable[[], None]] = deque()
+        self.later: tuple[int, Callable[[], None]] | None = None      # what is done at a moment, and when; main thread only
         self.trace = Trace()
         self.rewire(Stage(settings), parts, 0)
 
@@ -109,7 +110,7 @@ class Loop:
         return self._stop_reason
 
     def _deadline(self, until_ns: int | None) -> int:
-        due = (self._look_at, self.outputs.due, until_ns)
+        due = (self._look_at, self.outputs.due, until_ns, self.later and self.later[0])
         return min(one for one in due if one is not None)
 
     def cycle(self) -> None:
@@ -125,6 +126,9 @@ class Loop:
         self.tell_changes()
         while self._asked:
             self._asked.popleft()()
+        if self.later is not None and now >= self.later[0]:
+            (_, do), self.later = self.later, None
+            do()
 
     def tell_changes(self) -> None:
         """Put into the log what the gate did, now that every output stands."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, Event
+from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, TRIGGERED, Event
 from reflexd.output import NEVER, Change, Channel, Output
-from reflexd.rules.items import NS, TEST, Claim, Command, Fired, Lift, Permit, Release
+from reflexd.rules.items import NS, TEST, Claim, Command, Fired, Lift, Permit, Release, Triggered
 from reflexd_drivers.base import ActuatorSettings, DriverError
 
 RETRY_NS = NS // 2          # between two tries to set a failed actuator safe
@@ -74,10 +74,10 @@ class Outputs:
     def apply(self, commands: Iterable[Command], now: int) -> None:
         """Take the commands of one decision over and bring the outputs to what they ask for."""
         for command in commands:
-            self._take(command)
+            self._take(command, now)
         self.settle(now)
 
-    def _take(self, command: Command) -> None:
+    def _take(self, command: Command, now: int) -> None:
         if isinstance(command, Claim):
             self._claim(self.outputs[command.actuator], command)
         elif isinstance(command, Release):
@@ -87,6 +87,9 @@ class Outputs:
             self._permit(command)
         elif isinstance(command, Fired):
             pass                              # its claims are what is driven
+        elif isinstance(command, Triggered):
+            seconds, why = (command.due - now) / NS, "; ".join(map(str, command.reasons))
+            self._tell(TRIGGERED, f'rule "{command.rule}" acts in {seconds:g} s, unless something ends that: {why}')
         elif isinstance(command, Lift):
             self.inhibited.pop(command.by, None)
             self._permits.pop(command.by, None)

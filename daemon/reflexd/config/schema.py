@@ -17,6 +17,7 @@ from reflexd.config.parts import ENVELOPES
 from reflexd.config.scene import SCENE_KEYS, Scene
 from reflexd.config.settings import (
     Action,
+    ArmedBy,
     CrossingCondition,
     DaemonSettings,
     GpioSettings,
@@ -116,6 +117,7 @@ def sections() -> list[tuple[str, list[Key]]]:
     tables: list[tuple[str, type[BaseModel], frozenset[str]]] = [
         *((f"[{key}]", one, frozenset()) for key, one in _TABLES.items()),
         ('{ sensor = "…", is = … } in [safety] and only_while', SensorIs, frozenset()),
+        ("[safety] arm", ArmedBy, frozenset({"sensor", "is"})),
         *((f"[{kind}.NAME] of every driver", one, frozenset()) for kind, one in ENVELOPES.items()),
         *((f'[{kind}.NAME] with driver = "{name}"', one, _common(ENVELOPES[kind], one))
           for kind, name, one in _drivers()),

@@ -64,11 +64,18 @@ class SensorIs(Table):
     is_: bool | float | str = Field(alias="is", description="the value it has to have")
 
 
+class ArmedBy(SensorIs):
+    """A sensor that has to say so, and for how long before it counts."""
+
+    delay_s: float = Field(default=0, ge=0, le=3600, description="outputs are permitted once it has said so for that long on end")
+
+
 class SafetySettings(Table):
     """[safety]: what stands above every rule."""
 
     stop: SensorIs | None = Field(default=None, description="while this is not known to be false, every output is safe")
-    arm: SensorIs | None = Field(default=None, description="while this is not known to be true, every output is safe")
+    arm: ArmedBy | None = Field(
+        default=None, description="while this is not known to be true, every output is safe; with delay_s, true for that long")
 
 
 class PlausibleSettings(Table):
@@ -288,9 +295,18 @@ class RuleSettings(Table):
     when: tuple[Condition, ...] = Field(min_length=1, description="all of these have to be true")
     unless: tuple[Condition, ...] = Field(default=(), description="each of these has to be known to be false")
     then: tuple[Action, ...] = Field(min_length=1, description="what is done")
+    delay_s: float = Field(
+        default=0, ge=0, le=600, description="acts so long after it was triggered, whatever `when` says by then: an entry delay")
     priority: int = Field(default=0, ge=-1000, le=1000, description="the higher one wins where two rules want two levels")
     cooldown_s: float = Field(default=0, ge=0, description="rest after the last action")
     max_per_hour: int | None = Field(default=None, ge=1, description="actions in any hour")
+
+    @model_validator(mode="after")
+    def _ends_by_itself(self) -> RuleSettings:
+        if self.delay_s and any(action.follow for action in self.then):
+            raise ValueError("delay_s lets a rule act when its conditions may be over, so nothing can follow them; "
+                             "end each action by for_s, or remove delay_s")
+        return self
 
 
 class Settings(Table):

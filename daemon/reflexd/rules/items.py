@@ -52,6 +52,13 @@ class Clock(NamedTuple):
     taken_at: int
 
 
+class Armed(NamedTuple):
+    """Somebody armed or disarmed: no rule acts after it on what triggered it before."""
+
+    armed: bool
+    taken_at: int
+
+
 class Down(NamedTuple):
     """A source failed or fell silent. What was taken before now is void; what is taken later is
     itself the proof that the source is back, so no item says that it is up again."""
@@ -60,7 +67,7 @@ class Down(NamedTuple):
     why: str
 
 
-Item: TypeAlias = Predicted | Rested | Sensed | Looked | Clock | Down
+Item: TypeAlias = Predicted | Rested | Sensed | Looked | Clock | Armed | Down
 
 
 class Verdict(NamedTuple):
@@ -117,6 +124,15 @@ class Fired:
 
 
 @dataclass(frozen=True, slots=True)
+class Triggered:
+    """A rule with a delay will act at that moment, unless something ends that."""
+
+    rule: str
+    due: int
+    reasons: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Permit:
     """Something that stands above the rules allows outputs to be active until a moment."""
 
@@ -139,4 +155,4 @@ class Lift:
     by: str
 
 
-Command: TypeAlias = Claim | Release | Fired | Permit | Inhibit | Lift
+Command: TypeAlias = Claim | Release | Fired | Triggered | Permit | Inhibit | Lift

@@ -364,6 +364,13 @@ size_px = [@@63, 48]
         ("rule.c.then[0].set", "same priority"),
     ),
     more(
+        "delays that cannot be",
+        "\n[safety]\narm = { sensor = 'pir', is = true, delay_s = @@4000 }\n"
+        + RULE + WHEN + "delay_s = @@30\n" + THEN
+        + '[[rule]]\nname = "b"\n' + WHEN + "delay_s = @@601\n" + THEN.replace("follow = true", "for_s = 3"),
+        ("safety.arm.delay_s", "at most 3600"), ("rule.new.delay_s", "nothing can follow"), ("rule.b.delay_s", "at most 600"),
+    ),
+    more(
         "a rule name twice in a file", '\n[[rule]]\nname = @@"ring"\n' + WHEN + THEN, ("rule.ring.name", "a rule with this name")
     ),
     change(
