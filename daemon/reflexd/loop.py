@@ -18,7 +18,8 @@ from reflexd.history.incident import Run
 from reflexd.history.recorder import Recorder
 from reflexd.journal import Journal
 from reflexd.notify import Notifier
-from reflexd.outputs import Outputs, level_text
+from reflexd.output import level_text
+from reflexd.outputs import Outputs
 from reflexd.parts import Parts
 from reflexd.rules.items import NS, Command, Fired, Item, Predicted
 from reflexd.rules.stage import Stage
@@ -51,6 +52,7 @@ class Loop:
         self._stop_reason = ""
         self._look_at = 0
         self._asked: deque[Callable[[], None]] = deque()
+        self.later: tuple[int, Callable[[], None]] | None = None      # what is done at a moment, and when; main thread only
         self.trace = Trace()
         self.recorder = recorder or Recorder(Run.begin())
         outputs.new_id = self.recorder.new_id
@@ -113,7 +115,7 @@ class Loop:
         return self._stop_reason
 
     def _deadline(self, until_ns: int | None) -> int:
-        due = (self._look_at, self.outputs.due, until_ns)
+        due = (self._look_at, self.outputs.due, until_ns, self.later and self.later[0])
         return min(one for one in due if one is not None)
 
     def cycle(self) -> None:
@@ -129,6 +131,9 @@ class Loop:
         self.tell_changes()
         while self._asked:
             self._asked.popleft()()
+        if self.later is not None and now >= self.later[0]:
+            (_, do), self.later = self.later, None
+            do()
 
     def tell_changes(self) -> None:
         """Put into the log what the gate did, now that every output stands."""

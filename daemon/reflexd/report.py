@@ -22,7 +22,8 @@ def lines(report: Report) -> Iterator[str]:
         yield f"sensor {name}: {_state(one)}, {one['readings']} readings, {one['late']} late, {_says(one)}"
     for name, one in report["rules"].items():
         truth = {True: "true", False: "false", None: "unknown"}[one["truth"]]
-        yield f'rule "{name}": {truth}' + "".join(f"\n    {reason}" for reason in one["reasons"])
+        due = f", acts in {one['acts_in_s']:.0f} s" if "acts_in_s" in one else ""
+        yield f'rule "{name}": {truth}{due}' + "".join(f"\n    {reason}" for reason in one["reasons"])
     for name, one in report["outputs"].items():
         yield f"output {name}: {one['why']}"
     for name, spans in report["latency_ms"].items():

@@ -14,7 +14,7 @@ from reflexd.history.writer import Writer
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.loop import Loop
-from reflexd.outputs import Output, level_text
+from reflexd.output import Output, level_text
 from reflexd.parts import Parts
 from reflexd.rules.rule import Rule
 from reflexd.rules.sources import Source
@@ -58,7 +58,7 @@ class Observer:
             "cameras": {name: self._camera(name, job, states) for name, job in self.cameras.items()},
             "models": {name: self._model(name, job, states, now) for name, job in self.models.items()},
             "sensors": {name: self._sensor(name, job, states, now) for name, job in self._sensors.items()},
-            "rules": {rule.name: _rule(rule) for rule in self.loop.stage.rules},
+            "rules": {rule.name: _rule(rule, now) for rule in self.loop.stage.rules},
             "outputs": {output.name: _output(output) for output in outputs.outputs.values()},
             "inhibited": dict(outputs.inhibited),
             "latency_ms": {
@@ -148,8 +148,9 @@ def _source(source: Source, now: int) -> Report:
     }
 
 
-def _rule(rule: Rule) -> Report:
-    return {"truth": rule.truth, "reasons": [str(one) for one in rule.verdicts]}
+def _rule(rule: Rule, now: int) -> Report:
+    due = {} if rule.due is None else {"acts_in_s": round(max(rule.due - now, 0) / 1e9, 1)}
+    return {"truth": rule.truth, "reasons": [str(one) for one in rule.verdicts], **due}
 
 
 def _output(output: Output) -> Report:

@@ -25,7 +25,8 @@ from reflexd.looking import Looking
 from reflexd.loop import Loop
 from reflexd.networks import mark
 from reflexd.notify import Notifier
-from reflexd.outputs import Channel, Outputs
+from reflexd.output import Channel
+from reflexd.outputs import Outputs
 from reflexd.parts import Parts
 from reflexd.rules.items import Looked, Predicted, Rested, Sensed
 from reflexd.rules.stage import labels_of, pace_of, watched_by

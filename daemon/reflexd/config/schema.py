@@ -17,10 +17,12 @@ from reflexd.config.parts import ENVELOPES
 from reflexd.config.scene import SCENE_KEYS, Scene
 from reflexd.config.settings import (
     Action,
+    ArmedBy,
     CrossingCondition,
     DaemonSettings,
     EventsSettings,
     GpioSettings,
+    LevelOf,
     ModelSettings,
     PlausibleSettings,
     RuleSettings,
@@ -117,6 +119,7 @@ def sections() -> list[tuple[str, list[Key]]]:
     tables: list[tuple[str, type[BaseModel], frozenset[str]]] = [
         *((f"[{key}]", one, frozenset()) for key, one in _TABLES.items()),
         ('{ sensor = "…", is = … } in [safety] and only_while', SensorIs, frozenset()),
+        ("[safety] arm", ArmedBy, frozenset({"sensor", "is"})),
         *((f"[{kind}.NAME] of every driver", one, frozenset()) for kind, one in ENVELOPES.items()),
         *((f'[{kind}.NAME] with driver = "{name}"', one, _common(ENVELOPES[kind], one))
           for kind, name, one in _drivers()),
@@ -130,6 +133,7 @@ def sections() -> list[tuple[str, list[Key]]]:
         ("when, unless: a line that is crossed", CrossingCondition, frozenset()),
         ("when, unless: a value", ValueCondition, frozenset()),
         ("then", Action, frozenset()),
+        ("then: set that follows a value", LevelOf, frozenset()),
     ]
     return [(title, found) for title, one, without in tables if (found := _keys(one, without))]
 
