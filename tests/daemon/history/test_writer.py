@@ -90,9 +90,11 @@ def test_what_waits_at_the_end_is_stored_before_it_ends(make: Make) -> None:
     assert ids(writer.path) == [1, 2, 3]
 
 
-def test_where_events_are_not_wanted_there_is_no_thread_and_no_file(make: Make, tmp_path: Path) -> None:
-    writer = make(EventsSettings(enabled=False))
+@pytest.mark.parametrize(("enabled", "trial"), [(False, False), (True, True)])
+def test_where_events_are_not_wanted_there_is_no_file(make: Make, tmp_path: Path, enabled: bool, trial: bool) -> None:
+    writer = make(EventsSettings(enabled=enabled), trial=trial)
     put(writer, 1)
+    writer.take_over(EventsSettings(enabled=enabled))
     assert writer.close(1) == ""
     assert list(tmp_path.iterdir()) == []
     assert writer.waiting == 0
