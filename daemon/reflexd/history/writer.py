@@ -44,7 +44,7 @@ class Writer:
     def __init__(self, run: Run, settings: EventsSettings, folder: Path, *, opens: Connect = connect, pause_s: float = PAUSE_S,
                  wrote: Callable[[], int | None] = thread_wrote, tell: Tell = lambda _event, _text: None,
                  trial: bool = False) -> None:
-        """Write to a file in that folder, of a trial nothing. `tell` logs a line from any thread; `wrote` counts a thread's bytes."""
+        """Write to a file in that folder, of a trial nothing. `tell` logs from any thread; `wrote` counts a thread's bytes."""
         self.path = folder / FILE
         self.run = run
         self.tell = tell
