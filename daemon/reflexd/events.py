@@ -36,6 +36,8 @@ SOURCE_RUNS = Event("source-runs", Priority.NOTICE, "b3dc1c5c93094c128a148fd3070
 SOURCE_DEGRADED = Event("source-degraded", Priority.WARNING, "75624608cafc4667820f4fc9c9e595ba", folds=True)
 PICTURE = Event("picture", Priority.WARNING, "0d3f1b8a6a9e4c7fb2c1d47d9a5e6f10", folds=True)
 PICTURE_NORMAL = Event("picture-normal", Priority.NOTICE, "5c7e2f9b1d4a4e60a8f3b6c2d9e1f704", folds=True)
+CLOCK_KNOWN = Event("clock-known", Priority.NOTICE, "9a5dcf9c1e1340088110fc212fc7c96a", folds=True)
+CLOCK_UNKNOWN = Event("clock-unknown", Priority.WARNING, "2b50692091054c71b10123e0f26d1216", folds=True)
 OUTPUT = Event("output", Priority.NOTICE, "635ee5e6d50446b3b0633dcf0974dfbe")
 ALL_SAFE = Event("all-safe", Priority.WARNING, "14dc03738b9f486b940d3db589b69b20", folds=True)
 PERMITTED = Event("permitted", Priority.NOTICE, "e8e840460dcc4654b5305255dd6c842e", folds=True)
@@ -53,6 +55,7 @@ DISARMED = Event("disarmed", Priority.NOTICE, "d2466b6ca704445c90844a1bd20c142e"
 STATE = Event("state", Priority.NOTICE, "5632faf7eab04da3b7da2f97ea1adb3f")
 DROPPED = Event("lines-dropped", Priority.WARNING, "aa0f2c035a51468287e0bf9a4fde1a2c")
 
-ALL = (BEGIN, END, FATAL, REFUSED, SOURCE_RUNS, SOURCE_DEGRADED, PICTURE, PICTURE_NORMAL, OUTPUT, ALL_SAFE, PERMITTED, NOT_SAFE,
+ALL = (BEGIN, END, FATAL, REFUSED, SOURCE_RUNS, SOURCE_DEGRADED, PICTURE, PICTURE_NORMAL, CLOCK_KNOWN,
+       CLOCK_UNKNOWN, OUTPUT, ALL_SAFE, PERMITTED, NOT_SAFE,
        CONFIG_WARNING, UNREACHABLE, LAST_END, PAUSED, RELOADED, NOT_RELOADED, SWAPPED, NOT_SWAPPED, ARMED, DISARMED, STATE,
        DROPPED)

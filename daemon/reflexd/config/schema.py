@@ -21,11 +21,13 @@ from reflexd.config.settings import (
     DaemonSettings,
     GpioSettings,
     ModelSettings,
+    PlaceSettings,
     PlausibleSettings,
     RuleSettings,
     SafetySettings,
     ScoreCondition,
     SensorIs,
+    TimeCondition,
     ValueCondition,
     WindowSettings,
 )
@@ -36,7 +38,8 @@ Schema: TypeAlias = dict[str, Any]
 NAMES = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
 WATCHES = {"camera": ("camera",), "sensors": ("sensors", "window")}      # keys that go with what a task watches
 WATCHED = [key for keys in WATCHES.values() for key in keys]
-_TABLES: dict[str, type[BaseModel]] = {"daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings}
+_TABLES: dict[str, type[BaseModel]] = {"daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings,
+                                     "place": PlaceSettings}
 
 
 def schema() -> Schema:
@@ -127,6 +130,7 @@ def sections() -> list[tuple[str, list[Key]]]:
         ("when, unless: a score", ScoreCondition, frozenset()),
         ("when, unless: a line that is crossed", CrossingCondition, frozenset()),
         ("when, unless: a value", ValueCondition, frozenset()),
+        ("when, unless: the time", TimeCondition, frozenset()),
         ("then", Action, frozenset()),
     ]
     return [(title, found) for title, one, without in tables if (found := _keys(one, without))]

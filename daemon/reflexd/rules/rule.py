@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
-from reflexd.config.settings import Action, RuleSettings
+from reflexd.config.settings import Action, PlaceSettings, RuleSettings
 from reflexd.rules.conditions import build
-from reflexd.rules.items import NS, Claim, Command, Fired, Release, Verdict
+from reflexd.rules.items import CLOCK, NS, Claim, Command, Fired, Release, Verdict
 from reflexd.rules.remembering import Test
 from reflexd.rules.sources import Source
 
@@ -20,11 +20,11 @@ class Rule:
 
     REMEMBERS: ClassVar[tuple[str, ...]] = ("_acted_at", "_until", "_starts", "truth")
 
-    def __init__(self, settings: RuleSettings, sources: dict[str, Source]) -> None:
+    def __init__(self, settings: RuleSettings, sources: dict[str, Source], place: PlaceSettings | None = None) -> None:
         self.settings = settings
         self.name = settings.name
-        self._when = tuple(build(one, sources) for one in settings.when)
-        self._unless = tuple(build(one, sources) for one in settings.unless)
+        self._when = tuple(build(one, sources, place) for one in settings.when)
+        self._unless = tuple(build(one, sources, place) for one in settings.unless)
         self.tests: tuple[Test, ...] = self._when + self._unless
         self.sources = {test.source.name: test.source for test in self.tests}
         self._cooldown_ns = round(settings.cooldown_s * NS)
@@ -89,8 +89,12 @@ class Rule:
 
     @property
     def lease_ns(self) -> int:
-        """How long a follow claim lives without a renewal: 500 ms or 3 periods of the slowest source."""
-        return max(LEASE_NS, *(3 * source.period_ns for source in self.sources.values()))
+        """How long a follow claim lives without a renewal: 500 ms or 3 periods of the slowest source.
+
+        Beside another source the clock does not count: it renews nothing that would not be renewed without it.
+        """
+        sources = [source for source in self.sources.values() if source.name != CLOCK] or list(self.sources.values())
+        return max(LEASE_NS, *(3 * source.period_ns for source in sources))
 
     def _let_go(self) -> list[Command]:
         """End what follows its evidence, now that the evidence is gone."""
@@ -100,6 +104,11 @@ class Rule:
         """End every claim, but those that may outlast a fault, because a source failed."""
         self.truth = None
         return self._release([action for action in self.settings.then if not action.hold_on_fault])
+
+    def void(self) -> None:
+        """Forget what would outlast a gap."""
+        for test in self.tests:
+            test.void()
 
     def end(self) -> list[Command]:
         """End every claim, because the rule itself goes or every output has to be safe."""
