@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,9 +92,14 @@ def kernel_says() -> bool | None:
     ProtectClock= of a unit forbids the call, although it sets nothing; see systemd.exec(5).
     """
     timex = (ctypes.c_long * 64)()       # larger than struct timex; all zero asks and sets nothing
-    if ctypes.CDLL(None).adjtimex(timex) < 0:
+    if _libc().adjtimex(timex) < 0:
         return None
     return int(timex[3]) < MOST_WRONG_US
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def _touched() -> int | None:

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from reflexd.clock import STEP_NS, Seen, WallClock, kernel_says, seen
+from reflexd.parts import what_stays
+from reflexd.report import lines
 from reflexd.rules.items import NS, Clock, Command, Item
 from reflexd.rules.packing import ordered
 from reflexd.rules.stage import Stage
 from tests.daemon.conftest import Running
 from tests.daemon.rules.random_runs import WALL_S, Day, busy
+from tests.daemon.rules.story import FOLLOW, START, settings
 from tests.stopwatch import within
 
 TEN_YEARS_S = 315_576_000
@@ -184,13 +187,35 @@ def test_a_daemon_hears_the_clock_and_acts_on_silence(start, devices) -> None:
     within(10, lambda: sign.level == 1.0)      # whether this computer's clock is right or not
     told = running.status()["clock"]
     assert told["synchronised"] is not bool(told["why"])
+    assert any(line.startswith("clock: ") for line in lines(running.status()))
     meter.broken = True
     within(10, lambda: bell.level == 1.0)
     meter.broken = False
     within(10, lambda: bell.level == 0.0)
-    running.reload({**CONFIG, "rule": [{"name": "on", "when": [{"sensor": "meter", "is": True}],
-                                        "then": [{"actuator": "bell", "set": "on", "follow": True}]}]})
-    assert running.status()["clock"] is None, "no rule asks for it any more"
+    again = {**CONFIG, "sensor": {"meter": {**CONFIG["sensor"]["meter"], "max_age_ms": 900}}}
+    running.reload(again)
+    within(10, lambda: bell.level == 0.0 and running.status()["rules"]["gone"]["truth"] is False)
+    meter.silent = True
+    within(10, lambda: bell.level == 1.0)      # the rule is the same, and what it listens to is another one
+    meter.silent = False
+    running.reload({**again, "rule": again["rule"][:1]})
+    assert running.status()["clock"] is None, "no rule asks for the time of day any more"
     assert running.stop() == 0
     log = running.log()
     assert log.count("the clock is right") + log.count("the clock is not known") == 1, "told once"
+
+
+def test_a_reload_to_another_place_begins_rules_anew_that_ask_for_the_sun() -> None:
+    berlin, sydney = (settings({"when": [{"between": ["sunset", "sunrise"]}], "then": FOLLOW},
+                               {"when": [{"between": ["22:00", "06:00"]}], "then": FOLLOW},
+                               model={}, place={"latitude": latitude, "longitude": longitude})
+                      for latitude, longitude in ((52.5, 13.4), (-33.9, 151.2)))
+    before = Stage(berlin)
+    stays = what_stays(berlin, sydney, {})
+    assert stays.rule == {"rule 1"}
+    assert what_stays(berlin, berlin, {}).rule == {"rule 0", "rule 1"}
+    before.let_go(stays.rule, (), START)
+    after = Stage(sydney, before)
+    noon_s = 1_767_268_800       # in Berlin, on the first of January: night in Sydney
+    after.consume(Clock(noon_s * NS, 0, START), START)
+    assert [rule.truth for rule in after.rules] == [True, False]

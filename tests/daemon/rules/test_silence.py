@@ -208,6 +208,18 @@ def test_a_press_mutes_too() -> None:
         assert person(one) is not muted_still
 
 
+def test_silence_that_is_over_mutes_too() -> None:
+    one = muted(sensor="warmth", silent_for_s=2)
+    one.tells()
+    for _ in range(3):
+        one.wait(1).tells()
+    assert not person(one)
+    for after_s in range(1, 14):
+        one.wait(0.5).feels("warmth", 20, age_ms=0)
+        one.wait(0.5).tells()
+        assert person(one) is (after_s > 10)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_muted_is_what_was_true_at_any_item_of_the_last_seconds(seed: int) -> None:
     chance, one = random.Random(seed), muted()
