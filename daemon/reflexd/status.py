@@ -16,6 +16,7 @@ from reflexd.journal import Journal
 from reflexd.loop import Loop
 from reflexd.output import Output, level_text
 from reflexd.parts import Parts
+from reflexd.rules.conditions import asks_time
 from reflexd.rules.rule import Rule
 from reflexd.rules.sources import Source
 from reflexd.series import SeriesJob
@@ -61,6 +62,7 @@ class Observer:
             "rules": {rule.name: _rule(rule, now) for rule in self.loop.stage.rules},
             "outputs": {output.name: _output(output) for output in outputs.outputs.values()},
             "inhibited": dict(outputs.inhibited),
+            "clock": self._clock(),
             "latency_ms": {
                 "frame_to_decision": self.loop.to_decision.percentiles_ms(),
                 "frame_to_pin": self.loop.to_pin.percentiles_ms(),
@@ -92,6 +94,11 @@ class Observer:
             return f'nothing is called "{wanted}"; {suggest(wanted, names, "the configuration has no sensor")}'
         kind, _, name = found[0].partition(".")
         return {"source": found[0], **kinds[kind](name)}
+
+    def _clock(self) -> Report | None:
+        """Describe the wall clock; None while no rule asks for the time of day."""
+        clock = self.loop.clock
+        return {"synchronised": clock.known, "why": clock.why} if asks_time(self.settings) else None
 
     def _state(self, states: Mapping[str, Described]) -> str:
         if self.loop.outputs.inhibited:

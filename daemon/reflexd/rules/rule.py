@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar
 
-from reflexd.config.settings import Action, LevelOf, RuleSettings
+from reflexd.config.settings import Action, LevelOf, PlaceSettings, RuleSettings
 from reflexd.rules.conditions import build
 from reflexd.rules.items import CLOCK, NS, Claim, Command, Fired, Pattern, Release, Triggered, Verdict
 from reflexd.rules.levels import Following, source_of_level
@@ -22,11 +22,11 @@ class Rule:
 
     REMEMBERS: ClassVar[tuple[str, ...]] = ("_acted_at", "_until", "_starts", "truth", "due")
 
-    def __init__(self, settings: RuleSettings, sources: dict[str, Source]) -> None:
+    def __init__(self, settings: RuleSettings, sources: dict[str, Source], place: PlaceSettings | None = None) -> None:
         self.settings = settings
         self.name = settings.name
-        self._when = tuple(build(one, sources) for one in settings.when)
-        self._unless = tuple(build(one, sources) for one in settings.unless)
+        self._when = tuple(build(one, sources, place) for one in settings.when)
+        self._unless = tuple(build(one, sources, place) for one in settings.unless)
         self._levels = {one.actuator: Following(sources[source_of_level(one.set)], one.set)
                         for one in settings.then if isinstance(one.set, LevelOf)}
         self.tests: tuple[Test, ...] = (*self._when, *self._unless, *self._levels.values())
@@ -149,6 +149,11 @@ class Rule:
         if not all(action.hold_on_fault for action in self.settings.then):
             self.forget_trigger()
         return self._release([action for action in self.settings.then if not action.hold_on_fault])
+
+    def void(self) -> None:
+        """Forget what would outlast a gap."""
+        for test in self.tests:
+            test.void()
 
     def end(self) -> list[Command]:
         """End every claim, because the rule itself goes or every output has to be safe."""
