@@ -52,6 +52,7 @@ class Explained:
     rests: Held | None             # at the moment: what would keep it from beginning to act
     forbids: str                   # what above the rules kept outputs safe when it was decided, or does at the moment
     lapse: Lapse | None
+    outputs: tuple[str, ...]       # what it drives when it acts
     claims: dict[str, float]       # for how many seconds more it claims each actuator, unless something ends that
 
 
@@ -173,6 +174,7 @@ def _told(stage: Stage, rule: Rule, decided: Decided, at: int | None, lapse: Lap
         rule.name, UNKNOWN if lapse else decided.state, at, told(rule, decided.verdicts, decided.now, moment),
         stopper(decided.verdicts, len(rule.settings.when)), decided.held, rule.held_back(moment),
         decided.forbids or forbidden(stage, moment), lapse,
+        tuple(dict.fromkeys(action.actuator for action in rule.settings.then)),
         {actuator: (until - moment) / NS for actuator, until in rule.acting(moment).items()})
 
 

@@ -11,6 +11,7 @@ from reflexd.replay.explaining import HELD_BACK, Decided, Decisions
 from reflexd.replay.tape import Begin, Line, Lost
 from reflexd.rules.items import Verdict
 from reflexd.rules.rule import Rule
+from reflexd.rules.scores import Score
 from reflexd.rules.telling import hits_of, stopper
 
 
@@ -34,6 +35,7 @@ class Stopped:
     closest: Near | None = None      # the smallest distance to the threshold, where that was what it missed
     hits: Near | None = None         # the most hits
     needed: int | None = None
+    of: int | None = None
     note: str = ""                   # of the newest
     newest: int = 0
 
@@ -73,18 +75,20 @@ class Misses:
             one.closest = Near(margin, verdict.observed, test.threshold(), now)
         if hits is not None and kind == "when" and (one.hits is None or hits > one.hits.by):
             one.hits = Near(hits, verdict.observed, test.threshold(), now)
+        if isinstance(test, Score):
+            one.needed, one.of = test.needed, test.window
 
 
-def misses(lines: Iterable[Line], name: str, since: int) -> Misses | None:
-    """Sum up what one rule decided since a moment; None where no rule is called so. Raises: TapeError."""
+def misses(lines: Iterable[Line], name: str, since: int, until: int | None = None) -> Misses | list[str]:
+    """Sum up what one rule decided in a span of time; where none is called so, give the names there are. Raises: TapeError."""
     followed, found = Decisions(), Misses(name, since)
     first: list[int] = []
-    for now, rule, decided in followed.follow(_watch(lines, first, found)):
+    for now, rule, decided in followed.follow(_watch(lines, first, found), until):
         if rule.name == name and now >= since:
             found.add(rule, decided)
     found.since = max(since, *first) if first else since
-    known = followed.stage is not None and any(rule.name == name for rule in followed.stage.rules)
-    return found if known or found.decisions else None
+    names = [rule.name for rule in followed.stage.rules] if followed.stage else []
+    return found if name in names or found.decisions else names
 
 
 def _watch(lines: Iterable[Line], first: list[int], found: Misses) -> Iterable[Line]:

@@ -13,7 +13,7 @@ from functools import cache
 import pytest
 
 from reflexd.replay.explaining import Explained, explain
-from reflexd.replay.misses import misses
+from reflexd.replay.misses import Misses, misses
 from reflexd.replay.plain import plain_of
 from reflexd.replay.tape import Begin, Line, Taken, TapeError
 from reflexd.rules.items import Down, Item, Predicted, Sensed
@@ -125,7 +125,7 @@ def test_near_misses_sum_up_to_what_plain_code_counts(seed: int, number: int) ->
     for one in taken:
         own.take(one.now, one.item)
     found = misses(lines(trace, since), f"rule {number}", since)
-    assert found is not None
+    assert isinstance(found, Misses)
     mine = [one for one in own.decisions if one.rule == number and one.now >= since]
     assert (found.decisions, found.since, found.lost) == (len(mine), since, 0)
     assert found.states == Counter(one.state for one in mine)
@@ -155,9 +155,9 @@ def test_near_misses_sum_up_to_what_plain_code_counts(seed: int, number: int) ->
 def test_a_trace_that_begins_later_says_so_and_an_unknown_rule_is_none() -> None:
     trace, taken = run(1)
     found = misses(lines(trace, START), "rule 0", START - 600 * S)
-    assert found is not None
+    assert isinstance(found, Misses)
     assert found.since == START
-    assert misses(lines(trace, taken[-1].now), "no rule", START) is None
+    assert misses(lines(trace, taken[-1].now), "no rule", START) == [f"rule {number}" for number in range(4)]
 
 
 def test_before_the_first_item_conditions_are_told_as_they_stand_and_before_the_first_mark_nothing_is() -> None:
