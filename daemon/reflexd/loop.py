@@ -109,6 +109,7 @@ class Loop:
 
         Raises: FatalError, StuckError.
         """
+        self.trace.begin(self.stage, monotonic_ns())      # until now nobody told the time
         self.outputs.apply(self.stage.begin(), monotonic_ns())
         while not self._stop_reason:
             now = monotonic_ns()

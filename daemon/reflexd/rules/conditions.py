@@ -70,10 +70,14 @@ class Beyond(Valued):
         """Say which side the value is on; a text is on neither."""
         return (self._held if number(self.source.value) is not None else None), ""
 
+    def threshold(self) -> float:
+        """Give the one to begin, or to go on."""
+        return (self._leave if self._held else self._enter) * self._sign
+
     def margin(self) -> float | None:
-        """Compare with the threshold that counts: to begin, or to go on."""
+        """Compare with the threshold that counts."""
         value = number(self.source.value)
-        return None if value is None else value * self._sign - (self._leave if self._held else self._enter)
+        return None if value is None else (value - self.threshold()) * self._sign
 
 
 class Changed(Valued):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from reflexd.config.settings import Action, LevelOf, PlaceSettings, RuleSettings
 from reflexd.rules.conditions import build
@@ -15,6 +15,19 @@ from reflexd.rules.sources import Source
 
 LEASE_NS = 500_000_000
 HOUR_NS = 3600 * NS
+
+
+class Held(NamedTuple):
+    """What keeps a rule from acting although its conditions may hold."""
+
+    by: str            # "cooldown_s" or "max_per_hour"
+    left_ns: int
+
+    def __str__(self) -> str:
+        """Write it with what is left of it."""
+        if self.by == "cooldown_s":
+            return f"cooldown, {self.left_ns / NS:.1f} s left"
+        return f"max_per_hour is full, {self.left_ns / (60 * NS):.1f} min left"
 
 
 class Rule:
@@ -88,7 +101,7 @@ class Rule:
 
     def _act(self, now: int) -> list[Command]:
         """Claim what the rule wants: living follow claims are kept, the rest starts (over) once the cooldown is past."""
-        acting = any(now < until for until in self._until.values())
+        acting = bool(self.acting(now))
         if not acting and not self._may_start(now):
             return []
         rested = self._acted_at < 0 or now >= self._acted_at + self._cooldown_ns
@@ -109,6 +122,17 @@ class Rule:
                 self._starts.append(now)
                 claims.append(Fired(self.name, reasons))
         return claims
+
+    def acting(self, now: int) -> dict[str, int]:
+        """Give the claims that it believes to hold: until when, by the actuator."""
+        return {actuator: until for actuator, until in self._until.items() if now < until}
+
+    def held_back(self, now: int) -> Held | None:
+        """Say what would keep it from beginning to act now, though all of its conditions were true: what lasts longest."""
+        held = [Held("cooldown_s", self._acted_at + self._cooldown_ns - now)] if self._acted_at >= 0 else []
+        if not self._may_start(now):
+            held.append(Held("max_per_hour", self._starts[0] + HOUR_NS - now))
+        return max((one for one in held if one.left_ns > 0), key=lambda one: one.left_ns, default=None)
 
     def _may_start(self, now: int) -> bool:
         """Say whether the hour still allows an action."""

@@ -212,8 +212,12 @@ class Stage:
 
     def _decide(self, moved: Source, now: int) -> list[Command]:
         """Let the rules decide; while outputs are kept safe they watch, and an action that cannot be costs no cooldown."""
-        may_act = all(until > now for until in self._permits.values())
+        may_act = not self.forbidding(now)
         return [command for rule in self._depend[moved.name] for command in rule.decide(now, moved, may_act)]
+
+    def forbidding(self, now: int) -> list[str]:
+        """Name what stands above the rules and does not permit outputs now: "stop", "arm" or a required source."""
+        return [by for by, until in self._permits.items() if until <= now]
 
     def _gate(self, sensor: Source, now: int) -> None:
         """Void what a network saw before its only_while sensor sent it to rest."""
