@@ -87,6 +87,11 @@ class Rule:
         self._until[action.actuator] = now + lasts
         return Claim(self.name, action.actuator, action.set, self.settings.priority, now + lasts, self.verdicts)
 
+    def held(self, now: int) -> list[Claim]:
+        """Tell again the claims that live, each with the moment until which it was made."""
+        return [Claim(self.name, one.actuator, one.set, self.settings.priority, self._until[one.actuator], self.verdicts)
+                for one in self.settings.then if now < self._until[one.actuator]]
+
     @property
     def lease_ns(self) -> int:
         """How long a follow claim lives without a renewal: 500 ms or 3 periods of the slowest source."""
