@@ -99,7 +99,7 @@ def put(value: Any, way: tuple[Any, ...], odd: Any) -> Any:
     return value
 
 
-@settings(often, max_examples=250)
+@settings(often, max_examples=150)
 @given(data=st.data())
 def test_values_of_other_kinds_and_sizes(lines: list[bytes], tmp_path: Path, data: st.DataObject) -> None:
     number = data.draw(st.sampled_from((1, 1, 1, *range(len(lines)))))

@@ -225,6 +225,16 @@ def test_a_file_that_is_there_is_left_alone_until_the_daemon_answered(desk: Desk
     assert replay(file).items == 500
 
 
+def test_who_asks_for_more_than_the_daemon_has_is_told(desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--for", "100ms", "--socket", str(tmp_path / "control.sock")]
+    assert main(["record", str(tmp_path / "1"), "--last", "720h", *asked]) == 0
+    assert " s before it was asked for: the daemon has nothing older" in capsys.readouterr().out
+    assert main(["record", str(tmp_path / "2"), *asked]) == 0
+    assert "nothing older" not in capsys.readouterr().out
+    assert main(["record", str(tmp_path / "no" / "3"), *asked]) == 1
+    assert capsys.readouterr().err == f"reflexctl: {tmp_path / 'no' / '3'}: no such file or directory; name another file\n"
+
+
 def test_without_a_daemon_there_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["record", str(tmp_path / "day.jsonl"), "--socket", str(tmp_path / "nobody.sock")]) == 1
     assert capsys.readouterr().err.count("\n") == 1

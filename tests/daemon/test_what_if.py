@@ -96,6 +96,34 @@ def test_a_claim_that_lapses_ends_at_its_own_moment(tape: Any) -> None:
     assert [(found.times, found.active_ns) for found in (then, now) if found] == [(1, 2 * S * MS), (1, 5 * S * MS)]
 
 
+def test_a_recorded_reload_ends_what_it_ended_and_bounds_as_it_bounded(tape: Any) -> None:
+    long = {**PERSON, "then": [{"actuator": "lamp", "set": "on", "for_s": 60}]}
+    one = tape(long)
+    one.sees(1000, 0.9)
+    one.reload(settings(WARM), 11_000)                  # the rule is gone, and its claim with it
+    one.feels(11_000, 20)
+    one.feels(20_000, 30)
+    one.reload(settings(WARM, actuator={"lamp": {"driver": "gpio-output", "safe": "on"}}), 20_200)
+    one.feels(20_200, 20)
+    one.feels(21_000, 20)
+    then, now = what_if(one.end(), settings(long)).outputs["lamp"]
+    assert then is not None
+    assert now is not None
+    assert (then.times, then.active_ns // MS) == (2, 10_200)
+    assert (now.times, now.active_ns // MS) == (1, 20_000)
+
+
+def test_nothing_moves_the_cursor_of_who_reads_it(tape: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = warm(tape({**WARM, "name": "\x1b[2J wipe"}), (10, 15))
+    (tmp_path / "good.toml").write_text("schema = 1\n")
+    assert main(["replay", str(file)]) == 0
+    assert main(["replay", str(file), "--config", str(tmp_path / "good.toml")]) == 0
+    assert main(["check", str(tmp_path / "good.toml"), "--against", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert said.count('rule "?[2J wipe"') == 3
+    assert "\x1b" not in said
+
+
 def test_moments_tell_what_kept_the_other_from_acting(tape: Any) -> None:
     one = tape(PERSON)
     for at_ms, score in ((1000, 0.55), (1100, 0.1), (9000, 0.95), (9100, 0.1)):

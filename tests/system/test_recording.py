@@ -22,6 +22,7 @@ from reflexd.replay.replayed import replay
 from reflexd.replay.tape import Begin, Taken, read
 from tests.stopwatch import within
 
+pytestmark = pytest.mark.once
 SEED, FRAMES = 5, 400
 TOML = """
 schema = 1

@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
             wrong = follow(recorder, stop)
             if recorder.begun:
                 print(summary(recorder, recorder.end()))
+                if recorder.reached_s < args.last_ms / 1000:
+                    print(f"it begins {recorder.reached_s:.0f} s before it was asked for: the daemon has nothing older")
         except FileExistsError:
             return refuse(args.file)
         except OSError as error:      # of the disk: what the daemon does is told by follow()

@@ -89,6 +89,7 @@ class Driven:
         above = {one.by for one in stage.standing(now)}
         lifted = [Lift(one.by) for one in (self._stage.standing(now) if self._stage else ()) if one.by not in above]
         self._outputs.let_go([name for name in driven if name not in same], "another configuration", now)
+        self._note(now)                   # before another output of that name takes its place
         self._outputs.take_over(channels(stage.settings, wanted.keys() - same))
         self.activity.update({name: Activity() for name in wanted if name not in self.activity})
         self._stage = stage

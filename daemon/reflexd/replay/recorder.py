@@ -18,6 +18,7 @@ class Recorder:
         self.path = path
         self.items = self.lost = self.begins = 0
         self.first = self.last = 0             # moments of the first mark and of the last item; monotonic ns
+        self.reached_s = 0.0                   # how long before the first answer it begins
         self.fired: Counter[str] = Counter()
         self._live = live
         self._force = force
@@ -75,7 +76,8 @@ class Recorder:
         elif isinstance(line, Begin):
             writer.begin(line)
             self.begins += 1
-            self.first = self.first or line.now
+            if not self.first:
+                self.first, self.reached_s = line.now, (self._live.now - line.now) / 1e9
         elif isinstance(line, Lost):
             writer.lose(line.items)
             self.lost += line.items
