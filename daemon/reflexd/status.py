@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import monotonic_ns
 
 from reflexd import __version__
@@ -26,6 +27,7 @@ from reflexd.trace import Chunk
 from reflexd_models.runtime import runtime
 
 Report = dict[str, object]
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Observer:
@@ -39,6 +41,8 @@ class Observer:
         self._sensors = parts.sensors
         self._journal = journal
         self._started = monotonic_ns()
+        self.boot = BOOT.read_text().strip()               # of the machine: its times count from there
+        self.run = f"{os.getpid()}-{self._started}"        # tells this process from another after it
 
     @property
     def settings(self) -> Settings:

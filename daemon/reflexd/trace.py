@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import marshal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -78,7 +78,7 @@ class Trace:
 
     def note(self, item: Item, now: int, commands: Sequence[Command]) -> None:
         """Keep an item that was decided on."""
-        note = marshal.dumps((now, packed(item), [ordered(command) for command in commands]))
+        note = marshal.dumps((now, packed(item), [ordered(command) for command in commands] if commands else []))
         self._notes.append(note)
         self._next += 1
         size = len(note) + EACH
@@ -112,12 +112,19 @@ class Trace:
         end = min((one.number for one in self._marks if one.fresh and one.number > number), default=self._next)
         oldest = self._next - len(self._notes)
         notes, size = [], 0
-        for note in islice(self._notes, number - oldest, end - oldest):
+        for note in self._between(number - oldest, end - oldest):
             notes.append(note)
             size += len(note)
             if size > CHUNK:
                 break
         return Chunk(number, tuple(notes), mark, lost)
+
+    def _between(self, first: int, end: int) -> Iterator[bytes]:
+        """Go through some of the notes, from the nearer end of them: the loop waits meanwhile."""
+        if first < len(self._notes) // 2:
+            return islice(self._notes, first, end)
+        tail = list(islice(reversed(self._notes), len(self._notes) - first))
+        return islice(reversed(tail), end - first)
 
     def _forget(self) -> None:
         """Let the oldest notes go, and marks before what is left: nothing begins at them any more."""

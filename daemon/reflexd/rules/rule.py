@@ -143,7 +143,11 @@ class Rule:
         """Claim a level for as long as the action says."""
         lasts = self.lease_ns if action.for_s is None else round(action.for_s * NS)
         self._until[action.actuator] = now + lasts
-        return Claim(self.name, action.actuator, self._level(action), self.settings.priority, now + lasts, reasons,
+        return self._claimed(action, reasons)
+
+    def _claimed(self, action: Action, reasons: tuple[Verdict, ...]) -> Claim:
+        """Write a claim until the moment that is noted for it."""
+        return Claim(self.name, action.actuator, self._level(action), self.settings.priority, self._until[action.actuator], reasons,
                      _pattern(action), isinstance(action.set, LevelOf))
 
     def _level(self, action: Action) -> float:
@@ -153,6 +157,10 @@ class Rule:
         level = self._levels[action.actuator].level
         assert level is not None, "a rule with an unknown level does not act"
         return level
+
+    def held(self, now: int) -> list[Claim]:
+        """Tell again the claims that live, each with the moment until which it was made."""
+        return [self._claimed(one, self.verdicts) for one in self.settings.then if now < self._until[one.actuator]]
 
     @property
     def lease_ns(self) -> int:

@@ -21,7 +21,22 @@ from reflexd.config.settings import (
     ValueCondition,
 )
 from reflexd.rules.conditions import asks_clock
-from reflexd.rules.items import CLOCK, NS, Clock, Command, Down, Inhibit, Item, Lift, Looked, Permit, Predicted, Rested, Sensed
+from reflexd.rules.items import (
+    CLOCK,
+    NS,
+    Claim,
+    Clock,
+    Command,
+    Down,
+    Inhibit,
+    Item,
+    Lift,
+    Looked,
+    Permit,
+    Predicted,
+    Rested,
+    Sensed,
+)
 from reflexd.rules.memory import Memory, Remembers, put, taken
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
@@ -74,6 +89,14 @@ class Stage:
         unknown = [one for one in guards if isinstance(one, Inhibit) and not self._permits[one.by]]
         return [*(Lift(by) for by in self._lifted), *unknown]
 
+    def standing(self, now: int) -> list[Permit | Inhibit]:
+        """Tell again what stands above the rules: who permits, and until when; who does not."""
+        return [Permit(by, until) if until > now else Inhibit(by, f"{by} does not permit") for by, until in self._permits.items()]
+
+    def held(self, now: int) -> list[Claim]:
+        """Tell again the claims that live."""
+        return [claim for rule in self.rules for claim in rule.held(now)]
+
     def memory(self) -> Memory:
         """Take out all that it remembers: put into a stage of the same settings, the same items lead to the same commands."""
         return {
@@ -83,7 +106,11 @@ class Stage:
         }
 
     def recall(self, memory: Memory) -> None:
-        """Remember that, and nothing else."""
+        """Remember that, and nothing else: what a reload had let go at that moment goes here too."""
+        self.rules = [rule for rule in self.rules if rule.name in memory["rules"]]
+        for name in self.sources.keys() - memory["sources"].keys():
+            del self.sources[name]
+        self._depend = self._dependents()
         put(self, memory["stage"])
         for part, ones in self._rememberers().items():
             for name, one in ones.items():
