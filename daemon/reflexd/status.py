@@ -10,10 +10,11 @@ from reflexd import __version__
 from reflexd.config.messages import suggest
 from reflexd.config.settings import Settings
 from reflexd.health import Described
+from reflexd.history.writer import Writer
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.loop import Loop
-from reflexd.outputs import Output, level_text
+from reflexd.output import Output, level_text
 from reflexd.parts import Parts
 from reflexd.rules.rule import Rule
 from reflexd.rules.scores import Score
@@ -29,8 +30,9 @@ Report = dict[str, object]
 class Observer:
     """Looks at every part; called by the main thread between two cycles, so nothing moves meanwhile."""
 
-    def __init__(self, loop: Loop, parts: Parts, journal: Journal) -> None:
+    def __init__(self, loop: Loop, parts: Parts, journal: Journal, history: Writer) -> None:
         self.loop = loop
+        self.history = history
         self.cameras = parts.cameras
         self.models = parts.models
         self._sensors = parts.sensors
@@ -67,6 +69,7 @@ class Observer:
                 "frame_to_pin": self.loop.to_pin.percentiles_ms(),
             },
             "log_lines_dropped": self._journal.dropped,
+            "events": self.history.report(),
         }
 
     def trace(self, number: int | None, since_s: float) -> tuple[Chunk, dict[str, str]]:
@@ -158,9 +161,10 @@ def _rule(rule: Rule, now: int) -> Report:
              "hits": None if one.truth is None else hits_of(test, now),
              "needed": test.needed if isinstance(test, Score) else None}
             for test, one in zip(rule.tests, rule.verdicts, strict=False)],      # none before the first decision
-        "first": stopper(rule.verdicts, len(rule.settings.when)),
+        "first": stopper(rule.verdicts, rule.settings),
         "rests": str(held or ""),
         "acts": bool(rule.acting(now)),
+        **({} if rule.due is None else {"acts_in_s": round(max(rule.due - now, 0) / 1e9, 1)}),
     }
 
 

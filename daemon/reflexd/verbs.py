@@ -7,7 +7,7 @@ import marshal
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from time import monotonic_ns, time
+from time import monotonic_ns, time, time_ns
 from typing import Any
 
 from reflexd.access import Access
@@ -17,6 +17,7 @@ from reflexd.drawing import Drawing, drawing_of
 from reflexd.events import NOT_RELOADED, RELOADED
 from reflexd.exercise import exercise
 from reflexd.jobs import CameraJob, ModelJob
+from reflexd.loop import Loop
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.replay.plain import plain_of
@@ -29,6 +30,7 @@ from reflexd_drivers.base import Frame
 from reflexd_models.base import Model, view_for
 
 FRAME_S = 1.5
+LONGEST_IN_S = 3600
 
 
 def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable[[], None]) -> dict[str, Verb]:
@@ -43,12 +45,13 @@ def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable
         "status": Verb(Access.READ, lambda _request: observer.loop.between_cycles(observer)),
         "snapshot": Verb(Access.OPERATE, picture),
         "dump": Verb(Access.OPERATE, lambda _request: told(observer, dump)),
-        "arm": Verb(Access.OPERATE, lambda _request: arming.say(True, observer.loop)),
+        "arm": Verb(Access.OPERATE, lambda request: arm(arming, observer.loop, request)),
         "disarm": Verb(Access.OPERATE, lambda _request: arming.say(False, observer.loop)),
         "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
         "swap": Verb(Access.ADMIN, lambda request: swap(reloader, request)),
         "test": Verb(Access.ADMIN, lambda request: exercise(observer.loop, request)),
         "watch": Verb(Access.READ, lambda request: look(observer, request)),
+        "prune": Verb(Access.ADMIN, lambda request: prune(observer, request)),
         "trace": Verb(Access.READ, lambda request: trace(observer, request)),
         "sandbox": Verb(Access.ADMIN, lambda _request: probe()),
     }
@@ -79,6 +82,27 @@ def trace(observer: Observer, request: Mapping[str, Any]) -> Report:
         "utc_s": utc_s - (now - chunk.mark.now) / NS}
     return {"number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now, "changes": changes,
             "notes": base64.b64encode(marshal.dumps(chunk.notes)).decode()}
+
+
+def prune(observer: Observer, request: Mapping[str, Any]) -> dict[str, int]:
+    """Remove stored events: those older than `older_than_s`, or all but the newest `keep`. Raises: ControlError, OSError."""
+    older_than_s, keep = request.get("older_than_s"), request.get("keep")
+    given = [one for one in (older_than_s, keep) if one is not None]
+    if len(given) != 1 or not isinstance(older_than_s, int | float | None) or not isinstance(keep, int | None) or not (
+            0 <= given[0] < 1e10):
+        raise ControlError('prune takes "older_than_s", in seconds, or "keep", a number of events; give one of them')
+    before = None if older_than_s is None else time_ns() - round(older_than_s * NS)
+    return {"removed": observer.history.prune(before, keep)}
+
+
+def arm(arming: Arming, loop: Loop, request: Mapping[str, Any]) -> str:
+    """Arm now, or in `in_s` seconds. Raises: ControlError, ArmingError."""
+    in_s = request.get("in_s")
+    if in_s is None:
+        return arming.say(True, loop)
+    if isinstance(in_s, bool) or not isinstance(in_s, (int, float)) or not 1 <= in_s <= LONGEST_IN_S:
+        raise ControlError(f"arm takes in_s from 1 to {LONGEST_IN_S}, found {in_s!r}; correct it")
+    return arming.say_later(in_s, loop)
 
 
 def told(observer: Observer, dump: Callable[[], None]) -> str:

@@ -183,4 +183,4 @@ def test_orders_say_what_commands_order() -> None:
     for item, now in Day(1).items(3000):
         packed(item)
         kinds |= {str(ordered(command)[0]) for command in stage.consume(item, now)}
-    assert kinds == {"claim", "release", "fired", "permit", "inhibit"}
+    assert kinds == {"claim", "release", "fired", "triggered", "permit", "inhibit"}

@@ -17,9 +17,12 @@ from reflexd.config.parts import ENVELOPES
 from reflexd.config.scene import SCENE_KEYS, Scene
 from reflexd.config.settings import (
     Action,
+    ArmedBy,
     CrossingCondition,
     DaemonSettings,
+    EventsSettings,
     GpioSettings,
+    LevelOf,
     ModelSettings,
     PlausibleSettings,
     RuleSettings,
@@ -36,7 +39,8 @@ Schema: TypeAlias = dict[str, Any]
 NAMES = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
 WATCHES = {"camera": ("camera",), "sensors": ("sensors", "window")}      # keys that go with what a task watches
 WATCHED = [key for keys in WATCHES.values() for key in keys]
-_TABLES: dict[str, type[BaseModel]] = {"daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings}
+_TABLES: dict[str, type[BaseModel]] = {
+    "daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings, "events": EventsSettings}
 
 
 def schema() -> Schema:
@@ -115,6 +119,7 @@ def sections() -> list[tuple[str, list[Key]]]:
     tables: list[tuple[str, type[BaseModel], frozenset[str]]] = [
         *((f"[{key}]", one, frozenset()) for key, one in _TABLES.items()),
         ('{ sensor = "…", is = … } in [safety] and only_while', SensorIs, frozenset()),
+        ("[safety] arm", ArmedBy, frozenset({"sensor", "is"})),
         *((f"[{kind}.NAME] of every driver", one, frozenset()) for kind, one in ENVELOPES.items()),
         *((f'[{kind}.NAME] with driver = "{name}"', one, _common(ENVELOPES[kind], one))
           for kind, name, one in _drivers()),
@@ -128,6 +133,7 @@ def sections() -> list[tuple[str, list[Key]]]:
         ("when, unless: a line that is crossed", CrossingCondition, frozenset()),
         ("when, unless: a value", ValueCondition, frozenset()),
         ("then", Action, frozenset()),
+        ("then: set that follows a value", LevelOf, frozenset()),
     ]
     return [(title, found) for title, one, without in tables if (found := _keys(one, without))]
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from reflexd.rules.items import (
+    Armed,
     Claim,
     Clock,
     Command,
@@ -24,6 +25,7 @@ from reflexd.rules.items import (
     Release,
     Rested,
     Sensed,
+    Triggered,
 )
 from reflexd_drivers.base import Reading
 from reflexd_models.base import Detection, Prediction
@@ -31,7 +33,7 @@ from reflexd_models.base import Detection, Prediction
 PlainItem: TypeAlias = list[Any]
 Order: TypeAlias = list[str | float | int]       # a command as plain values
 
-KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Rested, Looked, Clock, Down)}
+KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Rested, Looked, Clock, Armed, Down)}
 
 
 def packed(item: Item) -> PlainItem:
@@ -70,12 +72,13 @@ def _prediction(taken_at: int, scores: dict[str, float], value: float | None, sp
 def ordered(command: Command) -> Order:
     """Write what a command orders."""
     if isinstance(command, Claim):
-        return ["claim", command.rule, command.actuator, command.level, command.priority, command.until]
+        pattern = [] if command.pattern is None else [command.pattern.times, *command.pattern.phases]
+        return ["claim", command.rule, command.actuator, command.level, command.priority, command.until, *pattern]
     if isinstance(command, Release):
         return ["release", command.rule, command.actuator]
     if isinstance(command, Fired):
         return ["fired", command.rule]
-    return _above(command)
+    return ["triggered", command.rule, command.due] if isinstance(command, Triggered) else _above(command)
 
 
 def _above(command: Permit | Inhibit | Lift) -> Order:

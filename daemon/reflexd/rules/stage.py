@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from reflexd.config.settings import (
+    ArmedBy,
     Condition,
     CrossingCondition,
     ModelSettings,
@@ -28,12 +29,14 @@ from reflexd.rules.sources import Source, equals
 from reflexd_drivers.base import CameraSettings
 
 MS = 1_000_000
+CLOCK_AGE_NS = 3 * NS
+CLOCK_PERIOD_NS = NS
 
 
 class Stage:
     """All rules and what they know."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_permits", "_counts")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_permits", "_counts", "_armed_since", "_armed_until")
 
     def __init__(self, settings: Settings, before: Stage | None = None) -> None:
         """`before` has what a reload left standing: its sources and rules are taken over with all they remember."""
@@ -56,6 +59,7 @@ class Stage:
         # until when each permits outputs, as the gate has it
         self._permits = dict.fromkeys([*self._guards, *self._required], 0)
         self._counts: dict[str, int] = {}     # how often each guard has forbidden, by the sensor's own count
+        self._armed_since = self._armed_until = 0     # the arm sensor says so since then on end, and is believed until then
         self._lifted: list[str] = []          # what stood above the rules until now, and does no more
         if before:
             self._remember(before)
@@ -102,6 +106,7 @@ class Stage:
     def let_go(self, rules: Collection[str], leaving: Collection[str], now: int) -> list[Command]:
         """Keep only these rules, and let sources go: claims of the others end, and what a leaving source permitted does."""
         commands = [command for rule in self.rules if rule.name not in rules for command in rule.end()]
+        self._armed()
         self.ended.update({rule.name: rule for rule in self.rules if rule.name not in rules})
         self.rules = [rule for rule in self.rules if rule.name in rules]
         self._depend = self._dependents()
@@ -125,6 +130,8 @@ class Stage:
         same = [by for by in self._permits if by in before._permits and self._guards.get(by) == before._guards.get(by)]
         self._permits.update({by: before._permits[by] for by in same})
         self._counts = {by: count for by, count in before._counts.items() if by in same}
+        if "arm" in same:
+            self._armed_since, self._armed_until = before._armed_since, before._armed_until
 
     def gated(self, model: str, now: int) -> bool:
         """Say whether a network has to rest because one of its only_while sensors does not say that it may run."""
@@ -142,7 +149,13 @@ class Stage:
             return self._looked(item, now)
         if isinstance(item, Clock):
             return self._told_time(item, now)
-        return self._down(item, now)
+        return self._down(item, now) if isinstance(item, Down) else self._armed()
+
+    def _armed(self) -> list[Command]:
+        """Forget what was triggered, since somebody armed or disarmed."""
+        for rule in self.rules:
+            rule.forget_trigger()
+        return []
 
     def _predicted(self, item: Predicted, now: int) -> list[Command]:
         source = self.sources[f"model.{item.model}"]
@@ -227,9 +240,22 @@ class Stage:
                 said = "changed for a moment" if permits else f"says {str(source.value).lower()}"
                 commands += self._forbid(by, f"{by}: sensor {sensor} {said}")
                 self._void()
+                if by == "arm":
+                    self._armed_until = 0
             if permits:
-                commands += self._renew(by, source.taken_at + source.max_age_ns, now)
+                commands += self._confirm(by, guard, source.taken_at + source.max_age_ns, now)
         return commands
+
+    def _confirm(self, by: str, guard: SensorIs, until: int, now: int) -> list[Command]:
+        """Renew what a guard permits; the arm sensor does once it has said so for delay_s on end, a gap begins that anew."""
+        if isinstance(guard, ArmedBy):
+            begins, self._armed_until = now > self._armed_until, until
+            if begins:
+                self._armed_since = now
+            if now - self._armed_since < round(guard.delay_s * NS):
+                why = f"{by}: sensor {guard.sensor} has to say so for {guard.delay_s:g} s on end"
+                return self._forbid(by, why) if begins else []
+        return self._renew(by, until, now)
 
     def _blinked(self, by: str, guard: SensorIs, source: Source) -> bool:
         """Say whether the sensor forbade since its last reading, however short that was."""
@@ -275,6 +301,8 @@ class Stage:
             if item.source == f"sensor.{guard.sensor}":
                 commands += self._forbid(by, f"{by}: {item.why}")
                 self._counts.pop(by, None)       # opened again, the sensor counts from 0
+                if by == "arm":
+                    self._armed_until = 0
                 self._void()
         for name in failed:
             if name in self._required:
@@ -301,6 +329,8 @@ def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, So
         gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
         found[f"model.{name}"] = standing.get(f"model.{name}") or Source(
             f"model.{name}", age, period, measured, period, gates=gates, zones=model.zones, lines=model.lines)
+    if any(rule.delay_s for rule in settings.rule):
+        found[CLOCK] = standing.get(CLOCK) or Source(CLOCK, CLOCK_AGE_NS, CLOCK_PERIOD_NS, expected_ns=CLOCK_PERIOD_NS)
     return found
 
 
