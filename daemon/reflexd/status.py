@@ -164,7 +164,6 @@ def _source(source: Source, now: int) -> Report:
 
 def _rule(rule: Rule, now: int) -> Report:
     held = rule.held_back(now)
-    due = {} if rule.due is None else {"acts_in_s": round(max(rule.due - now, 0) / 1e9, 1)}
     return {
         "truth": rule.truth,
         "reasons": [str(one) for one in rule.verdicts],
@@ -173,10 +172,10 @@ def _rule(rule: Rule, now: int) -> Report:
              "hits": None if one.truth is None else hits_of(test, now),
              "needed": test.needed if isinstance(test, Score) else None}
             for test, one in zip(rule.tests, rule.verdicts, strict=False)],      # none before the first decision
-        "first": stopper(rule.verdicts, len(rule.settings.when)),
+        "first": stopper(rule.verdicts, rule.settings),
         "rests": str(held or ""),
         "acts": bool(rule.acting(now)),
-        **due,
+        **({} if rule.due is None else {"acts_in_s": round(max(rule.due - now, 0) / 1e9, 1)}),
     }
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HELP = "why each rule acts, or what stops it first: now, at a moment, or summed up"
 NS = 1_000_000_000
 DAY_MS = 86_400_000
-COLOURS = {"fired": 32, "goes on": 32, "held back": 33, "unknown": 33, "false": 31}
+COLOURS = {"fired": 32, "goes on": 32, "waits": 33, "held back": 33, "unknown": 33, "false": 31}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

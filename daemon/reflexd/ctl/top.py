@@ -26,8 +26,8 @@ LOOK_S = 0.5
 PLAIN_COLUMNS = 160       # where the output is no terminal
 WITHOUT = ("top draws with rich, which is not there: apt-get install python3-rich, or pip install 'reflexd[top]'; "
            "reflexctl status tells the same, once")
-STYLES = {"RUN": "green", "run": "green", "acts": "bold green", "true": "green", "held back": "yellow", "unknown": "yellow",
-          "DEGRADED": "yellow", "degraded": "yellow", "SAFE": "bold red", "false": "red"}
+STYLES = {"RUN": "green", "run": "green", "acts": "bold green", "true": "green", "held back": "yellow", "waits": "yellow",
+          "unknown": "yellow", "DEGRADED": "yellow", "degraded": "yellow", "SAFE": "bold red", "false": "red"}
 Report: TypeAlias = Mapping[str, Any]
 Row: TypeAlias = tuple[str, ...]
 
@@ -185,6 +185,7 @@ def rules(report: Report) -> list[Row]:
         hits = [f"{found['hits']}/{found['needed']}" for found in conditions if found["hits"] is not None]
         margins = [f"{found['margin']:+.2g}" for found in conditions if found["margin"] is not None]
         state = {True: "acts" if one["acts"] else "held back", False: "false", None: "unknown"}[one["truth"]]
+        state = "waits" if "acts_in_s" in one else state
         first = one["reasons"][one["first"]] if one["first"] is not None else ""
         rows.append((name, state, " ".join(hits), " ".join(margins), "; ".join(part for part in (first, one["rests"]) if part)))
     return rows

@@ -10,15 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from reflexd.config.settings import ArmedBy, SensorIs
 from reflexd.replay.again import Step, again, stage_of
 from reflexd.replay.tape import Begin, Line, Taken, TapeError
 from reflexd.rules.items import NS, Fired, Verdict
 from reflexd.rules.rule import Held, Rule
-from reflexd.rules.sources import NEVER, Source
+from reflexd.rules.sources import NEVER, Source, equals
 from reflexd.rules.stage import Stage
-from reflexd.rules.telling import Said, stopper, told
+from reflexd.rules.telling import Said, contrary, stopper, told
 
-FIRED, GOES_ON, HELD_BACK, FALSE, UNKNOWN = "fired", "goes on", "held back", "false", "unknown"
+FIRED, GOES_ON, WAITS, HELD_BACK, FALSE, UNKNOWN = "fired", "goes on", "waits", "held back", "false", "unknown"
 
 
 class Decided(NamedTuple):
@@ -52,6 +53,7 @@ class Explained:
     rests: Held | None             # at the moment: what would keep it from beginning to act
     forbids: str                   # what above the rules kept outputs safe when it was decided, or does at the moment
     lapse: Lapse | None
+    acts_in_s: float | None        # of one that was triggered and waits for its delay_s
     outputs: tuple[str, ...]       # what it drives when it acts
     claims: dict[str, float]       # for how many seconds more it claims each actuator, unless something ends that
 
@@ -108,16 +110,20 @@ def _until(lines: Iterable[Line], moment: int | None, newest: list[Begin]) -> It
 
 
 def _decided(rule: Rule, step: Step) -> Decided:
-    now = step.taken.now
-    if rule.truth is not True:
-        return Decided(now, rule.verdicts, UNKNOWN if rule.truth is None else FALSE, None, "")
-    if forbids := forbidden(step.stage, now):
-        return Decided(now, rule.verdicts, HELD_BACK, None, forbids)
+    now, held, forbids = step.taken.now, None, ""
     if any(isinstance(one, Fired) and one.rule == rule.name for one in step.commands):
-        return Decided(now, rule.verdicts, FIRED, None, "")
-    if rule.acting(now):
-        return Decided(now, rule.verdicts, GOES_ON, None, "")
-    return Decided(now, rule.verdicts, HELD_BACK, rule.held_back(now), "")
+        state = FIRED
+    elif rule.due is not None:
+        state = WAITS
+    elif rule.truth is not True:
+        state = UNKNOWN if rule.truth is None else FALSE
+    elif forbids := forbidden(step.stage, now):
+        state = HELD_BACK
+    elif rule.acting(now):
+        state = GOES_ON
+    else:
+        state, held = HELD_BACK, rule.held_back(now)
+    return Decided(now, rule.verdicts, state, held, forbids)
 
 
 def forbidden(stage: Stage, now: int) -> str:
@@ -126,7 +132,8 @@ def forbidden(stage: Stage, now: int) -> str:
 
 
 def _forbids(stage: Stage, by: str, now: int) -> str:
-    guard = {"stop": stage.settings.safety.stop, "arm": stage.settings.safety.arm}.get(by)
+    safety = stage.settings.safety
+    guard: SensorIs | None = {"stop": safety.stop, "arm": safety.arm}.get(by)
     name = by if guard is None else f"sensor.{guard.sensor}"
     source = stage.sources.get(name)
     if source is None:
@@ -134,6 +141,8 @@ def _forbids(stage: Stage, by: str, now: int) -> str:
     trouble = source.unusable(now)
     if guard is None:
         return f"{by} is required: {trouble or 'not heard in time'}"
+    if isinstance(guard, ArmedBy) and not trouble and equals(source.value, guard.is_):
+        return f"{by}: sensor {guard.sensor} has to say so for {guard.delay_s:g} s on end"
     return f"{by}: sensor {guard.sensor} {trouble or f'says {str(source.value).lower()}'}"
 
 
@@ -158,12 +167,13 @@ def _explained(found: Decisions, stage: Stage, rule: Rule, moment: int) -> Expla
     if decided is None:
         return _told(stage, rule, _standing(rule, by_now, moment), None, None, moment)
     ends = [_lapsed_at(test.source, found.voided.get(test.source.name, 0), decided.now, moment) for test in rule.tests]
-    return _told(stage, rule, decided, decided.now, _lapse(rule, decided.verdicts, by_now, ends), moment)
+    lapse = _lapse(rule, decided.verdicts, by_now, ends) if rule.due is None else None      # what was triggered outlives that
+    return _told(stage, rule, decided, decided.now, lapse, moment)
 
 
 def _standing(rule: Rule, by_now: tuple[Verdict, ...], moment: int) -> Decided:
     """Say what would be decided, of a rule that has decided nothing since the first mark."""
-    first = stopper(by_now, len(rule.settings.when))
+    first = stopper(by_now, rule.settings)
     if first is not None:
         return Decided(moment, by_now, UNKNOWN if by_now[first].truth is None else FALSE, None, "")
     return Decided(moment, by_now, GOES_ON if rule.acting(moment) else HELD_BACK, None, "")
@@ -172,22 +182,22 @@ def _standing(rule: Rule, by_now: tuple[Verdict, ...], moment: int) -> Decided:
 def _told(stage: Stage, rule: Rule, decided: Decided, at: int | None, lapse: Lapse | None, moment: int) -> Explained:
     return Explained(
         rule.name, UNKNOWN if lapse else decided.state, at, told(rule, decided.verdicts, decided.now, moment),
-        stopper(decided.verdicts, len(rule.settings.when)), decided.held, rule.held_back(moment),
+        stopper(decided.verdicts, rule.settings), decided.held, rule.held_back(moment),
         decided.forbids or forbidden(stage, moment), lapse,
+        None if rule.due is None else max(rule.due - moment, 0) / NS,
         tuple(dict.fromkeys(action.actuator for action in rule.settings.then)),
         {actuator: (until - moment) / NS for actuator, until in rule.acting(moment).items()})
 
 
 def _lapse(rule: Rule, before: Sequence[Verdict], by_now: Sequence[Verdict], ends: Sequence[int | None]) -> Lapse | None:
     """Say since when the rule is unknown that was not when it was decided; `ends` are the moments in which conditions lapsed."""
-    wanted = len(rule.settings.when)
     gone = [place for place, one in enumerate(by_now) if one.truth is None and before[place].truth is not None]
     left = [one._replace(truth=None) if place in gone else one for place, one in enumerate(before)]
-    first, stops = stopper(before, wanted), stopper(left, wanted)
+    first, stops = stopper(before, rule.settings), stopper(left, rule.settings)
     if not gone or stops is None or left[stops].truth is not None or (first is not None and before[first].truth is None):
         return None                # something else makes it false, or it was unknown already
     # a rule that was true is unknown from the first lapse on, one that was false from the last of what made it so
-    false = [place for place in gone if before[place].truth is (place >= wanted)]
+    false = [place for place in gone if contrary(rule.settings, place, before[place].truth)]
     known = [(since, place) for place in (false or gone) if (since := ends[place]) is not None]
     since, place = (max if false else min)(known, default=(None, (false or gone)[0]))
     return Lapse(rule.tests[place].source.name, by_now[place].note, since)

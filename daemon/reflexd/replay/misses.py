@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from reflexd.replay.explaining import HELD_BACK, Decided, Decisions
+from reflexd.replay.explaining import FIRED, HELD_BACK, WAITS, Decided, Decisions
 from reflexd.replay.tape import Begin, Line, Lost
 from reflexd.rules.items import Verdict
 from reflexd.rules.rule import Rule
 from reflexd.rules.scores import Score
-from reflexd.rules.telling import hits_of, stopper
+from reflexd.rules.telling import hits_of, kind_of, stopper
 
 
 class Near(NamedTuple):
@@ -28,7 +28,7 @@ class Near(NamedTuple):
 class Stopped:
     """A condition, in the decisions that it was the first to stop."""
 
-    kind: str                        # "when" or "unless"
+    kind: str                        # "when", "unless" or "level"
     what: str
     unknown: bool                    # whether it was unknown in them, and not just contrary
     times: int = 0
@@ -58,13 +58,12 @@ class Misses:
         self.states[decided.state] += 1
         if decided.state == HELD_BACK:
             self.held[decided.held.by if decided.held else decided.forbids.partition(":")[0]] += 1
-        wanted = len(rule.settings.when)
-        place = stopper(decided.verdicts, wanted)
-        if place is not None:
+        place = stopper(decided.verdicts, rule.settings)
+        if place is not None and decided.state not in (FIRED, WAITS):       # one with a delay acts on what was
             self._stop(rule, place, decided.verdicts[place], decided.now)
 
     def _stop(self, rule: Rule, place: int, verdict: Verdict, now: int) -> None:
-        unknown, kind = verdict.truth is None, "when" if place < len(rule.settings.when) else "unless"
+        unknown, kind = verdict.truth is None, kind_of(rule.settings, place)
         one = self.stopped.setdefault((place, unknown), Stopped(kind, verdict.what, unknown))
         one.times, one.note, one.newest = one.times + 1, verdict.note, now
         if unknown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from reflexd.replay.explaining import FALSE, FIRED, GOES_ON, HELD_BACK, UNKNOWN, Explained
+from reflexd.replay.explaining import FALSE, FIRED, GOES_ON, HELD_BACK, UNKNOWN, WAITS, Explained
 from reflexd.replay.misses import Misses, Near, Stopped
 from reflexd.replay.moments import span
 from reflexd.rules.items import NS
@@ -33,7 +33,9 @@ def _why(one: Explained, ago_s: float | None, when: Callable[[int], str]) -> Ite
     if one.lapse is not None:
         since = "" if one.lapse.since is None else f", unknown since {when(one.lapse.since)}"
         yield f"{one.lapse.what}: {one.lapse.why}{since}"
-    if one.state == HELD_BACK:
+    if one.state == WAITS:
+        yield "was triggered, " + ("and that is void since" if one.acts_in_s is None else f"acts in {span(one.acts_in_s)}")
+    elif one.state == HELD_BACK:
         yield f"kept safe by {one.forbids}" if one.held is None and one.forbids else str(one.rests or one.held or "all hold")
     elif one.first is not None:
         yield ("" if one.lapse is None else "it was: ") + short(one.conditions[one.first])
@@ -94,7 +96,7 @@ def summed(found: Misses, asked_s: float, lasts_s: float, when: Callable[[int], 
         yield (f"! {_times(found.lost, 'item')} missing: what follows them may differ from what was decided",)
     held = ", ".join(f"{by} {times}" for by, times in found.held.most_common())
     states = [f"{state} {found.states[state]}" + (f" ({held})" if state == HELD_BACK else "")
-              for state in (FIRED, GOES_ON, HELD_BACK, FALSE, UNKNOWN) if found.states[state]]
+              for state in (FIRED, GOES_ON, WAITS, HELD_BACK, FALSE, UNKNOWN) if found.states[state]]
     yield ("  " + ", ".join(states or ["nothing was decided"]),)
     if found.stopped:
         yield "stopped first by", "", "times", "closest", "at"

@@ -114,7 +114,7 @@ class Rule:
 
     def _begin(self, actions: Sequence[Action], reasons: tuple[Verdict, ...], now: int) -> list[Command]:
         """Act, and count it where it is a beginning."""
-        acting = any(now < until for until in self._until.values())
+        acting = bool(self.acting(now))
         claims: list[Command] = [self._claim(one, reasons, now) for one in actions]
         if claims:
             self._acted_at = now
@@ -147,8 +147,8 @@ class Rule:
 
     def _claimed(self, action: Action, reasons: tuple[Verdict, ...]) -> Claim:
         """Write a claim until the moment that is noted for it."""
-        return Claim(self.name, action.actuator, self._level(action), self.settings.priority, self._until[action.actuator], reasons,
-                     _pattern(action), isinstance(action.set, LevelOf))
+        return Claim(self.name, action.actuator, self._level(action), self.settings.priority, self._until[action.actuator],
+                     reasons, _pattern(action), isinstance(action.set, LevelOf))
 
     def _level(self, action: Action) -> float:
         """Give the level that an action wants now."""

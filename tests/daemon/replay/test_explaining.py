@@ -188,14 +188,17 @@ def test_every_kind_of_condition_is_told_in_words() -> None:
             assert [one.rule for one in found] == [rule.name for rule in stage.rules]
             for one, rule in zip(found, stage.rules, strict=True):
                 failed = any(source.taken_at < 0 for source in rule.sources.values())      # what else makes it false is told
+                assert (one.acts_in_s is not None) is (rule.due is not None)
+                assert rule.due is None or one.decided_at is None or one.state == "waits"
                 truth = {"unknown": None, "false": False}.get(one.state, True)
-                assert one.lapse or failed or one.decided_at is None or rule.truth is truth
+                assert one.lapse or failed or rule.settings.delay_s or one.decided_at is None or rule.truth is truth
             rows = list(wording.told(found, lambda _: 0.0, lambda name: [f"{name} off"], str))
             assert all(len(row) in (3, 5) and row[-2 if len(row) == 5 else -1] for row in rows)
             told |= {row[3] if len(row) == 5 else row[2] for row in rows}
             assert len(wording.aligned(rows)) == len(rows)
     for words in (" needed", "zone path ok", "zone path: none in", "stands for ", " new", "rising for ", "is covered",
-                  "gated by only_while", "last heard ", "unplugged", "starts anew", "short by "):
+                  "gated by only_while", "last heard ", "unplugged", "starts anew", "short by ", "was triggered, acts in ",
+                  "level 0."):
         assert any(words in one for one in told), words
 
 
