@@ -50,7 +50,7 @@ class Loop:
         self._look_at = 0
         self._asked: deque[Callable[[], None]] = deque()
         self.trace = Trace()
-        self.rewire(Stage(settings), parts, 0)
+        self.rewire(Stage(settings), parts, monotonic_ns())
 
     def rewire(self, stage: Stage, parts: Parts, now: int) -> None:
         """Decide by that stage, on what these parts say, from the next cycle on."""
