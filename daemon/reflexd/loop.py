@@ -60,8 +60,9 @@ class Loop:
         self.later: tuple[int, Callable[[], None]] | None = None      # what is done at a moment, and when; main thread only
         self.trace = Trace()
         self.recorder = recorder or Recorder(Run.begin())
+        self.recorder.synchronised = lambda: self.clock.known
         outputs.new_id = self.recorder.new_id
-        self.rewire(Stage(settings), parts, 0)
+        self.rewire(Stage(settings), parts, monotonic_ns())
 
     def rewire(self, stage: Stage, parts: Parts, now: int) -> None:
         """Decide by that stage, on what these parts say, from the next cycle on."""

@@ -21,7 +21,8 @@ from reflexd.rules.stage import Stage
 
 BYTES = 8 << 20            # of notes; a camera at 30 Hz with one network fills that in about twenty minutes
 EACH = 64                  # bytes that a note costs beyond its content
-MARKS = 16                 # as many fit into the ring: what is asked for begins at one of them
+MARKS = 16                 # as many are made over the ring, and up to twice as many for who asks: what is given begins at one
+SOON_NS = 5_000_000_000    # who asks for what comes from now on has a mark that is no older
 CHUNK = 64 << 10           # bytes of notes that are given at once
 CHANGES = 1000             # of outputs
 NEAR = 50                  # of them are given around a moment,
@@ -65,6 +66,7 @@ class Trace:
         self._notes: deque[bytes] = deque()
         self._bytes = 0
         self._next = 0                     # number of the next item
+        self._last = 0                     # when the last one was noted; monotonic ns
         self._marks: deque[Mark] = deque()
         self._left = 0                     # bytes until the next mark
         self._stage: Stage | None = None
@@ -81,6 +83,7 @@ class Trace:
         note = marshal.dumps((now, packed(item), [ordered(command) for command in commands] if commands else []))
         self._notes.append(note)
         self._next += 1
+        self._last = now
         size = len(note) + EACH
         self._bytes += size
         self._left -= size
@@ -96,7 +99,12 @@ class Trace:
         return sorted({*last.values(), *around[:NEAR]})
 
     def since(self, moment: int) -> Chunk:
-        """Give notes from the last mark on that was noted by then, or from the oldest."""
+        """Give notes from the last mark on that was noted by then, or from the oldest.
+
+        For who asks for what comes from now on, a mark is made where the last one is old.
+        """
+        if self._last <= moment and moment - self._marks[-1].now > SOON_NS and len(self._marks) < 2 * MARKS:
+            self._mark(moment)
         mark = next((one for one in reversed(self._marks) if one.now <= moment), self._marks[0])
         return self._chunk(mark.number, mark)
 

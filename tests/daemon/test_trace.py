@@ -19,7 +19,7 @@ from reflexd.replay.tape import Begin, End, Line, Lost, Taken, TapeError, Writer
 from reflexd.rules.items import Fired, Looked, Sensed
 from reflexd.rules.packing import ordered, packed
 from reflexd.rules.stage import Stage
-from reflexd.trace import BYTES, EACH, Trace
+from reflexd.trace import BYTES, EACH, MARKS, Trace
 from reflexd_drivers.base import Reading
 from tests.daemon.rules.random_runs import Day, busy
 from tests.daemon.rules.story import START
@@ -71,6 +71,24 @@ def test_from_any_moment_on_and_within_its_bytes() -> None:
     assert later[0].now <= asked
     assert compare(later).first is None
     assert len(later) < len(notes) * 0.65, "it begins near what was asked for"
+
+
+def test_who_asks_for_what_comes_from_now_on_is_given_little_else() -> None:
+    trace, day = Trace(), Day(6)
+    stage = Stage(busy())
+    trace.begin(stage, START)
+    feed(trace, stage, day, 2000)
+    first = trace.since(day.now)
+    assert (first.number, first.notes) == (2000, ())
+    assert first.mark is not None
+    feed(trace, stage, day, 20)
+    assert len(trace.since(day.now).notes) == 20, "the mark is not old"
+    found = compare([Begin(first.mark.now, plain_of(first.mark.settings), first.mark.memory), *lines(trace, 2000)])
+    assert (found.items, found.first) == (20, None)
+    for _ in range(100):
+        feed(trace, stage, day, 200)
+        trace.since(day.now)
+    assert len(trace._marks) <= 3 * MARKS, "nobody can have it keep more"
 
 
 def test_who_fetches_too_late_is_told_what_is_lost_and_goes_on_from_a_mark() -> None:

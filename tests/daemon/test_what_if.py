@@ -85,7 +85,7 @@ def test_outputs_are_told_with_how_often_and_for_how_long(tape: Any) -> None:
     assert (then.times, then.active_ns / 1e9) == (3, 5 + 10 + 1.5)
     assert (now.times, now.active_ns / 1e9) == (3, 5 + 7 + 1.5)
     assert "output lamp: would have been active 3 times for 13.5 s instead of 3 times for 16.5 s" in told(found)
-    assert "output fan: would have been active never, as it was" in told(found)
+    assert "output fan: would not have been active, as it was not" in told(found)
 
 
 def test_a_claim_that_lapses_ends_at_its_own_moment(tape: Any) -> None:

@@ -115,17 +115,20 @@ def of_moment(moment: Moment, clock: Clockwork) -> str:
 def of_output(then: Activity | None, now: Activity | None) -> str:
     """Say how often and for how long it would have been active."""
     if now is None:
-        return f"is no longer there; it was active {active(then)}"
+        return f"is no longer there; it was {active(then)}"
+    would = f"would have been {active(now)}" if now.times else "would not have been active"
     if then is None:
-        return f"would have been active {active(now)}; there was no such output"
+        return f"{would}; there was no such output"
     if (then.times, then.active_ns) == (now.times, now.active_ns):
-        return f"would have been active {active(now)}, as it was"
-    return f"would have been active {active(now)} instead of {active(then)}"
+        return f"{would}, as it was{'' if now.times else ' not'}"
+    if now.times and then.times:
+        return f"{would} instead of {active(then).removeprefix('active ')}"
+    return f"{would}; it was {active(then)}"
 
 
 def active(one: Activity | None) -> str:
     """Write how often, and for how long in all."""
-    return "never" if one is None or not one.times else f"{times(one.times)} for {span(one.active_ns / NS)}"
+    return "never active" if one is None or not one.times else f"active {times(one.times)} for {span(one.active_ns / NS)}"
 
 
 def as_plain(found: WhatIf) -> dict[str, Any]:
