@@ -19,8 +19,8 @@ from reflexd.notify import Notifier
 from reflexd.output import level_text
 from reflexd.outputs import Outputs
 from reflexd.parts import Parts
-from reflexd.rules.items import NS, Command, Item, Predicted
-from reflexd.rules.stage import Stage
+from reflexd.rules.items import CLOCK, NS, Clock, Command, Item, Predicted
+from reflexd.rules.stage import CLOCK_PERIOD_NS, Stage
 from reflexd.trace import Changed, Trace
 from reflexd.workers import Reports
 
@@ -49,6 +49,7 @@ class Loop:
         self._notifier = notifier
         self._stop_reason = ""
         self._look_at = 0
+        self._tell_time_at = 0
         self._asked: deque[Callable[[], None]] = deque()
         self.later: tuple[int, Callable[[], None]] | None = None      # what is done at a moment, and when; main thread only
         self.trace = Trace()
@@ -63,6 +64,7 @@ class Loop:
         self._resting = {name: job for name, job in parts.models.items() if stage.sources[f"model.{name}"].gates}
         for name, job in self._resting.items():
             job.resting = stage.gated(name, now)
+        self._clocked = CLOCK in stage.sources
         self.monitor.take_over(tuple(parts.workers.values()))
         self.trace.begin(stage, now)
 
@@ -121,6 +123,9 @@ class Loop:
             for item in inbox.drain():
                 self.consume(item, monotonic_ns())
         now = monotonic_ns()
+        if self._clocked and now >= self._tell_time_at:
+            self._tell_time_at = now + CLOCK_PERIOD_NS - LOOK_NS      # the loop comes round every LOOK_NS
+            self.consume(Clock(None, 0, now), now)
         if self.outputs.due is not None and now >= self.outputs.due:
             self.outputs.settle(now)
         self.tell_changes()
