@@ -14,12 +14,14 @@ from typing import TypeVar
 from reflexd.config.settings import Settings
 from reflexd.events import PICTURE, PICTURE_NORMAL, Event
 from reflexd.health import LOOK_NS, Latency, Monitor
+from reflexd.history.incident import Run
+from reflexd.history.recorder import Recorder
 from reflexd.journal import Journal
 from reflexd.notify import Notifier
 from reflexd.output import level_text
 from reflexd.outputs import Outputs
 from reflexd.parts import Parts
-from reflexd.rules.items import CLOCK, NS, Clock, Command, Item, Predicted
+from reflexd.rules.items import CLOCK, NS, Clock, Command, Fired, Item, Predicted
 from reflexd.rules.stage import CLOCK_PERIOD_NS, Stage
 from reflexd.trace import Changed, Trace
 from reflexd.workers import Reports
@@ -36,7 +38,7 @@ class Loop:
     """One cycle after another until stop() is called or a limit is reached."""
 
     def __init__(self, settings: Settings, parts: Parts, outputs: Outputs, journal: Journal, notifier: Notifier,
-                 reports: Reports) -> None:
+                 reports: Reports, recorder: Recorder | None = None) -> None:
         self.outputs = outputs
         self.monitor = Monitor(())
         self.reports = reports
@@ -53,6 +55,8 @@ class Loop:
         self._asked: deque[Callable[[], None]] = deque()
         self.later: tuple[int, Callable[[], None]] | None = None      # what is done at a moment, and when; main thread only
         self.trace = Trace()
+        self.recorder = recorder or Recorder(Run.begin())
+        outputs.new_id = self.recorder.new_id
         self.rewire(Stage(settings), parts, 0)
 
     def rewire(self, stage: Stage, parts: Parts, now: int) -> None:
@@ -67,6 +71,7 @@ class Loop:
         self._clocked = CLOCK in stage.sources
         self.monitor.take_over(tuple(parts.workers.values()))
         self.trace.begin(stage, now)
+        self.recorder.rewire(stage, parts.models)
 
     def stop(self, reason: str) -> None:
         """Ask for the end; a signal handler may call it."""
@@ -138,10 +143,12 @@ class Loop:
     def tell_changes(self) -> None:
         """Put into the log what the gate did, now that every output stands."""
         while self.outputs.changes:
+            now = monotonic_ns()
             change = self.outputs.changes.popleft()
+            self.recorder.told(change, now)
             text = str(change)
             self._journal.say(change.event, text, **change.fields())
-            self.trace.changes.append(Changed(monotonic_ns(), change.output, text))
+            self.trace.changes.append(Changed(now, change.output, text))
 
     def consume(self, item: Item, now: int) -> None:
         """Decide on one item and act."""
@@ -161,16 +168,19 @@ class Loop:
         self.decided += 1
         self.to_decision.add(monotonic_ns() - taken_at)
         if commands:
-            self.act(commands, now)
+            self.act(commands, now, taken_at)
         self.to_pin.add(monotonic_ns() - taken_at)
 
-    def act(self, commands: Sequence[Command], now: int) -> None:
-        """Drive what was decided; on the main thread.
+    def act(self, commands: Sequence[Command], now: int, taken_at: int = 0) -> None:
+        """Drive what was decided, of a frame that was taken then; on the main thread.
 
         The manager's watchdog counts from READY on, so nothing is active before that was said.
         """
         self._notifier.ready()
         self.outputs.apply(commands, now)
+        if any(isinstance(one, Fired) for one in commands):
+            held = self.outputs.dry_run or next(iter(self.outputs.inhibited.values()), "")
+            self.recorder.fired(self.outputs.events, commands, now, taken_at, held)
 
     def _look_after(self, now: int) -> None:
         """Take failures of workers in, before the items that they produced."""

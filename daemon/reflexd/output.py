@@ -55,11 +55,14 @@ class Change(NamedTuple):
     level: float
     cause: Claim | str
     dry: bool = False        # noted in a dry run, which may have ended before it is told
+    event_id: str = ""       # of the event that it belongs to
+    overran: str = ""        # the rule whose claim max_on_s ended by this
 
     def fields(self) -> dict[str, str]:
         """Give what a reader of the journal can select by."""
-        rule = {"rule": self.cause.rule} if isinstance(self.cause, Claim) else {}
-        return {**({"output": self.output} if self.output else {}), **rule}
+        rule = self.cause.rule if isinstance(self.cause, Claim) else self.overran
+        named = {"output": self.output, "rule": rule, "event_id": self.event_id}
+        return {name: value for name, value in named.items() if value}
 
     def __str__(self) -> str:
         """Write it as a line."""
@@ -97,6 +100,7 @@ class Output:
     astray: float | None = None  # the level at which the world was told not to have followed
     changes: int = 0
     cause: Claim | str = "no rule claims it"     # why it is where it is
+    event_id: str = ""           # of the event that made it active; its end belongs to that as well
 
     @property
     def active(self) -> bool:

@@ -9,7 +9,7 @@ A pattern is one activation: in its pauses the actuator stands at its safe level
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, TRIGGERED, Event
 from reflexd.output import NEVER, Change, Channel, Output
@@ -28,6 +28,8 @@ class Outputs:
         self.dry_run = dry_run
         self.inhibited: dict[str, str] = {}
         self.due: int | None = None      # when settle() has to be called next, monotonic ns
+        self.new_id: Callable[[], str] = str     # names what happens; "" until somebody keeps it
+        self.events: dict[str, str] = {}         # id of the last event of each rule
         self._permits: dict[str, int] = {}
         self.changes: deque[Change] = deque(maxlen=1000)   # for the log, written once every output stands
         self._groups: dict[str, list[Output]] = {}
@@ -86,7 +88,7 @@ class Outputs:
         elif isinstance(command, Permit):
             self._permit(command)
         elif isinstance(command, Fired):
-            pass                              # its claims are what is driven
+            self.events[command.rule] = self.new_id()     # its claims are what is driven
         elif isinstance(command, Triggered):
             seconds, why = (command.due - now) / NS, "; ".join(map(str, command.reasons))
             self._tell(TRIGGERED, f'rule "{command.rule}" acts in {seconds:g} s, unless something ends that: {why}')
@@ -101,7 +103,7 @@ class Outputs:
         if claim.rule != TEST and output.end(TEST) is not None:   # a rule takes over from a test, for good
             output.cause = claim
             if claim.level == output.level:      # nothing is driven that would tell it
-                self.changes.append(Change(OUTPUT, output.name, output.level, claim, bool(self.dry_run)))
+                self.changes.append(Change(OUTPUT, output.name, output.level, claim, bool(self.dry_run), self._event_of(output)))
 
     def _permit(self, command: Permit) -> None:
         if self.inhibited.pop(command.by, None) is not None:
@@ -290,11 +292,20 @@ class Outputs:
         if was_active and _follows_on(before, output.cause):
             return
         output.changes += 1
-        self.changes.append(Change(OUTPUT, output.name, output.level, output.cause, bool(self.dry_run)))
+        winner = output.winner if output.claims else None
+        overran = winner.rule if winner and was_active and output.tripped else ""
+        event_id = self.new_id() if overran else self._event_of(output)
+        self.changes.append(Change(OUTPUT, output.name, output.level, output.cause, bool(self.dry_run), event_id, overran))
+
+    def _event_of(self, output: Output) -> str:
+        """Name the event that a change belongs to: the one of the rule that drives it, or did until now."""
+        if isinstance(output.cause, Claim):
+            output.event_id = self.events.get(output.cause.rule, "")
+        return output.event_id
 
     def _tell(self, event: Event, text: str, output: str = "") -> None:
         """Note what is no change of one level."""
-        self.changes.append(Change(event, output, 0.0, text))
+        self.changes.append(Change(event, output, 0.0, text, event_id=self.new_id()))
 
     def _reason_safe(self, output: Output, now: int) -> str:
         if self.inhibited:

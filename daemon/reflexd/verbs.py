@@ -7,7 +7,7 @@ import marshal
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from time import monotonic_ns, time
+from time import monotonic_ns, time, time_ns
 from typing import Any
 
 from reflexd.access import Access
@@ -51,6 +51,7 @@ def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable
         "swap": Verb(Access.ADMIN, lambda request: swap(reloader, request)),
         "test": Verb(Access.ADMIN, lambda request: exercise(observer.loop, request)),
         "watch": Verb(Access.READ, lambda request: look(observer, request)),
+        "prune": Verb(Access.ADMIN, lambda request: prune(observer, request)),
         "trace": Verb(Access.READ, lambda request: trace(observer, request)),
         "sandbox": Verb(Access.ADMIN, lambda _request: probe()),
     }
@@ -88,6 +89,17 @@ def arm(arming: Arming, loop: Loop, request: Mapping[str, Any]) -> str:
     if isinstance(in_s, bool) or not isinstance(in_s, (int, float)) or not 1 <= in_s <= LONGEST_IN_S:
         raise ControlError(f"arm takes in_s from 1 to {LONGEST_IN_S}, found {in_s!r}; correct it")
     return arming.say_later(in_s, loop)
+
+
+def prune(observer: Observer, request: Mapping[str, Any]) -> dict[str, int]:
+    """Remove stored events: those older than `older_than_s`, or all but the newest `keep`. Raises: ControlError, OSError."""
+    older_than_s, keep = request.get("older_than_s"), request.get("keep")
+    given = [one for one in (older_than_s, keep) if one is not None]
+    if len(given) != 1 or not isinstance(older_than_s, int | float | None) or not isinstance(keep, int | None) or not (
+            0 <= given[0] < 1e10):
+        raise ControlError('prune takes "older_than_s", in seconds, or "keep", a number of events; give one of them')
+    before = None if older_than_s is None else time_ns() - round(older_than_s * NS)
+    return {"removed": observer.history.prune(before, keep)}
 
 
 def told(observer: Observer, dump: Callable[[], None]) -> str:

@@ -20,6 +20,7 @@ from reflexd.config.settings import (
     ArmedBy,
     CrossingCondition,
     DaemonSettings,
+    EventsSettings,
     GpioSettings,
     LevelOf,
     ModelSettings,
@@ -38,7 +39,8 @@ Schema: TypeAlias = dict[str, Any]
 NAMES = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
 WATCHES = {"camera": ("camera",), "sensors": ("sensors", "window")}      # keys that go with what a task watches
 WATCHED = [key for keys in WATCHES.values() for key in keys]
-_TABLES: dict[str, type[BaseModel]] = {"daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings}
+_TABLES: dict[str, type[BaseModel]] = {
+    "daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings, "events": EventsSettings}
 
 
 def schema() -> Schema:
