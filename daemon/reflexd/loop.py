@@ -11,8 +11,9 @@ from queue import Empty, SimpleQueue
 from time import monotonic_ns
 from typing import TypeVar
 
+from reflexd.clock import WallClock
 from reflexd.config.settings import Settings
-from reflexd.events import PICTURE, PICTURE_NORMAL, Event
+from reflexd.events import CLOCK_KNOWN, CLOCK_UNKNOWN, PICTURE, PICTURE_NORMAL, Event
 from reflexd.health import LOOK_NS, Latency, Monitor
 from reflexd.history.incident import Run
 from reflexd.history.recorder import Recorder
@@ -21,7 +22,8 @@ from reflexd.notify import Notifier
 from reflexd.output import level_text
 from reflexd.outputs import Outputs
 from reflexd.parts import Parts
-from reflexd.rules.items import CLOCK, NS, Clock, Command, Fired, Item, Predicted
+from reflexd.rules.conditions import asks_time
+from reflexd.rules.items import CLOCK, NS, Command, Fired, Item, Predicted
 from reflexd.rules.stage import CLOCK_PERIOD_NS, Stage
 from reflexd.trace import Changed, Trace
 from reflexd.workers import Reports
@@ -51,7 +53,9 @@ class Loop:
         self._notifier = notifier
         self._stop_reason = ""
         self._look_at = 0
+        self.clock = WallClock(settings.daemon.trust_clock)
         self._tell_time_at = 0
+        self._clock_told: bool | None = None
         self._asked: deque[Callable[[], None]] = deque()
         self.later: tuple[int, Callable[[], None]] | None = None      # what is done at a moment, and when; main thread only
         self.trace = Trace()
@@ -68,7 +72,7 @@ class Loop:
         self._resting = {name: job for name, job in parts.models.items() if stage.sources[f"model.{name}"].gates}
         for name, job in self._resting.items():
             job.resting = stage.gated(name, now)
-        self._clocked = CLOCK in stage.sources
+        self._clocked, self._timed = CLOCK in stage.sources, asks_time(stage.settings)
         self.monitor.take_over(tuple(parts.workers.values()))
         self.trace.begin(stage, now)
         self.recorder.rewire(stage, parts.models)
@@ -105,6 +109,7 @@ class Loop:
 
         Raises: FatalError, StuckError.
         """
+        self.trace.begin(self.stage, monotonic_ns())      # until now nobody told the time
         self.outputs.apply(self.stage.begin(), monotonic_ns())
         while not self._stop_reason:
             now = monotonic_ns()
@@ -128,9 +133,10 @@ class Loop:
             for item in inbox.drain():
                 self.consume(item, monotonic_ns())
         now = monotonic_ns()
-        if self._clocked and now >= self._tell_time_at:
+        if self._clocked and now >= self._tell_time_at:      # after the items: what waited was heard in time
             self._tell_time_at = now + CLOCK_PERIOD_NS - LOOK_NS      # the loop comes round every LOOK_NS
-            self.consume(Clock(None, 0, now), now)
+            self.consume(self.clock.tell(), monotonic_ns())
+            self._tell_of_clock()
         if self.outputs.due is not None and now >= self.outputs.due:
             self.outputs.settle(now)
         self.tell_changes()
@@ -139,6 +145,13 @@ class Loop:
         if self.later is not None and now >= self.later[0]:
             (_, do), self.later = self.later, None
             do()
+
+    def _tell_of_clock(self) -> None:
+        """Put into the log that the time of day is known or not, where a rule asks for it."""
+        if self._timed and self.clock.known is not self._clock_told:
+            self._clock_told = self.clock.known
+            self._journal.say(*((CLOCK_KNOWN, "the clock is right: the time of day is known") if self.clock.known else
+                                (CLOCK_UNKNOWN, f"the clock is not known to be right: {self.clock.why}")))
 
     def tell_changes(self) -> None:
         """Put into the log what the gate did, now that every output stands."""

@@ -292,8 +292,8 @@ class Outputs:
         if was_active and _follows_on(before, output.cause):
             return
         output.changes += 1
-        winner = output.winner if output.claims else None
-        overran = winner.rule if winner and was_active and output.tripped else ""
+        claim = output.winner if output.claims else None
+        overran = claim.rule if claim and was_active and output.tripped else ""
         event_id = self.new_id() if overran else self._event_of(output)
         self.changes.append(Change(OUTPUT, output.name, output.level, output.cause, bool(self.dry_run), event_id, overran))
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from reflexd.config.settings import Settings
-from reflexd.rules.items import Command, Item
+from reflexd.rules.items import NS, Command, Item
 from reflexd.rules.memory import Memory
 from reflexd.rules.packing import ordered, packed
 from reflexd.rules.stage import Stage
@@ -24,6 +24,8 @@ EACH = 64                  # bytes that a note costs beyond its content
 MARKS = 16                 # as many fit into the ring: what is asked for begins at one of them
 CHUNK = 64 << 10           # bytes of notes that are given at once
 CHANGES = 1000             # of outputs
+NEAR = 50                  # of them are given around a moment,
+NEAR_NS = 5 * NS           # within that of it
 
 
 class Mark(NamedTuple):
@@ -86,6 +88,12 @@ class Trace:
             self._mark(now)
         if self._bytes > self._limit:
             self._forget()
+
+    def near(self, moment: int) -> list[Changed]:
+        """Give the last change of each output by a moment, and some of those around it."""
+        last = {one.output: one for one in self.changes if one.now <= moment}
+        around = [one for one in self.changes if abs(one.now - moment) <= NEAR_NS]
+        return sorted({*last.values(), *around[:NEAR]})
 
     def since(self, moment: int) -> Chunk:
         """Give notes from the last mark on that was noted by then, or from the oldest."""

@@ -68,27 +68,20 @@ def look(observer: Observer, request: Mapping[str, Any]) -> Report:
 def trace(observer: Observer, request: Mapping[str, Any]) -> Report:
     """Give some of what was decided on: from item `number` on, or from `since_s` seconds ago. Raises: ControlError.
 
-    A part at a time, and as bytes: to write all of it as text would hold the loop up.
+    A part at a time, and as bytes: to write all of it as text would hold the loop up. With `at`, monotonic ns, it gives what
+    outputs did around that moment.
     """
-    number, since_s = request.get("number"), request.get("since_s", 0)
-    if not isinstance(number, int | None) or not isinstance(since_s, (int, float)) or not 0 <= since_s < 1e9:
-        raise ControlError('trace takes "number", of an item, or "since_s", seconds; correct them')
-    chunk, bundles, now = observer.loop.between_cycles(lambda: (*observer.trace(number, since_s), monotonic_ns()))
+    number, since_s, at = request.get("number"), request.get("since_s", 0), request.get("at")
+    if (not isinstance(number, int | None) or not isinstance(since_s, (int, float)) or not 0 <= since_s < 1e9
+            or not isinstance(at, int | None)):
+        raise ControlError('trace takes "number", of an item, or "since_s", seconds, and "at", monotonic ns; correct them')
+    chunk, bundles, now, utc_s = observer.loop.between_cycles(lambda: (*observer.trace(number, since_s), monotonic_ns(), time()))
+    changes = [] if at is None else observer.loop.between_cycles(lambda: observer.loop.trace.near(at))
     mark = None if chunk.mark is None else {
         "now": chunk.mark.now, "settings": plain_of(chunk.mark.settings), "memory": chunk.mark.memory, "bundles": bundles,
-        "utc_s": time() - (now - chunk.mark.now) / NS}
-    return {"number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now,
+        "utc_s": utc_s - (now - chunk.mark.now) / NS}
+    return {"number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now, "changes": changes,
             "notes": base64.b64encode(marshal.dumps(chunk.notes)).decode()}
-
-
-def arm(arming: Arming, loop: Loop, request: Mapping[str, Any]) -> str:
-    """Arm now, or in `in_s` seconds. Raises: ControlError, ArmingError."""
-    in_s = request.get("in_s")
-    if in_s is None:
-        return arming.say(True, loop)
-    if isinstance(in_s, bool) or not isinstance(in_s, (int, float)) or not 1 <= in_s <= LONGEST_IN_S:
-        raise ControlError(f"arm takes in_s from 1 to {LONGEST_IN_S}, found {in_s!r}; correct it")
-    return arming.say_later(in_s, loop)
 
 
 def prune(observer: Observer, request: Mapping[str, Any]) -> dict[str, int]:
@@ -100,6 +93,16 @@ def prune(observer: Observer, request: Mapping[str, Any]) -> dict[str, int]:
         raise ControlError('prune takes "older_than_s", in seconds, or "keep", a number of events; give one of them')
     before = None if older_than_s is None else time_ns() - round(older_than_s * NS)
     return {"removed": observer.history.prune(before, keep)}
+
+
+def arm(arming: Arming, loop: Loop, request: Mapping[str, Any]) -> str:
+    """Arm now, or in `in_s` seconds. Raises: ControlError, ArmingError."""
+    in_s = request.get("in_s")
+    if in_s is None:
+        return arming.say(True, loop)
+    if isinstance(in_s, bool) or not isinstance(in_s, (int, float)) or not 1 <= in_s <= LONGEST_IN_S:
+        raise ControlError(f"arm takes in_s from 1 to {LONGEST_IN_S}, found {in_s!r}; correct it")
+    return arming.say_later(in_s, loop)
 
 
 def told(observer: Observer, dump: Callable[[], None]) -> str:

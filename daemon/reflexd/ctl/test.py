@@ -11,7 +11,7 @@ from reflexd.ctl.reach import add_socket, ask_or_explain
 
 HELP = "drive one output for a moment, after asking, to see what moves"
 SPARE_S = 6.0        # beyond what the test lasts: the loop may be late, and an actuator that blocks is waited for
-UNITS_MS = {"ms": 1, "s": 1000}
+UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 Asked = Mapping[str, Any]
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from reflexd.config.settings import Settings
 from reflexd.replay.plain import plain_of, settings_of
 from reflexd.replay.tape import Begin, Digest, End, Line, Lost, Taken, TapeError
+from reflexd.rules.conditions import stands, subjects_of
 from reflexd.rules.items import Command
 from reflexd.rules.packing import Order, ordered, unpacked
 from reflexd.rules.stage import Stage, watched_by
@@ -38,7 +39,7 @@ def _reloaded(before: Stage, settings: Settings, now: int) -> Stage:
     changed = {f"{section}.{name}" for section in ("camera", "sensor", "model")
                for name, one in getattr(before.settings, section).items() if getattr(new, section).get(name) != one}
     leaving = {*changed, *(f"model.{name}" for name, model in before.settings.model.items() if changed & set(watched_by(model)))}
-    rules = {rule.name for rule in before.rules if rule.settings in new.rule and not leaving & rule.sources.keys()}
+    rules = {rule.name for rule in new.rule if stands(rule, before.settings, new) and not leaving & subjects_of(rule)}
     before.let_go(rules, leaving & before.sources.keys(), now)
     return Stage(new, before)
 
