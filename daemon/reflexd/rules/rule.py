@@ -15,6 +15,7 @@ from reflexd.rules.sources import Source
 
 LEASE_NS = 500_000_000
 HOUR_NS = 3600 * NS
+LATE_NS = 2 * NS            # two Clock items: where every source is silent, one comes once a second
 
 
 class Held(NamedTuple):
@@ -85,9 +86,9 @@ class Rule:
     def _wait(self, due: int, unwanted: tuple[Verdict, ...], may_act: bool, now: int) -> list[Command]:
         """Act once the delay is over, on the first item from then on at which all of `unless` is known to be false.
 
-        That it is true at any moment ends the wait; so does that it stays unknown for longer than a lease.
+        That it is true at any moment ends the wait; so does that it stays unknown for longer than a lease, or two Clock items.
         """
-        if any(one.truth for one in unwanted) or now > due + self.lease_ns:
+        if any(one.truth for one in unwanted) or now > due + max(self.lease_ns, LATE_NS):
             self.due = None
         elif now >= due and may_act and all(one.truth is False for one in unwanted):
             self.due = None
