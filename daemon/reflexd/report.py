@@ -37,7 +37,7 @@ def lines(report: Report) -> Iterator[str]:
 def _events(one: Report) -> Iterator[str]:
     """Say how the store of events is doing, and what it costs the card."""
     if not one["enabled"]:
-        yield "events: not stored, as [events] enabled = false says"
+        yield "events: not stored, as --dry-run or [events] enabled = false says"
         return
     yield (f"events: {one['stored']} stored, {one['waiting']} waiting, {one['dropped']} dropped; "
            f"{one['kept']} kept in {one['used_mb']:g} MB")
