@@ -20,6 +20,8 @@ def lines(report: Report) -> Iterator[str]:
         yield f"    {_spans(one)}"
     for name, one in report["sensors"].items():
         yield f"sensor {name}: {_state(one)}, {one['readings']} readings, {one['late']} late, {_says(one)}"
+    if report["clock"] is not None:
+        yield "clock: synchronised" if report["clock"]["synchronised"] else f"clock: not synchronised: {report['clock']['why']}"
     for name, one in report["rules"].items():
         truth = {True: "true", False: "false", None: "unknown"}[one["truth"]]
         due = f", acts in {one['acts_in_s']:.0f} s" if "acts_in_s" in one else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import monotonic_ns
 
 from reflexd import __version__
@@ -16,13 +17,17 @@ from reflexd.journal import Journal
 from reflexd.loop import Loop
 from reflexd.output import Output, level_text
 from reflexd.parts import Parts
+from reflexd.rules.conditions import asks_time
 from reflexd.rules.rule import Rule
+from reflexd.rules.scores import Score
 from reflexd.rules.sources import Source
+from reflexd.rules.telling import hits_of, stopper
 from reflexd.series import SeriesJob
 from reflexd.trace import Chunk
 from reflexd_models.runtime import runtime
 
 Report = dict[str, object]
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Observer:
@@ -36,6 +41,8 @@ class Observer:
         self._sensors = parts.sensors
         self._journal = journal
         self._started = monotonic_ns()
+        self.boot = BOOT.read_text().strip()               # of the machine: its times count from there
+        self.run = f"{os.getpid()}-{self._started}"        # tells this process from another after it
 
     @property
     def settings(self) -> Settings:
@@ -59,8 +66,10 @@ class Observer:
             "models": {name: self._model(name, job, states, now) for name, job in self.models.items()},
             "sensors": {name: self._sensor(name, job, states, now) for name, job in self._sensors.items()},
             "rules": {rule.name: _rule(rule, now) for rule in self.loop.stage.rules},
-            "outputs": {output.name: _output(output) for output in outputs.outputs.values()},
+            "outputs": {output.name: _output(output, now) | {"hindrance": outputs.hindrance(output, now)}
+                        for output in outputs.outputs.values()},
             "inhibited": dict(outputs.inhibited),
+            "clock": self._clock(),
             "latency_ms": {
                 "frame_to_decision": self.loop.to_decision.percentiles_ms(),
                 "frame_to_pin": self.loop.to_pin.percentiles_ms(),
@@ -92,6 +101,11 @@ class Observer:
             return f'nothing is called "{wanted}"; {suggest(wanted, names, "the configuration has no sensor")}'
         kind, _, name = found[0].partition(".")
         return {"source": found[0], **kinds[kind](name)}
+
+    def _clock(self) -> Report | None:
+        """Describe the wall clock; None while no rule asks for the time of day."""
+        clock = self.loop.clock
+        return {"synchronised": clock.known, "why": clock.why} if asks_time(self.settings) else None
 
     def _state(self, states: Mapping[str, Described]) -> str:
         if self.loop.outputs.inhibited:
@@ -149,16 +163,30 @@ def _source(source: Source, now: int) -> Report:
 
 
 def _rule(rule: Rule, now: int) -> Report:
-    due = {} if rule.due is None else {"acts_in_s": round(max(rule.due - now, 0) / 1e9, 1)}
-    return {"truth": rule.truth, "reasons": [str(one) for one in rule.verdicts], **due}
+    held = rule.held_back(now)
+    return {
+        "truth": rule.truth,
+        "reasons": [str(one) for one in rule.verdicts],
+        "conditions": [
+            {"what": one.what, "truth": one.truth, "observed": one.observed, "margin": one.margin, "note": one.note,
+             "hits": None if one.truth is None else hits_of(test, now),
+             "needed": test.needed if isinstance(test, Score) else None}
+            for test, one in zip(rule.tests, rule.verdicts, strict=False)],      # none before the first decision
+        "first": stopper(rule.verdicts, rule.settings),
+        "rests": str(held or ""),
+        "acts": bool(rule.acting(now)),
+        **({} if rule.due is None else {"acts_in_s": round(max(rule.due - now, 0) / 1e9, 1)}),
+    }
 
 
-def _output(output: Output) -> Report:
+def _output(output: Output, now: int) -> Report:
+    since = max(output.active_since, output.rested_since)
     return {
         "level": level_text(output.level),
         "active": output.active,
         "safe": level_text(output.settings.safe),
         "why": output.why,
+        "since_s": None if since < 0 else round((now - since) / 1e9, 3),
         "changes": output.changes,
         "claimed_by": sorted(output.claims),
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic_ns, time, time_ns
 from typing import Any
 
+from reflexd import __version__
 from reflexd.access import Access
 from reflexd.arming import Arming
 from reflexd.control import Verb
@@ -68,16 +69,20 @@ def look(observer: Observer, request: Mapping[str, Any]) -> Report:
 def trace(observer: Observer, request: Mapping[str, Any]) -> Report:
     """Give some of what was decided on: from item `number` on, or from `since_s` seconds ago. Raises: ControlError.
 
-    A part at a time, and as bytes: to write all of it as text would hold the loop up.
+    A part at a time, and as bytes: to write all of it as text would hold the loop up. With `at`, monotonic ns, it gives what
+    outputs did around that moment.
     """
-    number, since_s = request.get("number"), request.get("since_s", 0)
-    if not isinstance(number, int | None) or not isinstance(since_s, (int, float)) or not 0 <= since_s < 1e9:
-        raise ControlError('trace takes "number", of an item, or "since_s", seconds; correct them')
-    chunk, bundles, now = observer.loop.between_cycles(lambda: (*observer.trace(number, since_s), monotonic_ns()))
+    number, since_s, at = request.get("number"), request.get("since_s", 0), request.get("at")
+    if (not isinstance(number, int | None) or not isinstance(since_s, (int, float)) or not 0 <= since_s < 1e9
+            or not isinstance(at, int | None)):
+        raise ControlError('trace takes "number", of an item, or "since_s", seconds, and "at", monotonic ns; correct them')
+    chunk, bundles, now, utc_s = observer.loop.between_cycles(lambda: (*observer.trace(number, since_s), monotonic_ns(), time()))
+    changes = [] if at is None else observer.loop.between_cycles(lambda: observer.loop.trace.near(at))
     mark = None if chunk.mark is None else {
         "now": chunk.mark.now, "settings": plain_of(chunk.mark.settings), "memory": chunk.mark.memory, "bundles": bundles,
-        "utc_s": time() - (now - chunk.mark.now) / NS}
-    return {"number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now,
+        "utc_s": utc_s - (now - chunk.mark.now) / NS}
+    return {"version": __version__, "boot": observer.boot, "run": observer.run,
+            "number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now, "changes": changes,
             "notes": base64.b64encode(marshal.dumps(chunk.notes)).decode()}
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from reflexd.config.lint.facts import Facts, Term, shown
 from reflexd.config.positions import Location
 from reflexd.config.settings import SensorIs, ValueCondition
-from reflexd.rules.conditions import number
+from reflexd.rules.remembering import number
 from reflexd.rules.sources import equals
 from reflexd_drivers.base import Value
 from reflexd_drivers.cameras.picture_state import STATES
