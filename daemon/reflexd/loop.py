@@ -60,7 +60,7 @@ class Loop:
         self.later: tuple[int, Callable[[], None]] | None = None      # what is done at a moment, and when; main thread only
         self.trace = Trace()
         self.recorder = recorder or Recorder(Run.begin())
-        self.recorder.synchronised = lambda: self.clock.known
+        self.recorder.synchronised = lambda: self.clock.known if self._clocked else None      # else nobody has looked
         outputs.new_id = self.recorder.new_id
         self.rewire(Stage(settings), parts, monotonic_ns())
 
