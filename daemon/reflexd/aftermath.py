@@ -151,6 +151,11 @@ def _bad_ends(path: Path, boot: str) -> list[float]:
     return []
 
 
+def runtime_folder() -> Path | None:
+    """Give the folder of this service that a reboot takes along, where systemd made one."""
+    return _folder("RUNTIME_DIRECTORY")
+
+
 def _folder(variable: str) -> Path | None:
     """Give the first of the folders that systemd made. Source: RuntimeDirectory= in systemd.exec(5)."""
     with suppress(KeyError):

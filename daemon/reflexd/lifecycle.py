@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from reflexd.actuating import ActuatorJob
 from reflexd.arming import Arming
-from reflexd.events import END, FATAL, NOT_SAFE, SOURCE_RUNS
+from reflexd.events import END, EVENTS_WAIT, FATAL, NOT_SAFE, SOURCE_RUNS
 from reflexd.health import StuckError
+from reflexd.history.writer import Writer
 from reflexd.journal import Journal
 from reflexd.loop import FatalError, Loop
 from reflexd.notify import Notifier
@@ -32,6 +33,7 @@ EX_OK = 0
 EX_SOFTWARE = 70
 SETTLE_S = 0.3               # for actuators that block, on the way out
 JOIN_S = 0.3                 # for workers: what is stuck is left behind
+STORE_S = 0.3                # for events that are not stored yet, once all that is over
 SWITCH_INTERVAL_S = 1e-4     # at Python's 5 ms a busy thread costs 5 ms per hand-off
 
 
@@ -46,6 +48,7 @@ class Daemon:
     notifier: Notifier
     observer: Observer
     arming: Arming
+    history: Writer
     leaving: Parts = field(default_factory=Parts)     # what a reload took out of the parts and is closing
 
     def run(self, seconds: float | None = None, frames: int | None = None) -> int:
@@ -54,6 +57,7 @@ class Daemon:
         try:
             for worker in self.parts.workers.values():
                 worker.start()
+            self.history.start()
             self.tell_about(self.parts)
             gc.collect()
             gc.freeze()           # a full collection over what never goes would stall the loop for 200 ms
@@ -79,6 +83,8 @@ class Daemon:
         self.loop.outputs.make_safe(reason, monotonic_ns())
         self.notifier.stopping()
         self.loop.tell_changes()
+        self.loop.recorder.left(f"every output safe, leaving: {reason}", monotonic_ns())
+        self.history.end()
         self.journal.say(FATAL if status else END, f"every output safe, leaving: {reason}")
         deadline = monotonic() + SETTLE_S
         while monotonic() < deadline and not all(job.settled for job in self._blocking().values()):
@@ -91,6 +97,8 @@ class Daemon:
         self._tell_doubts()
         for name, actuator in self.parts.direct().items():
             self._close(name, actuator)
+        if lost := self.history.close(STORE_S):
+            self.journal.say(EVENTS_WAIT, lost)
 
     def _blocking(self) -> dict[str, ActuatorJob]:
         return {**self.leaving.blocking, **self.parts.blocking}

@@ -15,12 +15,14 @@ from reflexd.clock import WallClock
 from reflexd.config.settings import Settings
 from reflexd.events import CLOCK_KNOWN, CLOCK_UNKNOWN, PICTURE, PICTURE_NORMAL, Event
 from reflexd.health import LOOK_NS, Latency, Monitor
+from reflexd.history.incident import Run
+from reflexd.history.recorder import Recorder
 from reflexd.journal import Journal
 from reflexd.notify import Notifier
 from reflexd.outputs import Outputs, level_text
 from reflexd.parts import Parts
 from reflexd.rules.conditions import asks_time
-from reflexd.rules.items import CLOCK, NS, Command, Item, Predicted
+from reflexd.rules.items import CLOCK, NS, Command, Fired, Item, Predicted
 from reflexd.rules.stage import CLOCK_PERIOD_NS, Stage
 from reflexd.trace import Changed, Trace
 from reflexd.workers import Reports
@@ -37,7 +39,7 @@ class Loop:
     """One cycle after another until stop() is called or a limit is reached."""
 
     def __init__(self, settings: Settings, parts: Parts, outputs: Outputs, journal: Journal, notifier: Notifier,
-                 reports: Reports) -> None:
+                 reports: Reports, recorder: Recorder | None = None) -> None:
         self.outputs = outputs
         self.monitor = Monitor(())
         self.reports = reports
@@ -55,6 +57,9 @@ class Loop:
         self._clock_told: bool | None = None
         self._asked: deque[Callable[[], None]] = deque()
         self.trace = Trace()
+        self.recorder = recorder or Recorder(Run.begin())
+        self.recorder.synchronised = lambda: self.clock.known
+        outputs.new_id = self.recorder.new_id
         self.rewire(Stage(settings), parts, 0)
 
     def rewire(self, stage: Stage, parts: Parts, now: int) -> None:
@@ -69,6 +74,7 @@ class Loop:
         self._clocked, self._timed = CLOCK in stage.sources, asks_time(stage.settings)
         self.monitor.take_over(tuple(parts.workers.values()))
         self.trace.begin(stage, now)
+        self.recorder.rewire(stage, parts.models)
 
     def stop(self, reason: str) -> None:
         """Ask for the end; a signal handler may call it."""
@@ -125,18 +131,20 @@ class Loop:
             for item in inbox.drain():
                 self.consume(item, monotonic_ns())
         now = monotonic_ns()
-        if self._clocked and now >= self._tell_time_at:      # after the items: what waited was heard in time
+        if now >= self._tell_time_at:      # after the items: what waited was heard in time
             self._tell_time_at = now + CLOCK_PERIOD_NS - LOOK_NS      # the loop comes round every LOOK_NS
-            self.consume(self.clock.tell(), monotonic_ns())
-            self._tell_of_clock()
+            self._look_at_clock()
         if self.outputs.due is not None and now >= self.outputs.due:
             self.outputs.settle(now)
         self.tell_changes()
         while self._asked:
             self._asked.popleft()()
 
-    def _tell_of_clock(self) -> None:
-        """Put into the log that the time of day is known or not, where a rule asks for it."""
+    def _look_at_clock(self) -> None:
+        """Tell the rules that ask for it what time it is, and the log whether that is known."""
+        clock = self.clock.tell()
+        if self._clocked:
+            self.consume(clock, monotonic_ns())
         if self._timed and self.clock.known is not self._clock_told:
             self._clock_told = self.clock.known
             self._journal.say(*((CLOCK_KNOWN, "the clock is right: the time of day is known") if self.clock.known else
@@ -145,10 +153,12 @@ class Loop:
     def tell_changes(self) -> None:
         """Put into the log what the gate did, now that every output stands."""
         while self.outputs.changes:
+            now = monotonic_ns()
             change = self.outputs.changes.popleft()
+            self.recorder.told(change, now)
             text = str(change)
             self._journal.say(change.event, text, **change.fields())
-            self.trace.changes.append(Changed(monotonic_ns(), change.output, text))
+            self.trace.changes.append(Changed(now, change.output, text))
 
     def consume(self, item: Item, now: int) -> None:
         """Decide on one item and act."""
@@ -168,16 +178,19 @@ class Loop:
         self.decided += 1
         self.to_decision.add(monotonic_ns() - taken_at)
         if commands:
-            self.act(commands, now)
+            self.act(commands, now, taken_at)
         self.to_pin.add(monotonic_ns() - taken_at)
 
-    def act(self, commands: Sequence[Command], now: int) -> None:
-        """Drive what was decided; on the main thread.
+    def act(self, commands: Sequence[Command], now: int, taken_at: int = 0) -> None:
+        """Drive what was decided, of a frame that was taken then; on the main thread.
 
         The manager's watchdog counts from READY on, so nothing is active before that was said.
         """
         self._notifier.ready()
         self.outputs.apply(commands, now)
+        if any(isinstance(one, Fired) for one in commands):
+            held = self.outputs.dry_run or next(iter(self.outputs.inhibited.values()), "")
+            self.recorder.fired(self.outputs.events, commands, now, taken_at, held)
 
     def _look_after(self, now: int) -> None:
         """Take failures of workers in, before the items that they produced."""

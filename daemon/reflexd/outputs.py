@@ -8,7 +8,7 @@ active. settle() is called after every change and at every deadline; it lets go 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -59,11 +59,14 @@ class Change(NamedTuple):
     level: float
     cause: Claim | str
     dry: bool = False        # noted in a dry run, which may have ended before it is told
+    event_id: str = ""       # of the event that it belongs to
+    overran: str = ""        # the rule whose claim max_on_s ended by this
 
     def fields(self) -> dict[str, str]:
         """Give what a reader of the journal can select by."""
-        rule = {"rule": self.cause.rule} if isinstance(self.cause, Claim) else {}
-        return {**({"output": self.output} if self.output else {}), **rule}
+        rule = self.cause.rule if isinstance(self.cause, Claim) else self.overran
+        named = {"output": self.output, "rule": rule, "event_id": self.event_id}
+        return {name: value for name, value in named.items() if value}
 
     def __str__(self) -> str:
         """Write it as a line."""
@@ -98,6 +101,7 @@ class Output:
     astray: float | None = None  # the level at which the world was told not to have followed
     changes: int = 0
     cause: Claim | str = "no rule claims it"     # why it is where it is
+    event_id: str = ""           # of the event that made it active; its end belongs to that as well
 
     @property
     def active(self) -> bool:
@@ -119,6 +123,8 @@ class Outputs:
         self.dry_run = dry_run
         self.inhibited: dict[str, str] = {}
         self.due: int | None = None      # when settle() has to be called next, monotonic ns
+        self.new_id: Callable[[], str] = str     # names what happens; "" until somebody keeps it
+        self.events: dict[str, str] = {}         # id of the last event of each rule
         self._permits: dict[str, int] = {}
         self.changes: deque[Change] = deque(maxlen=1000)   # for the log, written once every output stands
         self._groups: dict[str, list[Output]] = {}
@@ -177,7 +183,7 @@ class Outputs:
         elif isinstance(command, Permit):
             self._permit(command)
         elif isinstance(command, Fired):
-            pass                              # its claims are what is driven
+            self.events[command.rule] = self.new_id()     # its claims are what is driven
         elif isinstance(command, Lift):
             self.inhibited.pop(command.by, None)
             self._permits.pop(command.by, None)
@@ -189,7 +195,7 @@ class Outputs:
         if claim.rule != TEST and output.claims.pop(TEST, None) is not None:   # a rule takes over from a test, for good
             output.cause = claim
             if claim.level == output.level:      # nothing is driven that would tell it
-                self.changes.append(Change(OUTPUT, output.name, output.level, claim, bool(self.dry_run)))
+                self.changes.append(Change(OUTPUT, output.name, output.level, claim, bool(self.dry_run), self._event_of(output)))
 
     def _permit(self, command: Permit) -> None:
         if self.inhibited.pop(command.by, None) is not None:
@@ -372,12 +378,21 @@ class Outputs:
             output.rested_since = now
             output.claims.pop(TEST, None)      # one that was cut short is over
         output.changes += 1
-        output.cause = max(output.claims.values(), key=lambda one: one.priority) if output.active else self._reason_safe(output)
-        self.changes.append(Change(OUTPUT, output.name, output.level, output.cause, bool(self.dry_run)))
+        claim = max(output.claims.values(), key=lambda one: one.priority, default=None)
+        output.cause = claim if output.active and claim else self._reason_safe(output)
+        overran = claim.rule if claim and was_active and output.tripped else ""
+        event_id = self.new_id() if overran else self._event_of(output)
+        self.changes.append(Change(OUTPUT, output.name, output.level, output.cause, bool(self.dry_run), event_id, overran))
+
+    def _event_of(self, output: Output) -> str:
+        """Name the event that a change belongs to: the one of the rule that drives it, or did until now."""
+        if isinstance(output.cause, Claim):
+            output.event_id = self.events.get(output.cause.rule, "")
+        return output.event_id
 
     def _tell(self, event: Event, text: str, output: str = "") -> None:
         """Note what is no change of one level."""
-        self.changes.append(Change(event, output, 0.0, text))
+        self.changes.append(Change(event, output, 0.0, text, event_id=self.new_id()))
 
     def _reason_safe(self, output: Output) -> str:
         if self.inhibited:

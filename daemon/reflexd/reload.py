@@ -203,6 +203,7 @@ class Reloader:
         stage = Stage(new, daemon.loop.stage)
         outputs = daemon.loop.outputs
         daemon.arming.take_over(new.daemon)
+        daemon.history.take_over(new.events)
         outputs.drive(daemon.arming.dry_run, "a reload changed dry_run", now)
         outputs.take_over(channels(new, coming))
         daemon.loop.rewire(stage, daemon.parts, now)

@@ -30,6 +30,20 @@ def lines(report: Report) -> Iterator[str]:
     for name, spans in report["latency_ms"].items():
         shown = ", ".join(f"{share} {span:.2f} ms" for share, span in spans.items()) or "nothing yet"
         yield f"{name.replace('_', ' ')}: {shown}"
+    yield from _events(report["events"])
+
+
+def _events(one: Report) -> Iterator[str]:
+    """Say how the store of events is doing, and what it costs the card."""
+    if not one["enabled"]:
+        yield "events: not stored, as [events] enabled = false says"
+        return
+    yield (f"events: {one['stored']} stored, {one['waiting']} waiting, {one['dropped']} dropped; "
+           f"{one['kept']} kept in {one['used_mb']:g} MB")
+    yield (f"    {one['written_mb_24h']:g} MB written in 24 h of {one['write_budget_mb_per_day']:g} MB, "
+           f"with which a card would last about {one['card_years_at_budget']:.0f} years")
+    if one["trouble"]:
+        yield f"    they wait since {one['trouble_s']:.0f} s: {one['trouble']}"
 
 
 def _state(one: Report) -> str:

@@ -10,6 +10,7 @@ from reflexd import __version__
 from reflexd.config.messages import suggest
 from reflexd.config.settings import Settings
 from reflexd.health import Described
+from reflexd.history.writer import Writer
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.loop import Loop
@@ -28,8 +29,9 @@ Report = dict[str, object]
 class Observer:
     """Looks at every part; called by the main thread between two cycles, so nothing moves meanwhile."""
 
-    def __init__(self, loop: Loop, parts: Parts, journal: Journal) -> None:
+    def __init__(self, loop: Loop, parts: Parts, journal: Journal, history: Writer) -> None:
         self.loop = loop
+        self.history = history
         self.cameras = parts.cameras
         self.models = parts.models
         self._sensors = parts.sensors
@@ -66,6 +68,7 @@ class Observer:
                 "frame_to_pin": self.loop.to_pin.percentiles_ms(),
             },
             "log_lines_dropped": self._journal.dropped,
+            "events": self.history.report(),
         }
 
     def trace(self, number: int | None, since_s: float) -> tuple[Chunk, dict[str, str]]:

@@ -7,7 +7,7 @@ import marshal
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from time import monotonic_ns, time
+from time import monotonic_ns, time, time_ns
 from typing import Any
 
 from reflexd.access import Access
@@ -49,6 +49,7 @@ def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable
         "swap": Verb(Access.ADMIN, lambda request: swap(reloader, request)),
         "test": Verb(Access.ADMIN, lambda request: exercise(observer.loop, request)),
         "watch": Verb(Access.READ, lambda request: look(observer, request)),
+        "prune": Verb(Access.ADMIN, lambda request: prune(observer, request)),
         "trace": Verb(Access.READ, lambda request: trace(observer, request)),
         "sandbox": Verb(Access.ADMIN, lambda _request: probe()),
     }
@@ -76,6 +77,17 @@ def trace(observer: Observer, request: Mapping[str, Any]) -> Report:
         "utc_s": time() - (now - chunk.mark.now) / NS}
     return {"number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now,
             "notes": base64.b64encode(marshal.dumps(chunk.notes)).decode()}
+
+
+def prune(observer: Observer, request: Mapping[str, Any]) -> dict[str, int]:
+    """Remove stored events: those older than `older_than_s`, or all but the newest `keep`. Raises: ControlError, OSError."""
+    older_than_s, keep = request.get("older_than_s"), request.get("keep")
+    given = [one for one in (older_than_s, keep) if one is not None]
+    if len(given) != 1 or not isinstance(older_than_s, int | float | None) or not isinstance(keep, int | None) or not (
+            0 <= given[0] < 1e10):
+        raise ControlError('prune takes "older_than_s", in seconds, or "keep", a number of events; give one of them')
+    before = None if older_than_s is None else time_ns() - round(older_than_s * NS)
+    return {"removed": observer.history.prune(before, keep)}
 
 
 def told(observer: Observer, dump: Callable[[], None]) -> str:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from reflexd.actuating import ActuatorJob, PluggedJob
 from reflexd.arming import Arming
 from reflexd.config.settings import ModelSettings, Settings
+from reflexd.history.incident import Run
+from reflexd.history.recorder import Recorder
+from reflexd.history.writer import Writer
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.lifecycle import Daemon
@@ -163,8 +167,10 @@ def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with
     parts.join(wiring.make(settings, parts, {}))
     arming = Arming(settings.daemon, dry_run)
     outputs = Outputs(channels(settings, parts), arming.dry_run)
-    loop = Loop(settings, parts, outputs, journal, notifier, wiring.reports)
-    return Daemon(loop, parts, wiring, journal, notifier, Observer(loop, parts, journal), arming)
+    history = Writer(Run.begin(), settings.events, Path(settings.daemon.state_dir))
+    loop = Loop(settings, parts, outputs, journal, notifier, wiring.reports, Recorder(history.run, history.put))
+    history.tell = lambda event, text: loop.ask(partial(loop.log, event, text))
+    return Daemon(loop, parts, wiring, journal, notifier, Observer(loop, parts, journal, history), arming, history)
 
 
 def _actuator(settings: object) -> Actuator:

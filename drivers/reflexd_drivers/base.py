@@ -181,6 +181,11 @@ class SensorSettings(DriverSettings):
         return None
 
     @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Say between which two numbers every reading that is a number lies, in its unit; None where that is not certain."""
+        return None
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """Name the numbers that a reading gives of one moment, for networks that watch windows; the first is its value."""
         return ("value",)
@@ -197,6 +202,10 @@ class ActuatorSettings(DriverSettings):
     min_off_s: float = Field(default=0, ge=0, le=YEAR_S, description="shortest rest at the safe level between two activations")
     interlock: str | None = Field(default=None, min_length=1, description="of the actuators that share this name one is active")
     accept_unguarded: bool = Field(default=False, description="accept that a killed process leaves this actuator as it was")
+
+    def way_s(self, level: float) -> float:
+        """Say how long it takes from the safe level to another, s."""
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,11 @@ class NumberKeys(BaseModel):
             raise ValueError("range is the least, then the greatest; exchange the two")
         return self
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Say between which two numbers every reading lies: what is outside of range never becomes one."""
+        return self.range
+
 
 def number(found: object, keys: NumberKeys) -> float:
     """Read a finite number in range. Raises: ValueError, OverflowError."""

@@ -78,7 +78,14 @@ class Options(BaseModel):
     gives_detections: ClassVar[bool] = False   # True: its predictions have detections, so rules may speak of zones
     watches: ClassVar[Literal["camera", "sensors"]] = "camera"     # frames (build gives a Model) or windows (a SeriesModel)
 
+    nobody: ClassVar[tuple[str, ...]] = ()      # labels that stand for nothing: no score of them is ever told
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Say between which two numbers every value lies; None where that is not certain."""
+        return None
 
 
 class Model(Protocol):

@@ -12,6 +12,7 @@ from reflexd_models.flatbuffer import MOST_PARTS, Table
 
 MOST_CUSTOM = 64     # operators; a hostile file may claim that each has a thousand outputs
 FLOAT32 = 0          # TensorType
+GREATEST = {9: 127, 3: 255, 7: 32_767}      # INT8, UINT8, INT16
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class End:
     key: str = ""            # in the signature
     operator: str = ""       # the custom operator that gives it
     place: int = 0           # which of that operator's outputs it is
+    greatest: float | None = None    # the largest real number of a quantized one; None where there is no such bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,17 @@ def read(content: bytes) -> Ends:
 
 
 def _end(tensor: Table, index: int, key: str, maker: tuple[str, int]) -> End:
-    return End(index, tensor.text(3), tensor.integers(0), tensor.number(1, "<b") == FLOAT32, key, *maker)
+    return End(index, tensor.text(3), tensor.integers(0), tensor.number(1, "<b") == FLOAT32, key, *maker,
+               _greatest(tensor))
+
+
+def _greatest(tensor: Table) -> float | None:
+    """Give the real number of the last step: (raw - zero point) * scale, where one scale is for all of it."""
+    largest, quantization = GREATEST.get(tensor.number(1, "<b")), tensor.table(4)
+    scales = () if quantization is None else quantization.floats(2)
+    if largest is None or quantization is None or len(scales) != 1 or not scales[0] > 0:
+        return None
+    return (largest - next(iter(quantization.longs(3)), 0)) * scales[0]
 
 
 def _keys(model: Table) -> tuple[dict[int, str], dict[int, str]]:

@@ -65,6 +65,11 @@ class Table:
         first, count = self._list(field)
         return struct.unpack_from(f"<{min(count, MOST)}i", self.data, first)
 
+    def longs(self, field: int) -> tuple[int, ...]:
+        """Read a list of int64."""
+        first, count = self._list(field)
+        return struct.unpack_from(f"<{min(count, MOST)}q", self.data, first)
+
     def bytes(self, field: int) -> bytes:
         """Read a string or a list of bytes."""
         first, count = self._list(field)

@@ -50,6 +50,10 @@ class SensorSettingsOfOurs(SensorSettings):
     def gives(self) -> Any:
         return "number"
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return -40.0, 85.0
+
 
 class ActuatorSettingsOfOurs(ActuatorSettings):
     there: bool = Field(default=True, description="whether the device is there")
@@ -369,6 +373,12 @@ class OtherKind(Sensor):
         return Reading("21.5", now, now)
 
 
+class OutOfBounds(Sensor):
+    def read(self, timeout_s: float) -> Reading:
+        now = super().read(timeout_s).taken_at
+        return Reading(85.1, now, now)
+
+
 class LeftOn(Actuator):
     def close(self) -> None:
         level = self.world.level
@@ -451,6 +461,7 @@ DEFECTS: list[tuple[type[Device], str]] = [
     (AlwaysChanged, REPEATS),
     (MissingNumbers, "test_a_reading_has_the_numbers_that_the_settings_name_and_the_first_is_its_value"),
     (OtherKind, "test_a_value_is_of_the_kind_that_the_settings_say"),
+    (OutOfBounds, "test_a_number_is_within_the_bounds_that_the_settings_say"),
     (LeftOn, SAFE),
     (BegunOff, SAFE),
     (SafeOnlyAtFirst, SAFE),

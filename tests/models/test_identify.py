@@ -14,6 +14,7 @@ from reflexd_models.bundle import of_file
 from reflexd_models.ends import End, Ends
 from reflexd_models.identify import identify
 from reflexd_models.metadata import Metadata
+from reflexd_models.runtime import Network
 from tests.models.detectors import COLOURS, FOLDER
 from tests.models.helpers import error_of
 from tests.models.test_metadata import METER, archive
@@ -159,3 +160,12 @@ def test_ends_are_read_with_keys_and_operators():
         ("output_1", "TFLite_Detection_PostProcess", 2), ("output_3", "TFLite_Detection_PostProcess", 0),
         ("output_0", "TFLite_Detection_PostProcess", 3), ("output_2", "TFLite_Detection_PostProcess", 1)]
     assert [(end.key, end.shape, end.is_float) for end in found.inputs] == [("pixels", (1, 32, 48, 3), True)]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.tflite")))
+def test_the_largest_number_of_an_output_is_the_one_that_the_runtime_tells_of(name):
+    content = (FOLDER / name).read_bytes()
+    found = [end.greatest for end in ends.read(content).outputs]
+    for greatest, told in zip(found, Network(content, name).outputs, strict=True):
+        quantized = told.dtype.kind in "iu" and told.scale
+        assert greatest == (pytest.approx((np.iinfo(told.dtype).max - told.zero_point) * told.scale) if quantized else None)

@@ -1,7 +1,8 @@
 """A configuration, from its files to settings that can be trusted, or to everything that is wrong with it.
 
 All files are read, merged, checked part by part and judged as a whole before anything is refused, so
-that one pass tells every error. Nothing is opened but these files and the descriptions of bundles.
+that one pass tells every error. Nothing is opened but these files, the descriptions of bundles, and the tables of the
+networks that rules ask for a score: their bytes are read, and not run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from reflexd.config.files import find_files, read_source
 from reflexd.config.judge import judge
+from reflexd.config.lint import lint
 from reflexd.config.merge import Merged, merge
 from reflexd.config.parts import Draft, build
 from reflexd.config.problems import ConfigError, Problem
@@ -41,17 +43,21 @@ def load(path: Path | str) -> Loaded:
     merged = merge([source for source, _ in read], complete=not problems)
     draft = build(merged, main.absolute().parent)
     judge(draft)
+    found = None
+    if not any(one.severity == "error" for one in (*problems, *merged.problems)):
+        found = _settings(draft)
+        lint(found, draft.bundles, merged)
     problems += merged.problems
     order = {str(file): index for index, file in enumerate(files)}
     problems.sort(key=lambda one: (order.get(one.file, len(order)), one.line, one.column))
-    if any(one.severity == "error" for one in problems):
+    if found is None:
         raise ConfigError(problems)
-    return Loaded(_settings(draft), tuple(problems), merged)
+    return Loaded(found, tuple(problems), merged)
 
 
 def _settings(draft: Draft) -> Settings:
     parts: dict[str, Any] = {
-        "schema": 1, "daemon": draft.daemon, "gpio": draft.gpio, "safety": draft.safety,
+        "schema": 1, "daemon": draft.daemon, "gpio": draft.gpio, "safety": draft.safety, "events": draft.events,
         "place": draft.place,
         "camera": draft.devices["camera"], "sensor": draft.devices["sensor"], "actuator": draft.devices["actuator"],
         "model": draft.models, "rule": tuple(draft.rules[index] for index in sorted(draft.rules)),

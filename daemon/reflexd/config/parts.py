@@ -19,6 +19,7 @@ from reflexd.config.messages import complaints, show, show_key, suggest
 from reflexd.config.positions import Location
 from reflexd.config.settings import (
     DaemonSettings,
+    EventsSettings,
     GpioSettings,
     ModelSettings,
     Name,
@@ -54,6 +55,7 @@ class Draft:
     gpio: GpioSettings = field(default_factory=GpioSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
     place: PlaceSettings | None = None
+    events: EventsSettings = field(default_factory=EventsSettings)
     devices: dict[registry.Kind, dict[str, DriverSettings]] = field(default_factory=lambda: {kind: {} for kind in ENVELOPES})
     models: dict[str, ModelSettings] = field(default_factory=dict)
     bundles: dict[str, Bundle] = field(default_factory=dict)    # by name of the model
@@ -68,6 +70,7 @@ def build(merged: Merged, base: Path) -> Draft:
     draft.gpio = _table(draft, "gpio", GpioSettings) or draft.gpio
     draft.safety = _table(draft, "safety", SafetySettings) or draft.safety
     draft.place = _table(draft, "place", PlaceSettings)
+    draft.events = _table(draft, "events", EventsSettings) or draft.events
     for kind in ENVELOPES:
         for name, table in _named_tables(merged, kind):
             _add_device(draft, kind, name, table)

@@ -19,6 +19,7 @@ from reflexd.config.settings import (
     Action,
     CrossingCondition,
     DaemonSettings,
+    EventsSettings,
     GpioSettings,
     ModelSettings,
     PlaceSettings,
@@ -38,8 +39,8 @@ Schema: TypeAlias = dict[str, Any]
 NAMES = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
 WATCHES = {"camera": ("camera",), "sensors": ("sensors", "window")}      # keys that go with what a task watches
 WATCHED = [key for keys in WATCHES.values() for key in keys]
-_TABLES: dict[str, type[BaseModel]] = {"daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings,
-                                     "place": PlaceSettings}
+_TABLES: dict[str, type[BaseModel]] = {
+    "daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings, "place": PlaceSettings, "events": EventsSettings}
 
 
 def schema() -> Schema:

@@ -90,6 +90,19 @@ class SafetySettings(Table):
     arm: SensorIs | None = Field(default=None, description="while this is not known to be true, every output is safe")
 
 
+class EventsSettings(Table):
+    """[events]: the store of what happened, in the state directory."""
+
+    enabled: bool = Field(default=True, description="store events")
+    durability: Literal["normal", "full"] = Field(
+        default="normal", description='what is stored survives the end of the process; with "full" a power cut as well')
+    keep_days: float = Field(default=365, gt=0, le=36_500, description="older events may go")
+    keep_mb: float = Field(default=50, ge=1, le=10_000, description="the oldest go where the store is larger")
+    keep_per_rule: int = Field(default=50, ge=0, le=10_000, description="the newest of each rule that are kept all the same")
+    write_budget_mb_per_day: float = Field(
+        default=20, ge=0.1, le=100_000, description="bytes written a day at most; what is beyond that waits in memory")
+
+
 class PlausibleSettings(Table):
     """[model.NAME.plausible]: what a number that was read can do in the real world."""
 
@@ -326,6 +339,7 @@ class Settings(Table):
     gpio: GpioSettings = GpioSettings()
     safety: SafetySettings = SafetySettings()
     place: PlaceSettings | None = None
+    events: EventsSettings = EventsSettings()
     camera: dict[Name, CameraSettings] = Field(default_factory=dict)
     model: dict[Name, ModelSettings] = Field(default_factory=dict)
     sensor: dict[Name, SensorSettings] = Field(default_factory=dict)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-VERBS = ("setup", "probe", "status", "arm", "disarm", "reload", "log", "test", "watch", "snapshot", "dump", "check", "schema",
-         "config", "model", "calibrate", "doctor", "install-service")
+VERBS = ("setup", "probe", "status", "arm", "disarm", "reload", "log", "events", "export", "prune", "test", "watch", "snapshot",
+         "dump", "check", "schema", "config", "model", "calibrate", "doctor", "install-service")
 
 
 class Verb(Protocol):
@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"reflexctl: a library cannot be imported: {error}; reflexctl doctor tells which, and what to do", file=sys.stderr)
         return 1
     except OSError as error:
+        if not error.errno:          # it has been put into words
+            print(f"reflexctl: {error}", file=sys.stderr)
+            return 1
         where, why = f"{error.filename}: " if error.filename else "", (error.strerror or str(error)).lower()
         how = "use sudo" if isinstance(error, PermissionError) else "make it usable"
         print(f"reflexctl: {where}{why}; {how}, or name another one", file=sys.stderr)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from reflexd.config.problems import Problem
     from reflexd.config.settings import Settings
 
 HELP = "check a configuration without hardware"
@@ -21,27 +23,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", type=Path, default=Path(DEFAULT_CONFIG), metavar="FILE",
                         help=f"main file, with its conf.d beside it; default {DEFAULT_CONFIG}")
     parser.add_argument("--json", action="store_true", help='print {"ok": …, "problems": […]} for programs')
+    parser.add_argument("--strict", action="store_true", help="let a warning fail as an error does")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check and tell. 0 it can be used; 78 it cannot."""
+    """Check and tell. 0 it can be used; 78 it cannot, or with --strict there is something doubtful about it."""
     from reflexd.config.load import ConfigError, load  # heavy: the other verbs start without it
 
     try:
         loaded = load(args.file)
     except ConfigError as error:
-        if args.json:
-            print(json.dumps({"ok": False, "problems": [one.as_dict() for one in error.problems]}))
-        else:
-            print(error, file=sys.stderr)
-        return EX_CONFIG
-    if args.json:
-        print(json.dumps({"ok": True, "problems": [one.as_dict() for one in loaded.warnings]}))
-        return 0
-    for warning in loaded.warnings:
-        print(warning, file=sys.stderr)
-    print(f"ok: {summary(loaded.settings)}")
-    return 0
+        return told(error.problems, args.json, "")
+    return told(loaded.warnings, args.json, "" if args.strict and loaded.warnings else summary(loaded.settings))
+
+
+def told(problems: Sequence[Problem], as_json: bool, good: str) -> int:
+    """Print what there is to say, and give the exit status; `good` sums up what can be used, empty where it cannot."""
+    if as_json:
+        print(json.dumps({"ok": bool(good), "problems": [one.as_dict() for one in problems]}))
+        return 0 if good else EX_CONFIG
+    for one in problems:
+        print(one, file=sys.stderr)
+    if good:
+        print(f"ok: {good}")
+    return 0 if good else EX_CONFIG
 
 
 def summary(settings: Settings) -> str:

@@ -17,7 +17,7 @@ from reflexd.events import ALL
 
 HELP = "read what the service did from the journal, by output, rule, source or kind of event"
 SERVICE = "reflexd.service"
-SHOWN = ("MESSAGE", "PRIORITY", "REFLEXD_EVENT", "REFLEXD_OUTPUT", "REFLEXD_RULE", "REFLEXD_SOURCE")
+SHOWN = ("MESSAGE", "PRIORITY", "REFLEXD_EVENT", "REFLEXD_OUTPUT", "REFLEXD_RULE", "REFLEXD_SOURCE", "REFLEXD_EVENT_ID")
 WITHOUT = ("reading the journal needs systemd-python: apt-get install python3-systemd, in an environment that sees "
            "the system's packages; or ask journalctl: journalctl -x -u reflexd")
 NOTHING = "nothing found; more may be there for a member of group systemd-journal, or with sudo"
@@ -110,7 +110,8 @@ def text_of(entry: Entry, reader: Reader, args: argparse.Namespace) -> str:
     if args.json:
         fields = {name: _text(entry[name]) for name in SHOWN if name in entry}
         return json.dumps({"time": when.isoformat(), **fields}, ensure_ascii=False)
-    lines = [f"{when:%Y-%m-%d %H:%M:%S} {_text(entry.get('MESSAGE', ''))}"]
+    event = f" [{_text(entry['REFLEXD_EVENT_ID'])}]" if "REFLEXD_EVENT_ID" in entry else ""
+    lines = [f"{when:%Y-%m-%d %H:%M:%S}{event} {_text(entry.get('MESSAGE', ''))}"]
     if args.explain and "MESSAGE_ID" in entry:
         lines += [f"    {line}" for line in reader.get_catalog().splitlines() if line]
     return "\n".join(lines)

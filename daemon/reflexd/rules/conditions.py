@@ -186,7 +186,7 @@ def build(condition: Condition, sources: dict[str, Source], place: PlaceSettings
 
 
 def _build(condition: ScoreCondition | CrossingCondition | ValueCondition, sources: dict[str, Source]) -> Test:
-    source = sources[subject_of(condition)]
+    source = sources[source_of(condition)]
     if isinstance(condition, ScoreCondition):
         return about_label(source, condition)
     if isinstance(condition, CrossingCondition):
@@ -196,7 +196,7 @@ def _build(condition: ScoreCondition | CrossingCondition | ValueCondition, sourc
     return _of_value(source, condition)
 
 
-def subject_of(condition: Condition) -> str:
+def source_of(condition: Condition) -> str:
     """Name what a condition is about, as "camera.gate"; "clock" for the time itself."""
     if isinstance(condition, TimeCondition):
         return CLOCK
@@ -207,7 +207,7 @@ def subject_of(condition: Condition) -> str:
 
 def subjects_of(rule: RuleSettings) -> set[str]:
     """Name what the conditions of a rule are about."""
-    return {subject_of(one) for one in (*rule.when, *rule.unless)}
+    return {source_of(one) for one in (*rule.when, *rule.unless)}
 
 
 def stands(rule: RuleSettings, old: Settings, new: Settings) -> bool:

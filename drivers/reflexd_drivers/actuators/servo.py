@@ -52,6 +52,11 @@ class Settings(GpioKeys, ActuatorSettings):
         """Say what may make the pulses."""
         return "hardware" if self.method == "auto" and not self.accept_unguarded else self.method
 
+    def way_s(self, level: float) -> float:
+        """Say how long it takes from the safe angle to another, s."""
+        degrees = abs(self.angles[1] - self.angles[0]) * abs(level - self.safe)
+        return 0.0 if self.slew_deg_per_s is None else degrees / self.slew_deg_per_s
+
 
 class Servo:
     """A servo at a pin; its worker calls advance() until it has arrived."""

@@ -145,6 +145,13 @@ class SensorContract(SourceContract):
         gives = case.driver(self.kind).Settings.model_validate(case.table).gives
         assert gives in (None, KINDS[type(value)])
 
+    def test_a_number_is_within_the_bounds_that_the_settings_say(self, case: Scenario) -> None:
+        device = case.open(self.kind)
+        value = device.read(1.0).value
+        device.close()
+        bounds = case.driver(self.kind).Settings.model_validate(case.table).bounds
+        assert bounds is None or isinstance(value, (bool, str)) or bounds[0] <= value <= bounds[1]
+
     def test_a_reading_has_the_numbers_that_the_settings_name_and_the_first_is_its_value(self, case: Scenario) -> None:
         device = case.open(self.kind)
         reading = device.read(1.0)

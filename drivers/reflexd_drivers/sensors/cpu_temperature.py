@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from reflexd_drivers.base import SensorSettings
 from reflexd_drivers.kernel_files import NumberKeys, missing, named, number_of
 from reflexd_drivers.sensors.polled import Polled, PollKeys
 
+ABSOLUTE_ZERO_C = -273.15
 MILLI = 1e-3     # thermal_zone*/temp is in thousandths of a °C. Source: Documentation/driver-api/thermal/sysfs-api.rst
 
 
@@ -18,6 +20,11 @@ class Settings(NumberKeys, PollKeys, SensorSettings):
 
     every_ms: int = Field(default=500, ge=20, le=3_600_000, description="pause between two looks; less than max_age_ms")
     zone: str = Field(default="cpu-thermal", min_length=1, description='type of the zone, as "cpu-thermal" on a Raspberry Pi')
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Say that nothing is colder than absolute zero, while the value is in °C."""
+        return (ABSOLUTE_ZERO_C, inf) if self.range is None and (self.scale, self.offset) == (1, 0) else self.range
 
 
 def connect(settings: Settings, root: Path = Path("/")) -> Polled:

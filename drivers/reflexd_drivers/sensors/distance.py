@@ -48,6 +48,11 @@ class Settings(HeaderKeys, PollKeys, SensorSettings):
         """Say what every reading is."""
         return "number"
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Say how far it hears."""
+        return 0.0, self.max_distance_m
+
 
 def speed_of_sound(temperature_c: float) -> float:
     """Give the speed of sound in dry air, m/s. Source: ideal gas, 331.3 m/s at 0 °C."""

@@ -7,6 +7,7 @@ none is lost to a slow reader; what comes faster than the device can turn is noi
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from time import monotonic_ns
 from typing import Literal
 
@@ -32,6 +33,11 @@ class Settings(InputKeys, SensorSettings):
     def gives(self) -> ValueKind:
         """Say what every reading is."""
         return "number"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Say that nothing is counted backwards."""
+        return 0.0, inf
 
 
 class Rate:

@@ -24,6 +24,11 @@ class Options(base.Options):
     gives_number: ClassVar[bool] = True
     watches: ClassVar[Literal["camera", "sensors"]] = "sensors"
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Say that a distance is not negative."""
+        return 0.0, FARTHEST
+
 
 class Autoencoder:
     """The mean square of what a network that has learned normal windows gets wrong."""

@@ -34,6 +34,7 @@ class Options(base.Options):
     """What is told of a frame."""
 
     gives_detections: ClassVar[bool] = True
+    nobody: ClassVar[tuple[str, ...]] = NOBODY
 
     min_score: float | None = Field(
         default=None, gt=0, le=1,

@@ -49,6 +49,11 @@ class Options(base.Options):
             raise ValueError(f"{self.decimals} decimals of {len(self.regions)} wheels can never be; lower decimals")
         return self
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Say what so many wheels can show."""
+        return 0.0, (10 ** len(self.regions) - 1) / 10**self.decimals
+
 
 class Reader:
     """Reads a number from a row of wheels."""

@@ -46,6 +46,7 @@ max_on_s = 300
 [actuator.bell]
 driver = "recorder"
 path = "bell.jsonl"
+max_on_s = 60
 safe = "off"
 accept_unguarded = true
 

@@ -1,0 +1,122 @@
+"""What a card is spared: so many bytes a day, however much happens, counted over restarts.
+
+A bucket fills steadily and holds a quarter of a day's bytes; the other three quarters come in over a day, so no 24 hours see
+more than the budget and what was written at once when the bucket ran empty.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+MB = 1e6
+DAY_S = 86_400.0
+BURST = 0.25             # of a day's budget, that may be written at once
+UNSAVED = 1 / 64         # of it may be spent before the store is told; taken off at each start, since it may not have been
+PAGE = 4096
+# What a card takes in its life. Assumption: a plain card of 32 GB takes 3 TB, a tenth of what is claimed for those that are
+# sold for cameras. Source: SanDisk states 10,000 hours at 26 Mbit/s for its High Endurance card of 128 GB: 117 TB, or 900
+# times its size. Assumption: of pages of 4 KiB that come one by one it writes 64 KiB each.
+CARD_BYTES = 3e12
+CARD_FACTOR = 16
+IO = Path("/proc/thread-self/io")
+
+
+class Budget:
+    """Counts what was written and says when more may be; times are seconds of a clock that never steps."""
+
+    def __init__(self, mb_per_day: float, now_s: float) -> None:
+        self.daily = mb_per_day * MB
+        self.tokens = self.daily * BURST
+        self.total = 0                                    # bytes, since the store was begun
+        self._ahead = 0.0                                 # of this clock, from the one of the process
+        self._at = now_s
+        self._hours: deque[list[float]] = deque(maxlen=25)     # [hour, bytes]
+        self._unsaved = 0.0
+
+    def change(self, mb_per_day: float) -> None:
+        """Go by another budget from now on."""
+        self.daily = mb_per_day * MB
+        self.tokens = min(self.tokens, self.daily * BURST)
+
+    def spend(self, count: float, now_s: float) -> None:
+        """Count bytes that were written."""
+        self._fill(now_s)
+        self.tokens -= count
+        self.total += round(count)
+        self._unsaved += count
+        hour = self._at // 3600
+        if not self._hours or self._hours[-1][0] != hour:
+            self._hours.append([hour, 0.0])
+        self._hours[-1][1] += count
+
+    def wait_s(self, now_s: float) -> float:
+        """Give how long nothing may be written; 0 when something may."""
+        self._fill(now_s)
+        return max(0.0, -self.tokens / (self.daily * (1 - BURST) / DAY_S))
+
+    def day(self, now_s: float) -> float:
+        """Give the bytes of the last 24 hours."""
+        self._fill(now_s)
+        return sum(count for hour, count in self._hours if hour > self._at // 3600 - 24)
+
+    @property
+    def to_be_saved(self) -> bool:
+        """Say whether so much was spent that the store has to know it."""
+        return self._unsaved > self.daily * UNSAVED
+
+    def saved(self, utc_s: float) -> Mapping[str, object]:
+        """Give what the next run has to know."""
+        self._unsaved = 0.0
+        return {"utc_s": utc_s, "at_s": self._at, "tokens": self.tokens, "total": self.total,
+                "hours": [list(one) for one in self._hours]}
+
+    def restore(self, told: object, utc_s: float, now_s: float) -> None:
+        """Go on where a run before has ended; a clock that stepped forward is worth a full bucket at most."""
+        if not isinstance(told, dict):
+            return
+        try:
+            gone_s = min(max(utc_s - float(told["utc_s"]), 0.0), DAY_S)
+            at_s, tokens, total = float(told["at_s"]), float(told["tokens"]), int(told["total"])
+            hours = [[float(hour), float(count)] for hour, count in told["hours"]]
+        except (KeyError, TypeError, ValueError):
+            return
+        spent = self.daily * BURST - self.tokens       # of this run
+        self._at = at_s + gone_s
+        self._ahead = self._at - now_s
+        self.tokens = min(tokens + gone_s * self.daily * (1 - BURST) / DAY_S, self.daily * BURST) - spent - self.daily * UNSAVED
+        self.total += total
+        self._hours = deque(hours, maxlen=25)
+        if spent > 0:
+            self._hours.append([self._at // 3600, spent])
+
+    def _fill(self, now_s: float) -> None:
+        now = now_s + self._ahead
+        gone_s, self._at = max(now - self._at, 0.0), max(now, self._at)
+        self.tokens = min(self.tokens + gone_s * self.daily * (1 - BURST) / DAY_S, self.daily * BURST)
+
+
+def card_years(bytes_per_day: float) -> float:
+    """Estimate how long a card lasts that nothing else is written to."""
+    return CARD_BYTES / CARD_FACTOR / max(bytes_per_day, 1.0) / 365.25
+
+
+def thread_wrote() -> int | None:
+    """Give the bytes that this thread has had written so far, as the kernel counts; None where it does not.
+
+    Pages count once they are to go to the disk, and again when that comes anew; a file system in memory counts nothing.
+    Source: write_bytes in proc_pid_io(5). Left out is the file system's own journal.
+    """
+    try:
+        for line in IO.read_text().splitlines():
+            if line.startswith("write_bytes:"):
+                return int(line.partition(":")[2])
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def estimated(text_bytes: int) -> int:
+    """Give what a commit writes where nobody counts: its pages, one more of the tree, first to the log and then to the file."""
+    return 2 * PAGE * (2 + text_bytes // PAGE)

@@ -1,0 +1,146 @@
+"""Read the store without the daemon: while it runs, when it is stopped, and after it was killed. Nothing is written."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic_ns, time_ns
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from reflexd.history.incident import KERNEL_BOOT
+from reflexd.history.shape import VERSION, version_of
+
+BUSY_S = 5.0
+Told: TypeAlias = dict[str, Any]
+
+
+class ReadError(OSError):
+    """The store cannot be read; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events are asked for."""
+
+    since_s: float | None = None       # not longer ago than that
+    rule: str | None = None
+    kind: str | None = None
+    newest: int | None = None          # so many at most
+    after: int = -1                    # stored after that one, by its seq
+
+
+class Reader:
+    """An open store."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. Raises: ReadError."""
+        self._path = path
+        try:
+            path.stat()
+            self._db = _open(path)
+        except FileNotFoundError:
+            raise ReadError(f"{path}: no event has been stored there; see --store, and state_dir in [daemon]") from None
+        except PermissionError:
+            raise ReadError(f"{path}: may not be read by this user; use sudo") from None
+        except NotADirectoryError:
+            raise ReadError(f"{path}: is below something that is no folder; see --store") from None
+        except sqlite3.Error as error:
+            raise self._wrong(error) from None
+        self._db.row_factory = sqlite3.Row
+        self._check()
+
+    def _check(self) -> None:
+        try:
+            have = version_of(self._db)
+        except sqlite3.Error as error:
+            self.close()
+            raise self._wrong(error) from None
+        if have != VERSION:
+            self.close()
+            made = "of an older reflexd; start the daemon once, which brings it up to date" if have else "no store; see --store"
+            raise ReadError(f"{self._path}: is {made if have < VERSION else 'of a newer reflexd; use its reflexctl'}")
+
+    def _wrong(self, error: sqlite3.Error) -> ReadError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        remedies = {sqlite3.SQLITE_CANTOPEN: "use sudo", sqlite3.SQLITE_READONLY: "use sudo", sqlite3.SQLITE_BUSY: "ask again",
+                    sqlite3.SQLITE_NOTADB: "see --store", sqlite3.SQLITE_CORRUPT: "start the daemon, which begins a new one"}
+        return ReadError(f"{self._path}: {error}; {remedies.get(code, 'look at the file and its disk')}")
+
+    def find(self, wanted: Wanted) -> list[Told]:
+        """Give the events that are asked for, in the order in which they happened. Raises: ReadError."""
+        where = ["seq > ?"]
+        values: list[object] = [wanted.after]
+        for column in ("rule", "kind"):
+            if getattr(wanted, column) is not None:
+                where.append(f"{column} = ?")
+                values.append(getattr(wanted, column))
+        if wanted.since_s is not None:
+            # Monotonic time within this boot: the wall clock may have stepped since.
+            span = round(wanted.since_s * 1e9)
+            where.append("CASE boot WHEN ? THEN monotonic_ns >= ? ELSE utc_ns >= ? END")
+            values += [this_boot(), monotonic_ns() - span, time_ns() - span]
+        newest = -1 if wanted.newest is None else wanted.newest
+        return self._rows(f"{' AND '.join(where)} ORDER BY seq DESC LIMIT ?", [*values, newest])[::-1]
+
+    def one(self, event_id: str) -> Told | None:
+        """Give the event with that id. Raises: ReadError."""
+        found = self._rows("id = ? ORDER BY seq DESC LIMIT 1", [event_id])
+        return found[0] if found else None
+
+    def _rows(self, where: str, values: Sequence[object]) -> list[Told]:
+        try:
+            found = self._db.execute(f"SELECT * FROM history WHERE {where}", values).fetchall()    # noqa: S608  no value is in it
+        except sqlite3.Error as error:
+            raise self._wrong(error) from None
+        return [_told(one) for one in found]
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(sqlite3.Error):
+            self._db.close()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        self.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open for reading. Where the log of a store cannot be made beside it, and there is none, the file is the whole of it."""
+    name = path.absolute().as_uri()
+    db = sqlite3.connect(f"{name}?mode=ro", uri=True, timeout=BUSY_S)
+    try:
+        version_of(db)
+    except sqlite3.OperationalError:
+        db.close()
+        if Path(f"{path}-wal").exists():
+            raise
+        return sqlite3.connect(f"{name}?mode=ro&immutable=1", uri=True, timeout=BUSY_S)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _told(row: sqlite3.Row) -> Told:
+    told = dict(row)
+    for column in ("verdicts", "outputs", "models"):
+        told[column] = json.loads(told[column])
+    told["synchronised"] = None if told["synchronised"] is None else bool(told["synchronised"])
+    told["time"] = datetime.fromtimestamp(told["utc_ns"] / 1e9, UTC).isoformat(timespec="milliseconds")
+    return told
+
+
+def this_boot() -> str:
+    """Name this boot as the daemon does; empty where the kernel does not say."""
+    try:
+        return KERNEL_BOOT.read_text().strip()
+    except OSError:
+        return ""
