@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic, monotonic_ns, sleep
 
@@ -15,6 +17,8 @@ from reflexd import durable
 from reflexd.config.settings import DaemonSettings
 from reflexd.events import ARMED, DISARMED
 from reflexd.loop import Loop
+from reflexd.rules.items import NS, Armed
+from reflexd.workers import start_thread
 
 FILE = "arming"
 SETTLE_S = 0.5      # for actuators that block, before it is told that they may not be safe
@@ -32,16 +36,20 @@ class Arming:
         self.armed = recall(Path(settings.state_dir), settings.initially)
         self._forced = forced
         self._settings = settings
+        self._in_s: float | None = None      # it is to be armed so long after that was said
         self._one = threading.Lock()
 
     @property
     def dry_run(self) -> str:
         """Say why no output is driven; empty when they are."""
+        until = "reflexctl arm" if self._in_s is None else f"the {self._in_s:g} s of reflexctl arm --in are over"
+        return self._above() or ("" if self.armed else f"disarmed, until {until}")
+
+    def _above(self) -> str:
+        """Say what stands above arming and keeps outputs from being driven; empty when nothing does."""
         if self._forced:
             return "dry run, as the command line says"
-        if self._settings.dry_run:
-            return "dry run, as [daemon] dry_run = true says"
-        return "" if self.armed else "disarmed, until reflexctl arm"
+        return "dry run, as [daemon] dry_run = true says" if self._settings.dry_run else ""
 
     def take_over(self, settings: DaemonSettings) -> None:
         """Go by these files from now on; on the main thread."""
@@ -52,37 +60,89 @@ class Arming:
 
         Raises: ArmingError, TimeoutError.
         """
-        before = self.armed
+        before, waited = self.armed, self._in_s is not None
         if refused := self._change(armed, loop):
             raise ArmingError(refused)
         with self._one:      # after the gate: a card that does not answer keeps nobody from disarming
             told = _remember(Path(self._settings.state_dir), self.armed)
         doubts = "" if armed else _doubts(loop)
-        text = f"{_done(armed, before == armed, doubts)}{told}{doubts or (_held(loop) if armed else '')}"
+        cancelled = "; nor will it be armed in a while" if waited and not armed else ""
+        text = f"{_done(armed, before == armed, doubts)}{told}{cancelled}{doubts or (_held(loop) if armed else '')}"
         loop.ask(lambda: loop.log(ARMED if armed else DISARMED, text))
         if doubts:
             raise ArmingError(text)
         return text
 
-    def _change(self, armed: bool, loop: Loop) -> str:
-        """Bring the gate to it between two cycles; or leave all as it was, and say why."""
-        given_up = threading.Event()
+    def say_later(self, in_s: float, loop: Loop) -> str:
+        """Arm in so many seconds, unless somebody arms or disarms before; on any thread but the main one. A restart forgets it.
 
-        def change() -> str:
-            if given_up.is_set():        # whoever asked was told that it did not work
-                return ""
-            before, self.armed = self.armed, armed
-            if armed and self.dry_run:
-                self.armed = before
-                return f"not armed: {self.dry_run}; take that out first, then reload or restart"
-            loop.outputs.drive(self.dry_run, "it was armed just now" if armed else "disarmed", monotonic_ns())
+        Raises: ArmingError, TimeoutError.
+        """
+        def plan() -> str:
+            if self.armed:
+                return "armed already; reflexctl disarm first"
+            self._in_s = in_s
+            if (why := self._forbidden()):
+                self._in_s = None
+                return why
+            loop.later = monotonic_ns() + round(in_s * NS), partial(self._due, loop)
+            loop.outputs.drive(self.dry_run, "", monotonic_ns())      # not driven as before, for another reason
             return ""
 
-        try:
-            return loop.between_cycles(change)
-        except TimeoutError:
-            given_up.set()
-            raise
+        if refused := _between(loop, plan):
+            raise ArmingError(refused)
+        text = f"to be armed in {in_s:g} s, unless reflexctl disarm is said before; a restart forgets it"
+        loop.ask(lambda: loop.log(DISARMED, f"disarmed: {text}"))
+        return text
+
+    def _due(self, loop: Loop) -> None:
+        """Arm, since the time is over; on the main thread. It is remembered on another one: a card may take its time."""
+        if refused := self._set(True, loop):
+            loop.log(DISARMED, refused)
+            return
+
+        def remember() -> None:
+            with self._one:
+                told = _remember(Path(self._settings.state_dir), self.armed)
+            if told.startswith(";"):
+                loop.ask(lambda: loop.log(ARMED, f"armed{told}"))
+
+        loop.log(ARMED, f"{_done(True, False, '')}{_held(loop)}")
+        start_thread("arming", remember)
+
+    def _change(self, armed: bool, loop: Loop) -> str:
+        """Bring the gate to it between two cycles; or leave all as it was, and say why."""
+        return _between(loop, lambda: self._set(armed, loop))
+
+    def _set(self, armed: bool, loop: Loop) -> str:
+        """Bring the gate to it; or leave all as it was, and say why. On the main thread."""
+        self._in_s = loop.later = None
+        if armed and (why := self._forbidden()):
+            loop.outputs.drive(self.dry_run, "", monotonic_ns())
+            return why
+        self.armed = armed
+        if bool(self.dry_run) != bool(loop.outputs.dry_run):
+            loop.consume(Armed(armed, now := monotonic_ns()), now)
+        loop.outputs.drive(self.dry_run, "it was armed just now" if armed else "disarmed", monotonic_ns())
+        return ""
+
+    def _forbidden(self) -> str:
+        """Say why nothing is driven although somebody arms; empty when it is."""
+        why = self._above()
+        return f"not armed: {why}; take that out first, then reload or restart" if why else ""
+
+
+def _between(loop: Loop, change: Callable[[], str]) -> str:
+    """Have something done between two cycles; not at all where whoever asked was told that it did not work.
+
+    Raises: TimeoutError.
+    """
+    given_up = threading.Event()
+    try:
+        return loop.between_cycles(lambda: "" if given_up.is_set() else change())
+    except TimeoutError:
+        given_up.set()
+        raise
 
 
 def _done(armed: bool, already: bool, doubts: str) -> str:

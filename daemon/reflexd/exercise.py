@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from reflexd.config.messages import suggest
 from reflexd.loop import Loop
-from reflexd.outputs import Output, level_text
+from reflexd.output import Output, level_text
 from reflexd.protocol import ControlError
 from reflexd.rules.items import NS, TEST, TEST_PRIORITY, Claim, Release, Verdict
 from reflexd_drivers.base import parse_level

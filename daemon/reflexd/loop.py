@@ -19,7 +19,8 @@ from reflexd.history.incident import Run
 from reflexd.history.recorder import Recorder
 from reflexd.journal import Journal
 from reflexd.notify import Notifier
-from reflexd.outputs import Outputs, level_text
+from reflexd.output import level_text
+from reflexd.outputs import Outputs
 from reflexd.parts import Parts
 from reflexd.rules.conditions import asks_time
 from reflexd.rules.items import CLOCK, NS, Command, Fired, Item, Predicted
@@ -56,11 +57,12 @@ class Loop:
         self._tell_time_at = 0
         self._clock_told: bool | None = None
         self._asked: deque[Callable[[], None]] = deque()
+        self.later: tuple[int, Callable[[], None]] | None = None      # what is done at a moment, and when; main thread only
         self.trace = Trace()
         self.recorder = recorder or Recorder(Run.begin())
         self.recorder.synchronised = lambda: self.clock.known
         outputs.new_id = self.recorder.new_id
-        self.rewire(Stage(settings), parts, 0)
+        self.rewire(Stage(settings), parts, monotonic_ns())
 
     def rewire(self, stage: Stage, parts: Parts, now: int) -> None:
         """Decide by that stage, on what these parts say, from the next cycle on."""
@@ -108,6 +110,7 @@ class Loop:
 
         Raises: FatalError, StuckError.
         """
+        self.trace.begin(self.stage, monotonic_ns())      # until now nobody told the time
         self.outputs.apply(self.stage.begin(), monotonic_ns())
         while not self._stop_reason:
             now = monotonic_ns()
@@ -120,7 +123,7 @@ class Loop:
         return self._stop_reason
 
     def _deadline(self, until_ns: int | None) -> int:
-        due = (self._look_at, self.outputs.due, until_ns)
+        due = (self._look_at, self.outputs.due, until_ns, self.later and self.later[0])
         return min(one for one in due if one is not None)
 
     def cycle(self) -> None:
@@ -139,6 +142,9 @@ class Loop:
         self.tell_changes()
         while self._asked:
             self._asked.popleft()()
+        if self.later is not None and now >= self.later[0]:
+            (_, do), self.later = self.later, None
+            do()
 
     def _look_at_clock(self) -> None:
         """Tell the rules that ask for it what time it is, and the log whether that is known."""

@@ -3,115 +3,20 @@
 An output is active while it is not at its safe level. It is active only while a claim lives, nothing
 inhibits it, it has not run into max_on_s, it rested for min_off_s, and no interlocked partner is
 active. settle() is called after every change and at every deadline; it lets go before it activates.
+A pattern is one activation: in its pauses the actuator stands at its safe level, and the output counts as active.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
 
-from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, Event
-from reflexd.rules.items import NS, TEST, Claim, Command, Fired, Lift, Permit, Release
+from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, TRIGGERED, Event
+from reflexd.output import NEVER, Change, Channel, Output
+from reflexd.rules.items import NS, TEST, Claim, Command, Fired, Lift, Permit, Release, Triggered
 from reflexd_drivers.base import ActuatorSettings, DriverError
 
 RETRY_NS = NS // 2          # between two tries to set a failed actuator safe
-NEVER = -1
-
-
-class Channel(Protocol):
-    """An actuator as the gate drives it: directly, or through the worker of one that blocks."""
-
-    @property
-    def settled(self) -> bool:
-        """Say whether the last command has been carried out."""
-        ...
-
-    @property
-    def trouble(self) -> str:
-        """Say why it cannot be driven and is opened again; empty while it can be."""
-        ...
-
-    @property
-    def failures(self) -> int:
-        """Count how often it got into trouble, so that none is missed that is over already."""
-        ...
-
-    def set(self, level: float) -> None:
-        """Drive a level. Raises: DriverError."""
-        ...
-
-    def safe(self) -> None:
-        """Drive the safe level. Raises: DriverError."""
-        ...
-
-    def check(self, now: int) -> None:
-        """Look whether the world followed, where that can be seen; never waits. Raises: DriverError."""
-        ...
-
-
-class Change(NamedTuple):
-    """Something that the log should tell; put into words only after every output stands."""
-
-    event: Event
-    output: str              # "" for all of them
-    level: float
-    cause: Claim | str
-    dry: bool = False        # noted in a dry run, which may have ended before it is told
-    event_id: str = ""       # of the event that it belongs to
-    overran: str = ""        # the rule whose claim max_on_s ended by this
-
-    def fields(self) -> dict[str, str]:
-        """Give what a reader of the journal can select by."""
-        rule = self.cause.rule if isinstance(self.cause, Claim) else self.overran
-        named = {"output": self.output, "rule": rule, "event_id": self.event_id}
-        return {name: value for name, value in named.items() if value}
-
-    def __str__(self) -> str:
-        """Write it as a line."""
-        if self.event is not OUTPUT:
-            return str(self.cause)
-        return f"{self.output} {described(self.level, self.cause)}{' (dry run: not driven)' if self.dry else ''}"
-
-
-def described(level: float, cause: Claim | str) -> str:
-    """Say where an output is and why."""
-    if isinstance(cause, Claim):
-        return f'{level_text(level)}: rule "{cause.rule}": {"; ".join(map(str, cause.reasons))}'
-    return f"{level_text(level)}, safe: {cause}"
-
-
-@dataclass(slots=True)
-class Output:
-    """One actuator and what is wanted of it."""
-
-    name: str
-    settings: ActuatorSettings
-    channel: Channel
-    level: float
-    claims: dict[str, Claim] = field(default_factory=dict)
-    active_since: int = NEVER
-    rested_since: int = NEVER
-    tripped: bool = False        # ran into max_on_s; cleared when every claim has ended
-    failed: bool = False         # the last write failed: it is tried again until it is safe
-    retry_at: int = 0
-    failures: int = 0            # of its channel, as far as they were taken in
-    leaving: str = ""            # why it is set safe while it is let go
-    astray: float | None = None  # the level at which the world was told not to have followed
-    changes: int = 0
-    cause: Claim | str = "no rule claims it"     # why it is where it is
-    event_id: str = ""           # of the event that made it active; its end belongs to that as well
-
-    @property
-    def active(self) -> bool:
-        """Say whether it is away from its safe level."""
-        return self.level != self.settings.safe
-
-    @property
-    def why(self) -> str:
-        """Write for a person where it is, and why."""
-        return described(self.level, self.cause)
 
 
 class Outputs:
@@ -135,7 +40,7 @@ class Outputs:
     def let_go(self, names: Iterable[str], why: str, now: int) -> None:
         """Set outputs safe, and drive them no more. One that fails makes every output safe for good."""
         for name in names:
-            self.outputs[name].claims.clear()
+            self.outputs[name].end_all()
             self.outputs[name].leaving = why
         self.settle(now)
         for name in names:
@@ -155,7 +60,7 @@ class Outputs:
         """Drive outputs from now on, or not. What was decided before does not act after it: every output goes safe first."""
         if bool(dry_run) != bool(self.dry_run):
             for output in self.outputs.values():
-                output.claims.clear()
+                output.end_all()
                 output.leaving = why
             self.settle(now)
             for output in self.outputs.values():
@@ -171,19 +76,22 @@ class Outputs:
     def apply(self, commands: Iterable[Command], now: int) -> None:
         """Take the commands of one decision over and bring the outputs to what they ask for."""
         for command in commands:
-            self._take(command)
+            self._take(command, now)
         self.settle(now)
 
-    def _take(self, command: Command) -> None:
+    def _take(self, command: Command, now: int) -> None:
         if isinstance(command, Claim):
             self._claim(self.outputs[command.actuator], command)
         elif isinstance(command, Release):
             if command.actuator in self.outputs:      # it may have been let go
-                self.outputs[command.actuator].claims.pop(command.rule, None)
+                self.outputs[command.actuator].end(command.rule)
         elif isinstance(command, Permit):
             self._permit(command)
         elif isinstance(command, Fired):
             self.events[command.rule] = self.new_id()     # its claims are what is driven
+        elif isinstance(command, Triggered):
+            seconds, why = (command.due - now) / NS, "; ".join(map(str, command.reasons))
+            self._tell(TRIGGERED, f'rule "{command.rule}" acts in {seconds:g} s, unless something ends that: {why}')
         elif isinstance(command, Lift):
             self.inhibited.pop(command.by, None)
             self._permits.pop(command.by, None)
@@ -192,7 +100,7 @@ class Outputs:
 
     def _claim(self, output: Output, claim: Claim) -> None:
         output.claims[claim.rule] = claim
-        if claim.rule != TEST and output.claims.pop(TEST, None) is not None:   # a rule takes over from a test, for good
+        if claim.rule != TEST and output.end(TEST) is not None:   # a rule takes over from a test, for good
             output.cause = claim
             if claim.level == output.level:      # nothing is driven that would tell it
                 self.changes.append(Change(OUTPUT, output.name, output.level, claim, bool(self.dry_run), self._event_of(output)))
@@ -225,11 +133,11 @@ class Outputs:
     def astray(self, name: str, why: str, now: int) -> None:
         """Hear that the world did not follow an output: once for each level that it should have."""
         output = self.outputs.get(name)
-        if output is None or output.astray == output.level:
+        if output is None or output.astray == output.driven:
             return
-        output.astray = output.level
+        output.astray = output.driven
         self.latch(f"actuator {name} was not followed: {why}")
-        if not output.active:
+        if output.driven == output.settings.safe:
             self._tell(NOT_SAFE, f"{name} may not be safe: {why}", name)
         self.settle(now)
 
@@ -247,6 +155,8 @@ class Outputs:
         wanted = {output.name: self._wanted(output, now) for output in self.outputs.values()}
         for group in self._groups.values():
             self._interlock(group, wanted)
+        for output in self.outputs.values():
+            output.begin_pattern(wanted[output.name], now)
         moves = [output for output in self.outputs.values() if self._moves(output, wanted[output.name], now)]
         moves.sort(key=lambda output: wanted[output.name] != output.settings.safe)
         again = False
@@ -277,19 +187,18 @@ class Outputs:
         """Give the level that this output may have now, interlocks aside."""
         self._lapse_claims(output, now)
         if self.inhibited:
-            output.claims.clear()
+            output.end_all()
         if not output.claims:
             output.tripped = False
             return output.settings.safe
-        claim = max(output.claims.values(), key=lambda one: one.priority)
-        if claim.level == output.settings.safe or self._overrun(output, now) or self._resting(output, now):
-            return output.settings.safe
-        return claim.level
+        level = output.winner.level
+        held = level == output.settings.safe or self._overrun(output, now) or self._resting(output, now) or output.through(now)
+        return output.settings.safe if held else level
 
     def _lapse_claims(self, output: Output, now: int) -> None:
         """Drop the claims that were not renewed in time."""
         for rule in [rule for rule, claim in output.claims.items() if claim.until <= now]:
-            del output.claims[rule]
+            output.end(rule)
 
     def _overrun(self, output: Output, now: int) -> bool:
         """Say whether the output has been active for as long as it may; then it rests until no claim is left."""
@@ -307,7 +216,7 @@ class Outputs:
     def _interlock(self, group: list[Output], wanted: dict[str, float]) -> None:
         """Leave one of a group active: the highest priority, then the one that is active already."""
         rivals = [output for output in group if wanted[output.name] != output.settings.safe]
-        rivals.sort(key=lambda output: (-max(one.priority for one in output.claims.values()), not output.active))
+        rivals.sort(key=lambda output: (-output.winner.priority, not output.active))
         for output in rivals[1:]:
             wanted[output.name] = output.settings.safe
         gone = [output for output in self._leaving if output.settings.interlock == group[0].settings.interlock]
@@ -341,20 +250,22 @@ class Outputs:
     def _moves(self, output: Output, wanted: float, now: int) -> bool:
         if output.failed:
             return now >= output.retry_at
-        return wanted != output.level
+        return wanted != output.level or output.pauses(wanted, now) != output.paused
 
     def _drive(self, output: Output, level: float, now: int) -> bool:
         """Write one actuator. Returns False when that failed, which makes every output safe for good."""
-        safe = level == output.settings.safe
+        paused = output.pauses(level, now)
         try:
-            if safe:
+            if paused or level == output.settings.safe:
                 output.channel.safe()
             elif not self.dry_run:
                 output.channel.set(level)
         except DriverError as error:
             self._failed(output, str(error), now)
             return False
-        self._note(output, level, now)
+        output.paused = paused
+        if level != output.level or output.failed:
+            self._note(output, level, now)
         return True
 
     def _failed(self, output: Output, why: str, now: int) -> None:
@@ -376,10 +287,12 @@ class Outputs:
             output.active_since = now
         elif was_active and not output.active:
             output.rested_since = now
-            output.claims.pop(TEST, None)      # one that was cut short is over
+            output.end(TEST)      # one that was cut short is over
+        before, output.cause = output.cause, output.winner if output.active else self._reason_safe(output, now)
+        if was_active and _follows_on(before, output.cause):
+            return
         output.changes += 1
-        claim = max(output.claims.values(), key=lambda one: one.priority, default=None)
-        output.cause = claim if output.active and claim else self._reason_safe(output)
+        claim = output.winner if output.claims else None
         overran = claim.rule if claim and was_active and output.tripped else ""
         event_id = self.new_id() if overran else self._event_of(output)
         self.changes.append(Change(OUTPUT, output.name, output.level, output.cause, bool(self.dry_run), event_id, overran))
@@ -394,18 +307,21 @@ class Outputs:
         """Note what is no change of one level."""
         self.changes.append(Change(event, output, 0.0, text, event_id=self.new_id()))
 
-    def _reason_safe(self, output: Output) -> str:
+    def _reason_safe(self, output: Output, now: int) -> str:
         if self.inhibited:
             return next(iter(self.inhibited.values()))
         if output.leaving:
             return output.leaving
         if output.tripped:
             return f"it was active for max_on_s = {output.settings.max_on_s:g}"
-        if not output.claims:
-            return "no rule claims it"
-        claim = max(output.claims.values(), key=lambda one: one.priority)
-        if claim.level == output.settings.safe:
-            return f'rule "{claim.rule}" wants it so'
+        return self._reason_to_wait(output, now) if output.claims else "no rule claims it"
+
+    @staticmethod
+    def _reason_to_wait(output: Output, now: int) -> str:
+        if output.winner.level == output.settings.safe:
+            return f'rule "{output.winner.rule}" wants it so'
+        if output.through(now):
+            return f'the pattern of rule "{output.winner.rule}" is through'
         return "it has to wait for min_off_s or an interlock"
 
     def _next_deadline(self, now: int) -> int | None:
@@ -413,6 +329,8 @@ class Outputs:
         due = list(self._permits.values())
         for output in self.outputs.values():
             due += [claim.until for claim in output.claims.values()]
+            if (edge := output.edge(now)) is not None:
+                due.append(edge)
             if output.failed:
                 due.append(output.retry_at)
             if f"actuator.{output.name}" in self.inhibited:
@@ -427,14 +345,14 @@ class Outputs:
         """Set every output safe on the way out; one that fails does not keep the others from it."""
         self.inhibited["leaving"] = why
         for output in self.outputs.values():
-            output.claims.clear()
+            output.end_all()
             try:
                 output.channel.safe()
-                output.level = output.settings.safe
+                output.level, output.paused = output.settings.safe, False
             except Exception as error:    # a mistake in one driver keeps no other output from its safe level
                 self._tell(NOT_SAFE, f"{output.name} may not be safe: {error}", output.name)
 
 
-def level_text(level: float) -> str:
-    """Write a level as the configuration does."""
-    return {0.0: "off", 1.0: "on"}.get(level, f"{level:g}")
+def _follows_on(before: Claim | str, cause: Claim | str) -> bool:
+    """Say whether a level went on with the value that it follows, which is no news."""
+    return isinstance(before, Claim) and isinstance(cause, Claim) and cause.follows and before.rule == cause.rule

@@ -24,7 +24,8 @@ def lines(report: Report) -> Iterator[str]:
         yield "clock: synchronised" if report["clock"]["synchronised"] else f"clock: not synchronised: {report['clock']['why']}"
     for name, one in report["rules"].items():
         truth = {True: "true", False: "false", None: "unknown"}[one["truth"]]
-        yield f'rule "{name}": {truth}' + "".join(f"\n    {reason}" for reason in one["reasons"])
+        due = f", acts in {one['acts_in_s']:.0f} s" if "acts_in_s" in one else ""
+        yield f'rule "{name}": {truth}{due}' + "".join(f"\n    {reason}" for reason in one["reasons"])
     for name, one in report["outputs"].items():
         yield f"output {name}: {one['why']}"
     for name, spans in report["latency_ms"].items():
@@ -36,7 +37,7 @@ def lines(report: Report) -> Iterator[str]:
 def _events(one: Report) -> Iterator[str]:
     """Say how the store of events is doing, and what it costs the card."""
     if not one["enabled"]:
-        yield "events: not stored, as [events] enabled = false says"
+        yield "events: not stored, as --dry-run or [events] enabled = false says"
         return
     yield (f"events: {one['stored']} stored, {one['waiting']} waiting, {one['dropped']} dropped; "
            f"{one['kept']} kept in {one['used_mb']:g} MB")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import monotonic_ns
 
 from reflexd import __version__
@@ -14,16 +15,19 @@ from reflexd.history.writer import Writer
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.journal import Journal
 from reflexd.loop import Loop
-from reflexd.outputs import Output, level_text
+from reflexd.output import Output, level_text
 from reflexd.parts import Parts
 from reflexd.rules.conditions import asks_time
 from reflexd.rules.rule import Rule
+from reflexd.rules.scores import Score
 from reflexd.rules.sources import Source
+from reflexd.rules.telling import hits_of, stopper
 from reflexd.series import SeriesJob
 from reflexd.trace import Chunk
 from reflexd_models.runtime import runtime
 
 Report = dict[str, object]
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Observer:
@@ -37,6 +41,8 @@ class Observer:
         self._sensors = parts.sensors
         self._journal = journal
         self._started = monotonic_ns()
+        self.boot = BOOT.read_text().strip()               # of the machine: its times count from there
+        self.run = f"{os.getpid()}-{self._started}"        # tells this process from another after it
 
     @property
     def settings(self) -> Settings:
@@ -59,8 +65,9 @@ class Observer:
             "cameras": {name: self._camera(name, job, states) for name, job in self.cameras.items()},
             "models": {name: self._model(name, job, states, now) for name, job in self.models.items()},
             "sensors": {name: self._sensor(name, job, states, now) for name, job in self._sensors.items()},
-            "rules": {rule.name: _rule(rule) for rule in self.loop.stage.rules},
-            "outputs": {output.name: _output(output) for output in outputs.outputs.values()},
+            "rules": {rule.name: _rule(rule, now) for rule in self.loop.stage.rules},
+            "outputs": {output.name: _output(output, now) | {"hindrance": outputs.hindrance(output, now)}
+                        for output in outputs.outputs.values()},
             "inhibited": dict(outputs.inhibited),
             "clock": self._clock(),
             "latency_ms": {
@@ -155,16 +162,31 @@ def _source(source: Source, now: int) -> Report:
     }
 
 
-def _rule(rule: Rule) -> Report:
-    return {"truth": rule.truth, "reasons": [str(one) for one in rule.verdicts]}
+def _rule(rule: Rule, now: int) -> Report:
+    held = rule.held_back(now)
+    return {
+        "truth": rule.truth,
+        "reasons": [str(one) for one in rule.verdicts],
+        "conditions": [
+            {"what": one.what, "truth": one.truth, "observed": one.observed, "margin": one.margin, "note": one.note,
+             "hits": None if one.truth is None else hits_of(test, now),
+             "needed": test.needed if isinstance(test, Score) else None}
+            for test, one in zip(rule.tests, rule.verdicts, strict=False)],      # none before the first decision
+        "first": stopper(rule.verdicts, rule.settings),
+        "rests": str(held or ""),
+        "acts": bool(rule.acting(now)),
+        **({} if rule.due is None else {"acts_in_s": round(max(rule.due - now, 0) / 1e9, 1)}),
+    }
 
 
-def _output(output: Output) -> Report:
+def _output(output: Output, now: int) -> Report:
+    since = max(output.active_since, output.rested_since)
     return {
         "level": level_text(output.level),
         "active": output.active,
         "safe": level_text(output.settings.safe),
         "why": output.why,
+        "since_s": None if since < 0 else round((now - since) / 1e9, 3),
         "changes": output.changes,
         "claimed_by": sorted(output.claims),
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic_ns, time, time_ns
 from typing import Any
 
+from reflexd import __version__
 from reflexd.access import Access
 from reflexd.arming import Arming
 from reflexd.control import Verb
@@ -17,6 +18,7 @@ from reflexd.drawing import Drawing, drawing_of
 from reflexd.events import NOT_RELOADED, RELOADED
 from reflexd.exercise import exercise
 from reflexd.jobs import CameraJob, ModelJob
+from reflexd.loop import Loop
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
 from reflexd.replay.plain import plain_of
@@ -29,6 +31,7 @@ from reflexd_drivers.base import Frame
 from reflexd_models.base import Model, view_for
 
 FRAME_S = 1.5
+LONGEST_IN_S = 3600
 
 
 def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable[[], None]) -> dict[str, Verb]:
@@ -43,7 +46,7 @@ def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable
         "status": Verb(Access.READ, lambda _request: observer.loop.between_cycles(observer)),
         "snapshot": Verb(Access.OPERATE, picture),
         "dump": Verb(Access.OPERATE, lambda _request: told(observer, dump)),
-        "arm": Verb(Access.OPERATE, lambda _request: arming.say(True, observer.loop)),
+        "arm": Verb(Access.OPERATE, lambda request: arm(arming, observer.loop, request)),
         "disarm": Verb(Access.OPERATE, lambda _request: arming.say(False, observer.loop)),
         "reload": Verb(Access.ADMIN, lambda _request: reload(observer, reloader)),
         "swap": Verb(Access.ADMIN, lambda request: swap(reloader, request)),
@@ -66,16 +69,20 @@ def look(observer: Observer, request: Mapping[str, Any]) -> Report:
 def trace(observer: Observer, request: Mapping[str, Any]) -> Report:
     """Give some of what was decided on: from item `number` on, or from `since_s` seconds ago. Raises: ControlError.
 
-    A part at a time, and as bytes: to write all of it as text would hold the loop up.
+    A part at a time, and as bytes: to write all of it as text would hold the loop up. With `at`, monotonic ns, it gives what
+    outputs did around that moment.
     """
-    number, since_s = request.get("number"), request.get("since_s", 0)
-    if not isinstance(number, int | None) or not isinstance(since_s, (int, float)) or not 0 <= since_s < 1e9:
-        raise ControlError('trace takes "number", of an item, or "since_s", seconds; correct them')
-    chunk, bundles, now = observer.loop.between_cycles(lambda: (*observer.trace(number, since_s), monotonic_ns()))
+    number, since_s, at = request.get("number"), request.get("since_s", 0), request.get("at")
+    if (not isinstance(number, int | None) or not isinstance(since_s, (int, float)) or not 0 <= since_s < 1e9
+            or not isinstance(at, int | None)):
+        raise ControlError('trace takes "number", of an item, or "since_s", seconds, and "at", monotonic ns; correct them')
+    chunk, bundles, now, utc_s = observer.loop.between_cycles(lambda: (*observer.trace(number, since_s), monotonic_ns(), time()))
+    changes = [] if at is None else observer.loop.between_cycles(lambda: observer.loop.trace.near(at))
     mark = None if chunk.mark is None else {
         "now": chunk.mark.now, "settings": plain_of(chunk.mark.settings), "memory": chunk.mark.memory, "bundles": bundles,
-        "utc_s": time() - (now - chunk.mark.now) / NS}
-    return {"number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now,
+        "utc_s": utc_s - (now - chunk.mark.now) / NS}
+    return {"version": __version__, "boot": observer.boot, "run": observer.run,
+            "number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now, "changes": changes,
             "notes": base64.b64encode(marshal.dumps(chunk.notes)).decode()}
 
 
@@ -88,6 +95,16 @@ def prune(observer: Observer, request: Mapping[str, Any]) -> dict[str, int]:
         raise ControlError('prune takes "older_than_s", in seconds, or "keep", a number of events; give one of them')
     before = None if older_than_s is None else time_ns() - round(older_than_s * NS)
     return {"removed": observer.history.prune(before, keep)}
+
+
+def arm(arming: Arming, loop: Loop, request: Mapping[str, Any]) -> str:
+    """Arm now, or in `in_s` seconds. Raises: ControlError, ArmingError."""
+    in_s = request.get("in_s")
+    if in_s is None:
+        return arming.say(True, loop)
+    if isinstance(in_s, bool) or not isinstance(in_s, (int, float)) or not 1 <= in_s <= LONGEST_IN_S:
+        raise ControlError(f"arm takes in_s from 1 to {LONGEST_IN_S}, found {in_s!r}; correct it")
+    return arming.say_later(in_s, loop)
 
 
 def told(observer: Observer, dump: Callable[[], None]) -> str:

@@ -54,7 +54,11 @@ class Running:
         return self.reloader.reload()
 
     def status(self) -> Any:
-        return self.daemon.observer()
+        """Ask between two cycles, as the control socket does; where the loop does not turn, nothing moves."""
+        try:
+            return self.daemon.loop.between_cycles(self.daemon.observer) if self._thread.is_alive() else self.daemon.observer()
+        except TimeoutError:
+            return self.daemon.observer()
 
     def stop(self) -> int | None:
         self.daemon.loop.stop("the test is done")

@@ -16,6 +16,8 @@ import pytest
 
 from reflexd.arming import FILE, Arming, ArmingError, recall
 from reflexd.config.settings import DaemonSettings
+from reflexd.protocol import ControlError
+from reflexd.verbs import arm
 from tests.daemon.test_faults import CONFIG, Devices, Start, both_on
 from tests.stopwatch import within
 
@@ -186,6 +188,104 @@ def test_an_order_that_came_too_late_is_not_carried_out(begin: Begin, devices: D
     time.sleep(0.8)
     assert daemon.status()["dry_run"]
     assert levels(devices) == (0.0, 0.0)
+
+
+def later(daemon: Any, in_s: float) -> str:
+    return str(daemon.daemon.arming.say_later(in_s, daemon.daemon.loop))
+
+
+def test_it_is_armed_in_a_while_which_is_remembered_from_then_on(begin: Begin, devices: Devices, tmp_path: Path) -> None:
+    daemon = begin(initially="disarmed")
+    decided_on(daemon)
+    began = time.monotonic()
+    assert later(daemon, 0.4) == "to be armed in 0.4 s, unless reflexctl disarm is said before; a restart forgets it"
+    assert daemon.status()["dry_run"] == "disarmed, until the 0.4 s of reflexctl arm --in are over"
+    assert not (tmp_path / "state" / FILE).exists(), "a restart forgets it"
+    within(5, lambda: both_on(devices))
+    assert devices["fan"].written[-1][0] - began >= 0.4
+    within(5, (tmp_path / "state" / FILE).exists)
+    assert daemon.status()["dry_run"] == ""
+    with pytest.raises(ArmingError, match="armed already; reflexctl disarm first"):
+        later(daemon, 5)
+    daemon.stop()
+    log = daemon.log()
+    assert "disarmed: to be armed in 0.4 s" in log
+    assert " armed: outputs are driven from now on\n" in log
+
+
+def test_disarming_cancels_what_was_to_be_armed_in_a_while(begin: Begin, devices: Devices) -> None:
+    daemon = begin(initially="disarmed")
+    decided_on(daemon)
+    later(daemon, 0.3)
+    assert say(daemon, False) == "disarmed already, also after a restart; nor will it be armed in a while"
+    assert daemon.daemon.loop.later is None
+    time.sleep(0.4)
+    assert levels(devices) == (0.0, 0.0)
+    assert daemon.status()["dry_run"] == "disarmed, until reflexctl arm"
+
+
+def test_saying_it_again_counts_from_then_and_arming_takes_its_place(begin: Begin, devices: Devices) -> None:
+    daemon = begin(initially="disarmed")
+    later(daemon, 60)
+    later(daemon, 3600)
+    assert daemon.status()["dry_run"] == "disarmed, until the 3600 s of reflexctl arm --in are over"
+    say(daemon, True)
+    within(5, lambda: both_on(devices))
+    assert daemon.daemon.loop.later is None
+
+
+def test_what_stands_above_arming_refuses_it_now_and_when_the_time_is_over(begin: Begin, devices: Devices) -> None:
+    daemon = begin(dry_run=True, initially="disarmed")
+    with pytest.raises(ArmingError, match=r"not armed: dry run, as \[daemon\] dry_run = true says"):
+        later(daemon, 5)
+    daemon.reload({**daemon.written, "daemon": {**daemon.written["daemon"], "dry_run": False}})
+    later(daemon, 0.3)
+    daemon.reload({**daemon.written, "daemon": {**daemon.written["daemon"], "dry_run": True}})
+    within(5, lambda: daemon.daemon.loop.later is None)
+    assert not daemon.daemon.arming.armed
+    daemon.stop()
+    assert "not armed: dry run" in daemon.log()
+
+
+def test_what_was_triggered_before_does_not_act_once_it_is_armed(begin: Begin, devices: Devices) -> None:
+    daemon = begin(initially="disarmed")
+    rule = {"name": "entry", "when": [{"sensor": "button", "is": True}], "then": [{"actuator": "fan", "set": "on", "for_s": 9}],
+            "delay_s": 0.5, "cooldown_s": 60}
+    devices["sensor"].value = False
+    daemon.reload({**daemon.written, "rule": [rule]})
+    devices["sensor"].value = True
+    within(5, lambda: "acts_in_s" in daemon.status()["rules"]["entry"])
+    devices["sensor"].value = False
+    within(5, lambda: daemon.status()["rules"]["entry"]["truth"] is False)
+    say(daemon, True)
+    assert "acts_in_s" not in daemon.status()["rules"]["entry"]
+    time.sleep(0.7)
+    assert devices["fan"].level == 0.0
+    devices["sensor"].value = True
+    within(5, lambda: devices["fan"].level == 1.0)
+    daemon.stop()
+    assert 'rule "entry" acts in 0.5 s, unless something ends that: sensor.button is true: true' in daemon.log()
+
+
+def test_an_alarm_whose_wire_is_cut_goes_off_all_the_same(begin: Begin, devices: Devices) -> None:
+    daemon = begin()
+    siren = {"actuator": "fan", "set": "on", "for_s": 9, "hold_on_fault": True}
+    devices["sensor"].value = False
+    daemon.reload({**daemon.written, "rule": [
+        {"name": "entry", "when": [{"sensor": "button", "is": True}], "then": [siren], "delay_s": 1}]})
+    devices["sensor"].value = True
+    within(5, lambda: "acts_in_s" in daemon.status()["rules"]["entry"])
+    devices["sensor"].broken = True
+    within(5, lambda: devices["fan"].level == 1.0)
+    assert daemon.status()["sensors"]["button"]["state"] == "degraded"
+
+
+def test_only_whole_times_are_taken_by_the_socket(begin: Begin) -> None:
+    daemon = begin(initially="disarmed")
+    for in_s in (0, 3601, "30", True):
+        with pytest.raises(ControlError, match="from 1 to 3600"):
+            arm(daemon.daemon.arming, daemon.daemon.loop, {"in_s": in_s})
+    assert arm(daemon.daemon.arming, daemon.daemon.loop, {"in_s": 30}).startswith("to be armed in 30 s")
 
 
 @pytest.mark.parametrize(("said", "armed"), [(None, None), ("armed\n", True), ("disarmed", False), ("", False), ("arme", False)])

@@ -6,15 +6,15 @@ Errors are what could never work or would be unsafe; warnings are what is hardly
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
 from pathlib import Path
 
+from reflexd.config.actions import judge_actions
 from reflexd.config.merge import write_location
 from reflexd.config.messages import show, suggest
 from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
-from reflexd.config.settings import Action, RuleSettings, SensorIs, TimeCondition, ValueCondition
+from reflexd.config.settings import RuleSettings, SensorIs, TimeCondition, ValueCondition
 from reflexd.config.timing import judge_place, judge_silence, judge_time, judge_within
 from reflexd.config.windows import judge_windows
 from reflexd.config.zones import judge_zones
@@ -41,11 +41,10 @@ def judge(draft: Draft) -> None:
     _judge_ports(draft)
     _judge_interlocks(draft)
     _judge_guards(draft)
-    _judge_conflicts(draft)
     judge_windows(draft.merged, draft.models, draft.bundles, draft.devices["sensor"])
     for index, rule in draft.rules.items():
         _judge_conditions(draft, index, rule)
-        _judge_actions(draft, index, rule)
+    judge_actions(draft)
     judge_place(draft)
     _judge_expectations(draft)
 
@@ -131,22 +130,6 @@ def _judge_guards(draft: Draft) -> None:
                                 severity="warning", remedy="choose another driver, or add accept_unguarded = true")
 
 
-def _judge_conflicts(draft: Draft) -> None:
-    wants: list[tuple[Location, str, int, Action]] = [
-        (("rule", index, "then", place, "set"), rule.name, rule.priority, action)
-        for index, rule in draft.rules.items() for place, action in enumerate(rule.then)
-    ]
-    told: set[Location] = set()
-    for (first, _, one, a), (second, _, other, b) in combinations(wants, 2):
-        if a.actuator == b.actuator and a.set != b.set and one == other and second not in told:
-            told.add(second)
-            same = first[1] == second[1]
-            what = (f"{a.actuator} is set to another level at {draft.merged.line_of(first)}, "
-                    + ("by the same rule" if same else f"by {draft.merged.write(first[:2])} with the same priority"))
-            remedy = "keep one of them" if same else "give the rule that has to win a higher priority"
-            draft.merged.report(second, what, remedy=remedy)
-
-
 def _judge_conditions(draft: Draft, index: int, rule: RuleSettings) -> None:
     for group, conditions in (("when", rule.when), ("unless", rule.unless)):
         for place, condition in enumerate(conditions):
@@ -215,18 +198,3 @@ def _judge_expectations(draft: Draft) -> None:
         sensor = draft.devices["sensor"].get(one.sensor) if one is not None else None
         if one is not None and isinstance(sensor, SensorSettings):
             _judge_is(draft, (*location, "is"), sensor, one.is_)
-
-
-def _judge_actions(draft: Draft, index: int, rule: RuleSettings) -> None:
-    for place, action in enumerate(rule.then):
-        location: Location = ("rule", index, "then", place)
-        actuator = draft.devices["actuator"].get(action.actuator)
-        if not isinstance(actuator, ActuatorSettings):
-            continue
-        if actuator.on_off and action.set not in (0.0, 1.0):
-            draft.merged.report((*location, "set"), f"a {actuator.driver} is on or off", found=f"{action.set:g}",
-                                remedy='write set = "on" or set = "off"')
-        longest = actuator.max_on_s
-        if action.for_s is not None and longest is not None and action.for_s > longest and action.set != actuator.safe:
-            draft.merged.report((*location, "for_s"), f"{action.actuator} ends after its max_on_s = {longest:g}",
-                                found=f"{action.for_s:g}", severity="warning", remedy="lower for_s, or raise max_on_s")

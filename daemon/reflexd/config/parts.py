@@ -54,8 +54,8 @@ class Draft:
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
     gpio: GpioSettings = field(default_factory=GpioSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
-    place: PlaceSettings | None = None
     events: EventsSettings = field(default_factory=EventsSettings)
+    place: PlaceSettings | None = None
     devices: dict[registry.Kind, dict[str, DriverSettings]] = field(default_factory=lambda: {kind: {} for kind in ENVELOPES})
     models: dict[str, ModelSettings] = field(default_factory=dict)
     bundles: dict[str, Bundle] = field(default_factory=dict)    # by name of the model
@@ -69,8 +69,8 @@ def build(merged: Merged, base: Path) -> Draft:
     draft.daemon = _table(draft, "daemon", DaemonSettings) or draft.daemon
     draft.gpio = _table(draft, "gpio", GpioSettings) or draft.gpio
     draft.safety = _table(draft, "safety", SafetySettings) or draft.safety
-    draft.place = _table(draft, "place", PlaceSettings)
     draft.events = _table(draft, "events", EventsSettings) or draft.events
+    draft.place = _table(draft, "place", PlaceSettings)
     for kind in ENVELOPES:
         for name, table in _named_tables(merged, kind):
             _add_device(draft, kind, name, table)

@@ -24,6 +24,8 @@ REFERENCES: tuple[tuple[Location, str], ...] = (
     (("rule", _ANY, "when", _ANY, "camera"), "camera"),
     (("rule", _ANY, "unless", _ANY, "camera"), "camera"),
     (("rule", _ANY, "then", _ANY, "actuator"), "actuator"),
+    (("rule", _ANY, "then", _ANY, "set", "sensor"), "sensor"),
+    (("rule", _ANY, "then", _ANY, "set", "model"), "model"),
 )
 _USERS = {"camera": "model or rule", "model": "rule", "sensor": "rule, model or [safety]", "actuator": "rule"}
 

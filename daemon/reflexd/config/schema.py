@@ -17,10 +17,12 @@ from reflexd.config.parts import ENVELOPES
 from reflexd.config.scene import SCENE_KEYS, Scene
 from reflexd.config.settings import (
     Action,
+    ArmedBy,
     CrossingCondition,
     DaemonSettings,
     EventsSettings,
     GpioSettings,
+    LevelOf,
     ModelSettings,
     PlaceSettings,
     PlausibleSettings,
@@ -40,7 +42,7 @@ NAMES = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
 WATCHES = {"camera": ("camera",), "sensors": ("sensors", "window")}      # keys that go with what a task watches
 WATCHED = [key for keys in WATCHES.values() for key in keys]
 _TABLES: dict[str, type[BaseModel]] = {
-    "daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings, "place": PlaceSettings, "events": EventsSettings}
+    "daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings, "events": EventsSettings, "place": PlaceSettings}
 
 
 def schema() -> Schema:
@@ -119,6 +121,7 @@ def sections() -> list[tuple[str, list[Key]]]:
     tables: list[tuple[str, type[BaseModel], frozenset[str]]] = [
         *((f"[{key}]", one, frozenset()) for key, one in _TABLES.items()),
         ('{ sensor = "…", is = … } in [safety] and only_while', SensorIs, frozenset()),
+        ("[safety] arm", ArmedBy, frozenset({"sensor", "is"})),
         *((f"[{kind}.NAME] of every driver", one, frozenset()) for kind, one in ENVELOPES.items()),
         *((f'[{kind}.NAME] with driver = "{name}"', one, _common(ENVELOPES[kind], one))
           for kind, name, one in _drivers()),
@@ -133,6 +136,7 @@ def sections() -> list[tuple[str, list[Key]]]:
         ("when, unless: a value", ValueCondition, frozenset()),
         ("when, unless: the time", TimeCondition, frozenset()),
         ("then", Action, frozenset()),
+        ("then: set that follows a value", LevelOf, frozenset()),
     ]
     return [(title, found) for title, one, without in tables if (found := _keys(one, without))]
 

@@ -83,11 +83,18 @@ class SensorIs(Table):
     is_: bool | float | str = Field(alias="is", description="the value it has to have")
 
 
+class ArmedBy(SensorIs):
+    """A sensor that has to say so, and for how long before it counts."""
+
+    delay_s: float = Field(default=0, ge=0, le=3600, description="outputs are permitted once it has said so for that long on end")
+
+
 class SafetySettings(Table):
     """[safety]: what stands above every rule."""
 
     stop: SensorIs | None = Field(default=None, description="while this is not known to be false, every output is safe")
-    arm: SensorIs | None = Field(default=None, description="while this is not known to be true, every output is safe")
+    arm: ArmedBy | None = Field(
+        default=None, description="while this is not known to be true, every output is safe; with delay_s, true for that long")
 
 
 class EventsSettings(Table):
@@ -301,11 +308,45 @@ Condition: TypeAlias = Annotated[
 ]
 
 
+class LevelOf(Table):
+    """A level that follows a value: { sensor = "temp", from = [20, 30], to = [0.2, 1.0] }."""
+
+    sensor: str | None = Field(default=None, description="name of a sensor whose readings are numbers; or model")
+    model: str | None = Field(default=None, description="name of a model that reads a number; or sensor")
+    from_: tuple[float, float] = Field(alias="from", description="two values; beyond them the level stays where it is there")
+    to: tuple[Level, Level] = Field(description="the levels at these values; in between, on the straight line")
+    step: float = Field(
+        default=0.01, gt=0, le=0.5, description="share of the way between the levels by which one has to move to be driven anew")
+
+    @model_validator(mode="after")
+    def _fits(self) -> LevelOf:
+        if (self.sensor is None) == (self.model is None):
+            raise ValueError("a level follows one value; name either a sensor or a model")
+        if self.from_[0] == self.from_[1]:
+            raise ValueError("from has two values that differ; write it as [20, 30]")
+        if self.to[0] == self.to[1]:
+            raise ValueError("to has two levels that differ; write it as [0.2, 1.0], or write set as one level")
+        return self
+
+
+def _kind_of_level(value: Any) -> str:   # noqa: ANN401  whatever stands in the file
+    return "(function)" if isinstance(value, (dict, LevelOf)) else "(level)"      # no key can be spelt like that
+
+
+LevelOrFunction: TypeAlias = Annotated[Annotated[Level, Tag("(level)")] | Annotated[LevelOf, Tag("(function)")],
+                                       Discriminator(_kind_of_level)]
+PhaseS = Annotated[float, Field(ge=0.02, le=3600)]      # shorter ones would be those of a PWM, and the loop's own lag would show
+
+
 class Action(Table):
     """What a rule does, and how that ends: after a time, or with its evidence."""
 
     actuator: str = Field(description="name of an actuator")
-    set: Level = Field(description="level that it is given")
+    set: LevelOrFunction = Field(description="level that it is given, or a value that it follows: { sensor, from, to }")
+    pattern: Annotated[tuple[PhaseS, ...], Field(min_length=2, max_length=32)] | None = Field(
+        default=None, description="seconds at that level, at the safe level, at that level, … in turn, over and over")
+    times: int | None = Field(
+        default=None, ge=1, le=10_000, description="with pattern: so often, and then rest; default: until the action ends")
     for_s: float | None = Field(default=None, gt=0, description="ends that long after the rule last acted")
     follow: Literal[True] | None = Field(default=None, description="ends when the conditions are no longer true")
     hold_on_fault: bool = Field(default=False, description="with for_s: outlast the failure of a source of the rule")
@@ -316,7 +357,21 @@ class Action(Table):
             raise ValueError("an action ends in one way; give either for_s = SECONDS or follow = true")
         if self.hold_on_fault and self.for_s is None:
             raise ValueError("hold_on_fault goes with for_s; remove it, or end the action by for_s")
+        self._check_pattern()
+        if isinstance(self.set, LevelOf) and (self.follow is None or self.pattern is not None):
+            raise ValueError("set follows a value, which goes with follow = true and without pattern; correct that")
         return self
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Give the level, or the two between which it follows a value."""
+        return self.set.to if isinstance(self.set, LevelOf) else (self.set,)
+
+    def _check_pattern(self) -> None:
+        if self.pattern is not None and len(self.pattern) % 2:
+            raise ValueError("pattern ends with a pause, so it has an even number of times; add the last pause, as in [0.2, 0.8]")
+        if self.times is not None and self.pattern is None:
+            raise ValueError("times goes with pattern; remove it, or add pattern = [0.2, 0.8]")
 
 
 class RuleSettings(Table):
@@ -326,9 +381,18 @@ class RuleSettings(Table):
     when: tuple[Condition, ...] = Field(min_length=1, description="all of these have to be true")
     unless: tuple[Condition, ...] = Field(default=(), description="each of these has to be known to be false")
     then: tuple[Action, ...] = Field(min_length=1, description="what is done")
+    delay_s: float = Field(
+        default=0, ge=0, le=600, description="acts so long after it was triggered, whatever `when` says by then: an entry delay")
     priority: int = Field(default=0, ge=-1000, le=1000, description="the higher one wins where two rules want two levels")
     cooldown_s: float = Field(default=0, ge=0, description="rest after the last action")
     max_per_hour: int | None = Field(default=None, ge=1, description="actions in any hour")
+
+    @model_validator(mode="after")
+    def _ends_by_itself(self) -> RuleSettings:
+        if self.delay_s and any(action.follow for action in self.then):
+            raise ValueError("delay_s lets a rule act when its conditions may be over, so nothing can follow them; "
+                             "end each action by for_s, or remove delay_s")
+        return self
 
 
 class Settings(Table):
@@ -338,8 +402,8 @@ class Settings(Table):
     daemon: DaemonSettings = DaemonSettings()
     gpio: GpioSettings = GpioSettings()
     safety: SafetySettings = SafetySettings()
-    place: PlaceSettings | None = None
     events: EventsSettings = EventsSettings()
+    place: PlaceSettings | None = None
     camera: dict[Name, CameraSettings] = Field(default_factory=dict)
     model: dict[Name, ModelSettings] = Field(default_factory=dict)
     sensor: dict[Name, SensorSettings] = Field(default_factory=dict)

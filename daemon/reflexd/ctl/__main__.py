@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-VERBS = ("setup", "probe", "status", "arm", "disarm", "reload", "log", "events", "export", "prune", "test", "watch", "snapshot",
-         "dump", "check", "schema", "config", "model", "calibrate", "doctor", "install-service")
+VERBS = ("setup", "probe", "status", "explain", "top", "arm", "disarm", "reload", "log", "events", "export", "prune", "test",
+         "watch", "snapshot", "dump", "record", "replay", "check", "schema", "config", "model", "calibrate", "doctor",
+         "install-service")
 
 
 class Verb(Protocol):

@@ -32,9 +32,10 @@ def ask_or_explain(args: argparse.Namespace, verb: str, request: Mapping[str, ob
         return None
 
 
-def ask_and_print(args: argparse.Namespace, verb: str, timeout_s: float = 2.0) -> int:
+def ask_and_print(args: argparse.Namespace, verb: str, timeout_s: float = 2.0,
+                  request: Mapping[str, object] | None = None) -> int:
     """Ask for what is answered by a sentence, print it, and give the exit status."""
-    told = ask_or_explain(args, verb, timeout_s=timeout_s)
+    told = ask_or_explain(args, verb, request, timeout_s)
     if told is None:
         return 1
     print(told)

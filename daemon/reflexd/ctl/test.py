@@ -11,7 +11,7 @@ from reflexd.ctl.reach import add_socket, ask_or_explain
 
 HELP = "drive one output for a moment, after asking, to see what moves"
 SPARE_S = 6.0        # beyond what the test lasts: the loop may be late, and an actuator that blocks is waited for
-UNITS_MS = {"ms": 1, "s": 1000}
+UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 Asked = Mapping[str, Any]
 
 
@@ -43,7 +43,8 @@ def duration_ms(least: int, most: int) -> Callable[[str], int]:
 
 def shown(milliseconds: int) -> str:
     """Write a time as it is given."""
-    return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
+    unit = next(unit for unit in ("h", "s", "ms") if milliseconds % UNITS_MS[unit] == 0)
+    return f"{milliseconds // UNITS_MS[unit]}{unit}"
 
 
 def level(text: str) -> str | float:

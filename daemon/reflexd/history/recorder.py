@@ -13,7 +13,7 @@ from typing import Any
 from reflexd.config.settings import Settings
 from reflexd.events import ALL_SAFE, NOT_SAFE, PERMITTED, Event
 from reflexd.history.incident import Incident, Kind, Run
-from reflexd.outputs import Change
+from reflexd.output import Change
 from reflexd.rules.items import Claim, Command, Fired
 from reflexd.rules.stage import Stage
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from reflexd.config.settings import Settings
 from reflexd.history.incident import Incident
 from reflexd.history.shape import RUN_SHIFT
-from reflexd.outputs import level_text
+from reflexd.output import level_text
 from reflexd.replay.plain import plain_of
 from reflexd.rules.items import Verdict
 

@@ -70,10 +70,14 @@ class Beyond(Valued):
         """Say which side the value is on; a text is on neither."""
         return (self._held if number(self.source.value) is not None else None), ""
 
+    def threshold(self) -> float:
+        """Give the one to begin, or to go on."""
+        return (self._leave if self._held else self._enter) * self._sign
+
     def margin(self) -> float | None:
-        """Compare with the threshold that counts: to begin, or to go on."""
+        """Compare with the threshold that counts."""
         value = number(self.source.value)
-        return None if value is None else value * self._sign - (self._leave if self._held else self._enter)
+        return None if value is None else (value - self.threshold()) * self._sign
 
 
 class Changed(Valued):
@@ -186,7 +190,7 @@ def build(condition: Condition, sources: dict[str, Source], place: PlaceSettings
 
 
 def _build(condition: ScoreCondition | CrossingCondition | ValueCondition, sources: dict[str, Source]) -> Test:
-    source = sources[source_of(condition)]
+    source = sources[subject_of(condition)]
     if isinstance(condition, ScoreCondition):
         return about_label(source, condition)
     if isinstance(condition, CrossingCondition):
@@ -196,7 +200,7 @@ def _build(condition: ScoreCondition | CrossingCondition | ValueCondition, sourc
     return _of_value(source, condition)
 
 
-def source_of(condition: Condition) -> str:
+def subject_of(condition: Condition) -> str:
     """Name what a condition is about, as "camera.gate"; "clock" for the time itself."""
     if isinstance(condition, TimeCondition):
         return CLOCK
@@ -207,7 +211,7 @@ def source_of(condition: Condition) -> str:
 
 def subjects_of(rule: RuleSettings) -> set[str]:
     """Name what the conditions of a rule are about."""
-    return {source_of(one) for one in (*rule.when, *rule.unless)}
+    return {subject_of(one) for one in (*rule.when, *rule.unless)}
 
 
 def stands(rule: RuleSettings, old: Settings, new: Settings) -> bool:

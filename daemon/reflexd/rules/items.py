@@ -52,6 +52,13 @@ class Clock(NamedTuple):
     taken_at: int
 
 
+class Armed(NamedTuple):
+    """Somebody armed or disarmed: no rule acts after it on what triggered it before."""
+
+    armed: bool
+    taken_at: int
+
+
 class Down(NamedTuple):
     """A source failed or fell silent. What was taken before now is void; what is taken later is
     itself the proof that the source is back, so no item says that it is up again."""
@@ -60,7 +67,7 @@ class Down(NamedTuple):
     why: str
 
 
-Item: TypeAlias = Predicted | Rested | Sensed | Looked | Clock | Down
+Item: TypeAlias = Predicted | Rested | Sensed | Looked | Clock | Armed | Down
 
 
 class Verdict(NamedTuple):
@@ -79,6 +86,13 @@ class Verdict(NamedTuple):
         return f"{self.what}: {shown}" + (f" ({self.note})" if self.note else "")
 
 
+class Pattern(NamedTuple):
+    """An output is on and off in turn."""
+
+    phases: tuple[int, ...]      # ns on, off, on, off …; an even number of them
+    times: int = 0               # how often; 0: as long as the claim lives
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A rule wants a level of an actuator until a moment; sent again, it is renewed."""
@@ -89,6 +103,8 @@ class Claim:
     priority: int
     until: int
     reasons: tuple[Verdict, ...]
+    pattern: Pattern | None = None
+    follows: bool = False        # a value, which may change the level at each renewal
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,15 @@ class Fired:
     """A rule began to act: told once, however long it goes on."""
 
     rule: str
+    reasons: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """A rule with a delay will act at that moment, unless something ends that."""
+
+    rule: str
+    due: int
     reasons: tuple[Verdict, ...]
 
 
@@ -130,4 +155,4 @@ class Lift:
     by: str
 
 
-Command: TypeAlias = Claim | Release | Fired | Permit | Inhibit | Lift
+Command: TypeAlias = Claim | Release | Fired | Triggered | Permit | Inhibit | Lift

@@ -35,6 +35,10 @@ class Test(Protocol):
         """Say what holds now; `moved` is the source whose item is being decided on."""
         ...
 
+    def threshold(self) -> float | None:
+        """Give the number that counts by now; None where there is none."""
+        ...
+
 
 class Remembering:
     """The part that all conditions share: unknown while the source is, forgetful over a gap."""
@@ -82,6 +86,10 @@ class Remembering:
     def observed(self) -> float | bool | str | None:
         """Give the number behind the verdict."""
         return self.source.value
+
+    def threshold(self) -> float | None:
+        """Give the threshold that counts: to begin, or to go on. None where there is none."""
+        return None
 
     def margin(self) -> float | None:
         """Say by how much what was observed holds, in its unit; negative: what it is short of. None where that is no number."""

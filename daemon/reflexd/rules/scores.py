@@ -33,8 +33,8 @@ class Score(Remembering):
         self._label = condition.label
         self._enter = condition.at_least
         self._leave = condition.at_least if condition.release_below is None else condition.release_below
-        self._needed = condition.hits
-        self._window = condition.window
+        self.needed = condition.hits
+        self.window = condition.window
         self._score: float | None = None
         self._hits: deque[tuple[int, bool]] = deque(maxlen=condition.window)
         self._held = False
@@ -55,11 +55,15 @@ class Score(Remembering):
         score = self.observed()
         if score is None or not isfinite(score):
             return None, "the network gave no score for it"
-        if self._window == 1:
+        if self.window == 1:
             return self._held, ""
-        oldest = now - self._window * 2 * self.source.period_ns
-        hits = sum(held and taken_at >= oldest for taken_at, held in self._hits)
-        return hits >= self._needed, f"{hits} of {self._window} hits, {self._needed} needed"
+        hits = self.hits(now)
+        return hits >= self.needed, f"{hits} of {self.window} hits, {self.needed} needed"
+
+    def hits(self, now: int) -> int:
+        """Count those that are not too old."""
+        oldest = now - self.window * 2 * self.source.period_ns
+        return sum(held and taken_at >= oldest for taken_at, held in self._hits)
 
     def score(self) -> float | None:
         """Read the score that counts, of the newest prediction; None where it tells none."""
@@ -69,9 +73,13 @@ class Score(Remembering):
         """Give the last score."""
         return self._score
 
+    def threshold(self) -> float:
+        """Give the one to begin, or to go on."""
+        return self._leave if self._held else self._enter
+
     def margin(self) -> float | None:
-        """Compare with the threshold that counts: to begin, or to go on."""
-        return None if self._score is None else self._score - (self._leave if self._held else self._enter)
+        """Compare with the threshold that counts."""
+        return None if self._score is None else self._score - self.threshold()
 
 
 @kept

@@ -77,6 +77,10 @@ class Within:
         if self._inner.judge(self.source.taken_at, self.source).truth:
             self._true_at = self.source.taken_at
 
+    def threshold(self) -> float | None:
+        """Give the number of the other one."""
+        return self._inner.threshold()
+
     def void(self) -> None:
         """Forget: what was seen before a stop does not count after it."""
         self._true_at = -1

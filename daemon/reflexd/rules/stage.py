@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from reflexd.config.settings import (
+    ArmedBy,
     Condition,
     CrossingCondition,
     ModelSettings,
@@ -20,7 +21,22 @@ from reflexd.config.settings import (
     ValueCondition,
 )
 from reflexd.rules.conditions import asks_clock
-from reflexd.rules.items import CLOCK, NS, Clock, Command, Down, Inhibit, Item, Lift, Looked, Permit, Predicted, Rested, Sensed
+from reflexd.rules.items import (
+    CLOCK,
+    NS,
+    Claim,
+    Clock,
+    Command,
+    Down,
+    Inhibit,
+    Item,
+    Lift,
+    Looked,
+    Permit,
+    Predicted,
+    Rested,
+    Sensed,
+)
 from reflexd.rules.memory import Memory, Remembers, put, taken
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
@@ -36,7 +52,7 @@ CLOCK_PERIOD_NS = NS
 class Stage:
     """All rules and what they know."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_permits", "_counts")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_permits", "_counts", "_armed_since", "_armed_until")
 
     def __init__(self, settings: Settings, before: Stage | None = None) -> None:
         """`before` has what a reload left standing: its sources and rules are taken over with all they remember."""
@@ -59,6 +75,7 @@ class Stage:
         # until when each permits outputs, as the gate has it
         self._permits = dict.fromkeys([*self._guards, *self._required], 0)
         self._counts: dict[str, int] = {}     # how often each guard has forbidden, by the sensor's own count
+        self._armed_since = self._armed_until = 0     # the arm sensor says so since then on end, and is believed until then
         self._lifted: list[str] = []          # what stood above the rules until now, and does no more
         if before:
             self._remember(before)
@@ -72,6 +89,14 @@ class Stage:
         unknown = [one for one in guards if isinstance(one, Inhibit) and not self._permits[one.by]]
         return [*(Lift(by) for by in self._lifted), *unknown]
 
+    def standing(self, now: int) -> list[Permit | Inhibit]:
+        """Tell again what stands above the rules: who permits, and until when; who does not."""
+        return [Permit(by, until) if until > now else Inhibit(by, f"{by} does not permit") for by, until in self._permits.items()]
+
+    def held(self, now: int) -> list[Claim]:
+        """Tell again the claims that live."""
+        return [claim for rule in self.rules for claim in rule.held(now)]
+
     def memory(self) -> Memory:
         """Take out all that it remembers: put into a stage of the same settings, the same items lead to the same commands."""
         return {
@@ -81,7 +106,11 @@ class Stage:
         }
 
     def recall(self, memory: Memory) -> None:
-        """Remember that, and nothing else."""
+        """Remember that, and nothing else: what a reload had let go at that moment goes here too."""
+        self.rules = [rule for rule in self.rules if rule.name in memory["rules"]]
+        for name in self.sources.keys() - memory["sources"].keys():
+            del self.sources[name]
+        self._depend = self._dependents()
         put(self, memory["stage"])
         for part, ones in self._rememberers().items():
             for name, one in ones.items():
@@ -106,6 +135,7 @@ class Stage:
     def let_go(self, rules: Collection[str], leaving: Collection[str], now: int) -> list[Command]:
         """Keep only these rules, and let sources go: claims of the others end, and what a leaving source permitted does."""
         commands = [command for rule in self.rules if rule.name not in rules for command in rule.end()]
+        self._armed()
         self.ended.update({rule.name: rule for rule in self.rules if rule.name not in rules})
         self.rules = [rule for rule in self.rules if rule.name in rules]
         self._depend = self._dependents()
@@ -129,6 +159,8 @@ class Stage:
         same = [by for by in self._permits if by in before._permits and self._guards.get(by) == before._guards.get(by)]
         self._permits.update({by: before._permits[by] for by in same})
         self._counts = {by: count for by, count in before._counts.items() if by in same}
+        if "arm" in same:
+            self._armed_since, self._armed_until = before._armed_since, before._armed_until
 
     def gated(self, model: str, now: int) -> bool:
         """Say whether a network has to rest because one of its only_while sensors does not say that it may run."""
@@ -146,7 +178,13 @@ class Stage:
             return self._looked(item, now)
         if isinstance(item, Clock):
             return self._told_time(item, now)
-        return self._down(item, now)
+        return self._down(item, now) if isinstance(item, Down) else self._armed()
+
+    def _armed(self) -> list[Command]:
+        """Forget what was triggered, since somebody armed or disarmed."""
+        for rule in self.rules:
+            rule.forget_trigger()
+        return []
 
     def _predicted(self, item: Predicted, now: int) -> list[Command]:
         source = self.sources[f"model.{item.model}"]
@@ -201,8 +239,12 @@ class Stage:
 
     def _decide(self, moved: Source, now: int) -> list[Command]:
         """Let the rules decide; while outputs are kept safe they watch, and an action that cannot be costs no cooldown."""
-        may_act = all(until > now for until in self._permits.values())
+        may_act = not self.forbidding(now)
         return [command for rule in self._depend[moved.name] for command in rule.decide(now, moved, may_act)]
+
+    def forbidding(self, now: int) -> list[str]:
+        """Name what stands above the rules and does not permit outputs now: "stop", "arm" or a required source."""
+        return [by for by, until in self._permits.items() if until <= now]
 
     def _gate(self, sensor: Source, now: int) -> None:
         """Void what a network saw before its only_while sensor sent it to rest."""
@@ -227,9 +269,22 @@ class Stage:
                 said = "changed for a moment" if permits else f"says {str(source.value).lower()}"
                 commands += self._forbid(by, f"{by}: sensor {sensor} {said}")
                 self._void()
+                if by == "arm":
+                    self._armed_until = 0
             if permits:
-                commands += self._renew(by, source.taken_at + source.max_age_ns, now)
+                commands += self._confirm(by, guard, source.taken_at + source.max_age_ns, now)
         return commands
+
+    def _confirm(self, by: str, guard: SensorIs, until: int, now: int) -> list[Command]:
+        """Renew what a guard permits; the arm sensor does once it has said so for delay_s on end, a gap begins that anew."""
+        if isinstance(guard, ArmedBy):
+            begins, self._armed_until = now > self._armed_until, until
+            if begins:
+                self._armed_since = now
+            if now - self._armed_since < round(guard.delay_s * NS):
+                why = f"{by}: sensor {guard.sensor} has to say so for {guard.delay_s:g} s on end"
+                return self._forbid(by, why) if begins else []
+        return self._renew(by, until, now)
 
     def _blinked(self, by: str, guard: SensorIs, source: Source) -> bool:
         """Say whether the sensor forbade since its last reading, however short that was."""
@@ -277,6 +332,8 @@ class Stage:
             if item.source == f"sensor.{guard.sensor}":
                 commands += self._forbid(by, f"{by}: {item.why}")
                 self._counts.pop(by, None)       # opened again, the sensor counts from 0
+                if by == "arm":
+                    self._armed_until = 0
                 self._void()
         for name in failed:
             if name in self._required:
@@ -303,7 +360,7 @@ def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, So
         gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
         found[f"model.{name}"] = standing.get(f"model.{name}") or Source(
             f"model.{name}", age, period, measured, period, gates=gates, zones=model.zones, lines=model.lines)
-    if any(map(asks_clock, _conditions(settings))):
+    if any(map(asks_clock, _conditions(settings))) or any(rule.delay_s for rule in settings.rule):
         found[CLOCK] = standing.get(CLOCK) or Source(CLOCK, CLOCK_AGE_NS, CLOCK_PERIOD_NS, expected_ns=CLOCK_PERIOD_NS)
     return found
 

@@ -96,6 +96,7 @@ def dropin(name: str, files: dict[str, str], *expected: tuple[str, str]) -> Case
 RULE = '\n[[rule]]\nname = "new"\n'
 THEN = 'then = [ { actuator = "lamp", set = "on", follow = true } ]\n'
 WHEN = 'when = [ { sensor = "pir", is = true } ]\n'
+SET = 'then = [ { actuator = "lamp", follow = true, set = %s } ]\n'
 PLACE = "\n[place]\nlatitude = 52.5\nlongitude = 13.4\n"
 SCALE = (
     '\n[sensor.scale]\ndriver = "serial-lines"\nport = "/dev/ttyUSB0"\n'
@@ -350,6 +351,57 @@ size_px = [@@63, 48]
         "two rules that want two levels",
         RULE + WHEN + 'then = [ { actuator = "lamp", set = @@"off", follow = true } ]\n',
         ("rule.new.then[0].set", "same priority"),
+    ),
+    more(
+        "two rules that want two patterns",
+        RULE + WHEN + 'then = [ { actuator = "lamp", set = @@"on", follow = true, pattern = [1, 1] } ]\n',
+        ("rule.new.then[0].set", "set to another pattern"),
+    ),
+    more(
+        "patterns that are none",
+        RULE + WHEN + 'priority = 1\nthen = [ { actuator = "lamp", set = "on", follow = true, pattern = @@[0.2, 0.8, 0.2] } ]\n'
+        + '[[rule]]\nname = "b"\n' + WHEN
+        + 'then = [ { actuator = "lamp", set = "on", follow = true, pattern = [@@0.001, @@4000], times = @@0 } ]\n'
+        + '[[rule]]\nname = "c"\n' + WHEN + 'then = [ { actuator = "lamp", set = "on", follow = true, pattern = @@[1] } ]\n'
+        + '[[rule]]\nname = "d"\n' + WHEN + 'then = [ { actuator = "lamp", set = "on", follow = true, times = @@3 } ]\n',
+        ("rule.new.then[0].pattern", "an even number"), ("rule.b.then[0].pattern[0]", "at least 0.02"),
+        ("rule.b.then[0].pattern[1]", "at most 3600"), ("rule.b.then[0].times", "at least 1"),
+        ("rule.c.then[0].pattern", "at least 2"), ("rule.d.then[0].times", "add pattern"),
+    ),
+    more(
+        "a pattern to and fro on the spot",
+        RULE + WHEN + 'priority = 1\nthen = [ { actuator = "lamp", set = @@"off", follow = true, pattern = [0.2, 0.8] } ]\n',
+        ("rule.new.then[0].set", 'write set = "on"'),
+    ),
+    more(
+        "levels that follow nothing",
+        RULE + "priority = 1\n" + WHEN + SET % '@@{ sensor = @@"dept", from = [1, 2], to = [0.2, 1] }'
+        + '[[rule]]\nname = "b"\n' + WHEN + SET % '{ sensor = "depth", from = @@[1, 1], to = [0.2, 1] }'
+        + '[[rule]]\nname = "c"\n' + WHEN + SET % '{ sensor = "depth", from = [1, 2], to = [0.2, @@1.5], @@setp = 1 }'
+        + '[[rule]]\nname = "d"\n' + WHEN + SET.replace("follow = true", "for_s = 3")
+        % '@@{ sensor = "depth", from = [1, 2], to = [0, 1] }'
+        + '[[rule]]\nname = "e"\n' + WHEN + SET % '@@{ sensor = "depth", model = "meter", from = [1, 2], to = [0, 1] }',
+        ("rule.new.then[0].set", "is on or off"), ("rule.new.then[0].set.sensor", 'did you mean "depth"'),
+        ("rule.b.then[0].set.from", "two values that differ"), ("rule.c.then[0].set.to[1]", "level"),
+        ("rule.c.then[0].set.setp", 'did you mean "step"'), ("rule.d.then[0].set", "follow = true"),
+        ("rule.e.then[0].set", "either a sensor or a model"),
+    ),
+    more(
+        "a level of what is no number",
+        "\n[actuator.dimmer]\ndriver = 'pwm'\npin = 'GPIO18'\nsafe = 'off'\nmax_on_s = 60\n" + RULE + WHEN
+        + 'then = [ { actuator = "dimmer", follow = true, set = { sensor = @@"pir", from = [0, 1], to = [0.2, 1] } } ]\n'
+        + '[[rule]]\nname = "b"\npriority = 1\n' + WHEN
+        + 'then = [ { actuator = "dimmer", follow = true, set = { model = @@"kind", from = [0, 1], to = [0.2, 1] } } ]\n'
+        + '[[rule]]\nname = "c"\npriority = 1\n' + WHEN + 'then = [ { actuator = "dimmer", follow = true, set = @@0.5 } ]\n',
+        ("rule.new.then[0].set.sensor", "gives no number"), ("rule.b.then[0].set.model", "scores and no value"),
+        ("rule.c.then[0].set", "same priority"),
+    ),
+    more(
+        "delays that cannot be",
+        "\n[safety]\narm = { sensor = 'pir', is = true, delay_s = @@4000 }\n"
+        + RULE + WHEN + "delay_s = @@30\n" + THEN
+        + '[[rule]]\nname = "b"\n' + WHEN + "delay_s = @@601\n" + THEN.replace("follow = true", "for_s = 3"),
+        ("safety.arm.delay_s", "at most 3600"), ("rule.new.delay_s", "nothing can follow"), ("rule.b.delay_s", "at most 600"),
     ),
     more(
         "a rule name twice in a file", '\n[[rule]]\nname = @@"ring"\n' + WHEN + THEN, ("rule.ring.name", "a rule with this name")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reflexd.config.settings import Settings
-from reflexd.rules.items import NS, Clock, Down, Item, Looked, Predicted, Rested, Sensed
+from reflexd.rules.items import NS, Armed, Clock, Down, Item, Looked, Predicted, Rested, Sensed
 from reflexd_drivers.base import Reading
 from reflexd_models.base import Detection, Prediction
 from tests.daemon.rules.scenes import LEFT, Finds
@@ -26,6 +26,15 @@ RULES: list[dict[str, Any]] = [
     {"when": [{"sensor": "button", "edge": "rise"}], "then": FOR_5_S, "cooldown_s": 1},
     {"when": [{"model": "meter", "rising_for_s": 0.5, "pause_s": 2}], "then": FOLLOW},
     {"when": [{"camera": "gate", "is": "covered"}], "then": FOLLOW},
+    {"when": [{"sensor": "button", "is": False}],
+     "then": [{"actuator": "fan", "follow": True, "set": {"sensor": "warmth", "from": [18, 24], "to": [0.1, 1], "step": 0.2}}]},
+    {"when": [{"sensor": "button", "is": False}],
+     "then": [{"actuator": "fan", "follow": True, "set": {"model": "meter", "from": [99, 130], "to": [1, 0]}}]},
+    {"when": [{"sensor": "button", "edge": "fall"}],
+     "then": [{"actuator": "lamp", "set": "on", "for_s": 2, "pattern": [0.1, 0.2, 0.1, 0.6], "times": 2}]},
+    {"when": [{"sensor": "button", "edge": "rise"}], "unless": [{"sensor": "warmth", "above": 35}], "then": FOR_5_S,
+     "delay_s": 1},
+    {"when": [{"model": "gate", "label": "person", "at_least": 0.7}], "then": LAMP, "delay_s": 0.3, "cooldown_s": 1},
     {"when": [{"sensor": "warmth", "rate_above": 0.5, "over_s": 2}], "then": FOLLOW},
     {"when": [{"model": "meter", "rate_below": 5, "over_s": 0.5}], "then": LAMP, "cooldown_s": 5},
     {"when": [{"sensor": "stop", "stuck_for_s": 3}], "then": FOLLOW},
@@ -41,6 +50,9 @@ WALL_S = 1_774_740_480       # Saturday 2026-03-28, 23:28 UTC, in the first minu
 PLACE = {"latitude": 52.52, "longitude": 13.4}
 
 
+SAFETY = {"stop": {"sensor": "stop", "is": True}, "arm": {"sensor": "stop", "is": False, "delay_s": 0.5}}
+
+
 def busy() -> Settings:
     """Give a camera with a classifier, a detector and a meter, a button, a thermometer, and a condition of every kind."""
     model: dict[str, Any] = {
@@ -51,7 +63,7 @@ def busy() -> Settings:
         "meter": {"bundle": "meter", "camera": "gate", "plausible": {"max_rise_per_min": 60}},
     }
     rules = [*RULES, {"when": [{"model": "idle", "label": "person", "at_least": 0.6}], "then": FOLLOW}]
-    return settings(*rules, model=model, place=PLACE, safety={"stop": {"sensor": "stop", "is": True}}, sensor={
+    return settings(*rules, model=model, place=PLACE, safety=SAFETY, sensor={
         "button": {"driver": "scripted", "max_age_ms": 1000},
         "warmth": {"driver": "scripted", "max_age_ms": 1000, "required": True},
         "stop": {"driver": "scripted", "max_age_ms": 3000}})
@@ -116,5 +128,5 @@ class Day:
         if roll < 0.98:
             return Looked("gate", self._chance.choice(("normal", "covered", "frozen")), taken_at)
         if roll < 0.99:
-            return Rested("idle", taken_at)
+            return Rested("idle", taken_at) if roll < 0.988 else Armed(roll < 0.989, self.now)
         return Down(self._chance.choice(("camera.gate", "sensor.warmth", "sensor.button", "model.yard")), "unplugged")

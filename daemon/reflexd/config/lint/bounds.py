@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reflexd.config.lint.facts import Facts, Finding, is_moment
 from reflexd.config.positions import Location
-from reflexd.config.settings import Action, RuleSettings
+from reflexd.config.settings import Action, LevelOf, RuleSettings
 from reflexd_drivers.base import YEAR_S
 
 
@@ -51,6 +51,8 @@ def ends_on_the_way(facts: Facts) -> Iterator[Finding]:
     """Find actions that are over before the actuator has come to where they send it."""
     for place, _, action in _actions(facts):
         actuator = facts.settings.actuator[action.actuator]
-        if action.for_s is not None and action.for_s < (takes_s := actuator.way_s(action.set)):
+        if action.for_s is None or isinstance(action.set, LevelOf):
+            continue
+        if action.for_s < (takes_s := actuator.way_s(action.set)):
             what = f"actuator.{action.actuator} takes {takes_s:g} s from its safe level to there, so it turns back on its way"
             yield Finding((*place, "for_s"), what, f"{action.for_s:g}", f"write for_s = {takes_s:g} or more")

@@ -1,0 +1,232 @@
+"""reflexctl explain against a running daemon and a recording: now, at a moment, summed up, and what it refuses."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reflexd.ctl.__main__ import main
+from reflexd.protocol import ask
+from reflexd.replay.live import Live
+from reflexd.replay.tape import Begin, Taken, Writer
+from reflexd.trace import NEAR, NEAR_NS, Changed, Trace
+from tests.daemon.devices import DEVICES
+from tests.daemon.test_exercise import Bench
+from tests.daemon.test_faults import CONFIG, Devices, Start
+from tests.stopwatch import within
+
+RULES: list[dict[str, Any]] = [
+    {"name": "see", "when": [{"model": "person", "label": "person", "at_least": 0.7, "hits": 2, "of": 3}],
+     "unless": [{"sensor": "button", "is": True}], "then": [{"actuator": "lamp", "set": "on", "for_s": 0.05}], "cooldown_s": 600},
+    CONFIG["rule"][1],
+]
+
+
+@pytest.fixture
+def bench(start: Start, devices: Devices, tmp_path: Path) -> Iterator[Bench]:
+    devices["model"].value = 0.68
+    one = Bench(start, tmp_path / "control.sock", rule=RULES)
+    within(5, lambda: rule(one, "see")["decided_ago_s"] is not None)
+    yield one
+    one.server.close()
+
+
+Said = pytest.CaptureFixture[str]
+
+
+def explain(bench: Bench, *options: str) -> int:
+    return main(["explain", *options, "--socket", str(bench.socket)])
+
+
+def rule(bench: Bench, name: str, *options: str) -> Any:
+    with redirect_stdout(io.StringIO()) as said:
+        assert explain(bench, "--rule", name, "--json", *options) == 0
+    (found,) = json.loads(said.getvalue())["rules"]
+    return found
+
+
+def test_what_stopped_a_rule_first_is_told_with_its_numbers(bench: Bench, capsys: Said) -> None:
+    within(5, lambda: (rule(bench, "see")["state"], rule(bench, "press")["state"]) == ("false", "false"))
+    assert explain(bench) == 0
+    head, see, *more = capsys.readouterr().out.splitlines()
+    assert head.endswith(", now")
+    assert see.split("  ", 1)[0] == "see"
+    assert "false" in see
+    assert "person 0.68 < 0.70, short by 0.02; 0 of 3 hits, 2 needed" in see
+    when, unless, then, press, pressed, fan = more
+    assert when.startswith("  > when")
+    assert "model.person person at least 0.7" in when
+    assert "s old" in when
+    assert unless.startswith("    unless")
+    assert "lamp off, safe: no rule claims it" in then
+    assert press.startswith("press")
+    assert pressed.startswith("  > when")
+    assert "fan off" in fan
+
+
+def test_as_data_everything_is_told(bench: Bench) -> None:
+    found = rule(bench, "see")
+    score, button = found["conditions"]
+    assert (found["state"], found["first"], found["held"], found["lapse"]) == ("false", 0, None, None)
+    assert (score["observed"], score["threshold"], score["needed"], score["of"]) == (0.68, 0.7, 2, 3)
+    assert score["margin"] == pytest.approx(-0.02)
+    assert (button["kind"], button["truth"], button["stops"]) == ("unless", False, False)
+
+
+def test_a_rule_that_is_held_back_says_by_what_and_what_its_output_did(bench: Bench, capsys: Said) -> None:
+    DEVICES["model"].value = 0.9
+    within(5, lambda: rule(bench, "see")["state"] == "held back")
+    assert explain(bench, "--rule", "see") == 0
+    said = capsys.readouterr().out
+    assert "held back  cooldown, 59" in said
+    assert "0.90 > 0.70, by 0.2; " in said
+    within(5, lambda: "lamp on" in later(bench, capsys))
+
+
+def later(bench: Bench, capsys: Said) -> str:
+    assert explain(bench, "--rule", "see", "--ago", "1ms") == 0
+    return capsys.readouterr().out
+
+
+def test_a_source_that_fails_leaves_it_unknown_and_tells_since_when(bench: Bench, capsys: Said) -> None:
+    DEVICES["sensor"].broken = True
+    within(5, lambda: rule(bench, "press")["lapse"] is not None or rule(bench, "press")["state"] == "unknown")
+    found = rule(bench, "press")
+    assert found["state"] == "unknown"
+    assert found["lapse"]["source"] == "sensor.button"
+    assert found["lapse"]["ago_s"] >= 0
+    assert explain(bench, "--rule", "press") == 0
+    said = capsys.readouterr().out
+    assert "sensor.button: " in said
+    assert ", unknown since " in said
+    assert "it was: button is false" in said
+
+
+def test_what_stands_above_the_rules_is_told(start: Start, devices: Devices, tmp_path: Path, capsys: Said) -> None:
+    devices["sensor"].value = True
+    halt = {"driver": "bad-sensor", "key": "stop", "max_age_ms": 300}
+    bench = Bench(start, tmp_path / "control.sock", sensor={**CONFIG["sensor"], "halt": halt},
+                  safety={"stop": {"sensor": "halt", "is": True}})
+    devices["stop"].value = True
+    within(5, lambda: "kept safe by stop: sensor halt says true" in said(bench, capsys))
+    bench.server.close()
+
+
+def said(bench: Bench, capsys: Said) -> str:
+    assert explain(bench, "--rule", "press") == 0
+    return capsys.readouterr().out
+
+
+def test_at_a_time_of_day_or_a_date_it_is_what_was_decided_then(bench: Bench) -> None:
+    within(5, lambda: rule(bench, "see")["state"] == "false")
+    early = decided_for_a_while(bench)
+    DEVICES["model"].value = 0.9
+    within(5, lambda: rule(bench, "see")["state"] == "held back")
+    late = decided_for_a_while(bench)
+    for shown in (lambda moment: f"{moment:%H:%M:%S.%f}", datetime.isoformat):
+        assert rule(bench, "see", "--at", shown(early))["state"] == "false"
+        assert rule(bench, "see", "--at", shown(late))["state"] == "held back"
+
+
+def decided_for_a_while(bench: Bench) -> datetime:
+    """Give a moment in the middle of half a second in which the same was decided."""
+    loop, begun = bench.running.daemon.loop, datetime.now(UTC).astimezone()
+    decided = loop.decided
+    within(10, lambda: loop.decided > decided + 25)
+    return begun + (datetime.now(UTC).astimezone() - begun) / 2
+
+
+def test_near_misses_are_summed_up_and_it_is_said_how_far_back_is_known(bench: Bench, capsys: Said) -> None:
+    within(5, lambda: bench.running.daemon.loop.decided > 20)
+    assert explain(bench, "--not", "see", "--since", "10m") == 0
+    head, warning, states, titles, score = capsys.readouterr().out.splitlines()[:5]
+    assert head.startswith('rule "see": ')
+    assert "decisions in " in head
+    assert warning.startswith("! asked for 10.0 min, and what is kept begins at ")
+    assert "false " in states
+    assert titles.split() == ["stopped", "first", "by", "times", "closest", "at"]
+    assert "0.68 < 0.70, short by 0.02" in score
+    assert explain(bench, "--not", "see", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["covered_s"] < found["asked_s"] == 600
+    assert found["decisions"] == sum(found["states"].values()) > 20
+    closest = found["stopped_first_by"][0]["closest"]
+    assert (closest["observed"], closest["threshold"]) == (0.68, 0.7)
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["--ago", "5h"], "is gone: the trace reaches back to "),
+    (["--at", "2001-01-01T12:00:00"], "2001-01-01 12:00:00 is gone: the trace reaches back to "),
+    (["--at", "2101-01-01T12:00:00"], "2101-01-01 12:00:00 is still to come; name a moment before "),
+    (["--rule", "seee"], 'no rule is called "seee"; did you mean "see"?'),
+    (["--not", "nothing"], 'no rule is called "nothing"; known here: see, press'),
+])
+def test_what_cannot_be_told_is_refused_in_one_line(bench: Bench, capsys: Said, options: list[str], words: str) -> None:
+    assert explain(bench, *options) == 1
+    told = capsys.readouterr()
+    assert words in told.err
+    assert (told.out, told.err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize("options", [["--at", "noon"], ["--ago", "5 parsecs"], ["--at", "12:00", "--ago", "1s"]])
+def test_what_is_no_moment_is_wrong_usage(capsys: Said, options: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", *options])
+    assert ended.value.code == 2
+
+
+def test_without_a_daemon_or_a_recording_it_says_so(tmp_path: Path, capsys: Said) -> None:
+    assert main(["explain", "--socket", str(tmp_path / "none")]) == 1
+    assert "reflexd does not run" in capsys.readouterr().err
+    (tmp_path / "it").write_text("hello\n")
+    assert main(["explain", "--file", str(tmp_path / "it")]) == 1
+    assert "line 1: is no line of a recording" in capsys.readouterr().err
+    assert main(["explain", "--file", str(tmp_path / "none")]) == 1
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_a_recording_is_explained_without_a_daemon(bench: Bench, tmp_path: Path, capsys: Said) -> None:
+    within(5, lambda: bench.running.daemon.loop.decided > 10)
+    path, begins = tmp_path / "day.jsonl.gz", []
+    writer = Writer(path, "0.1.0", "boot")
+    for line in Live(bench.socket, 60).lines():
+        if isinstance(line, Begin):
+            begins.append(line)
+            writer.begin(line)
+        elif isinstance(line, Taken):
+            writer.take(line)
+    writer.end()
+    assert main(["explain", "--file", str(path), "--rule", "see"]) == 0
+    told = capsys.readouterr().out
+    assert "before" not in told.splitlines()[0]
+    assert "person 0.68 < 0.70, short by 0.02" in told
+    assert main(["explain", "--file", str(path), "--ago", "10ms", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ago_s"] == 0.01
+    assert main(["explain", "--file", str(path), "--not", "see"]) == 0
+    assert 'rule "see": ' in capsys.readouterr().out
+    assert main(["explain", "--file", str(path), "--ago", "5h"]) == 1
+    assert f"is not in {path}: it reaches from " in capsys.readouterr().err
+
+
+def test_what_an_output_did_around_a_moment_is_bounded() -> None:
+    trace, moment = Trace(), 100 * NEAR_NS
+    trace.changes += [Changed(1, "fan", "fan off"), Changed(2, "lamp", "lamp on"), Changed(3, "lamp", "lamp off")]
+    trace.changes += [Changed(moment + number, "fan", "fan on") for number in range(-200, 200)]
+    trace.changes.append(Changed(moment + 2 * NEAR_NS, "lamp", "lamp on"))
+    found = trace.near(moment)
+    assert found[0] == Changed(3, "lamp", "lamp off")
+    assert Changed(moment, "fan", "fan on") in found
+    assert NEAR <= len(found) <= NEAR + 2
+
+
+def test_the_trace_refuses_a_moment_that_is_none(bench: Bench) -> None:
+    with pytest.raises(OSError, match='"at", monotonic ns'):
+        ask(bench.socket, "trace", {"at": "noon"})
+    assert ask(bench.socket, "trace", {"at": 0})["changes"] == []
