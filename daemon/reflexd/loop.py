@@ -23,7 +23,7 @@ from reflexd.output import level_text
 from reflexd.outputs import Outputs
 from reflexd.parts import Parts
 from reflexd.rules.conditions import asks_time
-from reflexd.rules.items import CLOCK, NS, Command, Fired, Item, Predicted
+from reflexd.rules.items import CLOCK, NS, Clock, Command, Fired, Item, Predicted
 from reflexd.rules.stage import CLOCK_PERIOD_NS, Stage
 from reflexd.trace import Changed, Trace
 from reflexd.workers import Reports
@@ -136,7 +136,7 @@ class Loop:
         now = monotonic_ns()
         if now >= self._tell_time_at:      # after the items: what waited was heard in time
             self._tell_time_at = now + CLOCK_PERIOD_NS - LOOK_NS      # the loop comes round every LOOK_NS
-            self._look_at_clock()
+            self._tell_time(self.clock.tell())
         if self.outputs.due is not None and now >= self.outputs.due:
             self.outputs.settle(now)
         self.tell_changes()
@@ -146,9 +146,8 @@ class Loop:
             (_, do), self.later = self.later, None
             do()
 
-    def _look_at_clock(self) -> None:
-        """Tell the rules that ask for it what time it is, and the log whether that is known."""
-        clock = self.clock.tell()
+    def _tell_time(self, clock: Clock) -> None:
+        """Decide on the time and log that it is known or not, where a rule asks for it; events tell that in any case."""
         if self._clocked:
             self.consume(clock, monotonic_ns())
         if self._timed and self.clock.known is not self._clock_told:
