@@ -17,7 +17,8 @@ ENTRIES = [
     {"__REALTIME_TIMESTAMP": WHEN, "MESSAGE": "reflexd 0.1.0 begins", "_SYSTEMD_UNIT": "reflexd.service"},
     {"__REALTIME_TIMESTAMP": WHEN, "MESSAGE": "sshd: hello", "_SYSTEMD_UNIT": "ssh.service"},
     {"__REALTIME_TIMESTAMP": WHEN, "MESSAGE": 'lamp on: rule "night"', "_SYSTEMD_UNIT": "reflexd.service",
-     "REFLEXD_EVENT": "output", "REFLEXD_OUTPUT": "lamp", "REFLEXD_RULE": "night", "MESSAGE_ID": "x"},
+     "REFLEXD_EVENT": "output", "REFLEXD_OUTPUT": "lamp", "REFLEXD_RULE": "night", "MESSAGE_ID": "x",
+     "REFLEXD_EVENT_ID": "k3m9xa-17"},
     {"__REALTIME_TIMESTAMP": WHEN, "MESSAGE": b"from a library: \xff", "_SYSTEMD_UNIT": "reflexd.service"},
 ]
 
@@ -62,13 +63,13 @@ def read(*arguments: str) -> list[str]:
 
 
 def test_the_service_s_lines_come_oldest_first_and_nobody_else_s() -> None:
-    assert read() == ["2026-05-04 03:02:01 reflexd 0.1.0 begins", '2026-05-04 03:02:01 lamp on: rule "night"',
+    assert read() == ["2026-05-04 03:02:01 reflexd 0.1.0 begins", '2026-05-04 03:02:01 [k3m9xa-17] lamp on: rule "night"',
                       "2026-05-04 03:02:01 from a library: \ufffd"]
     assert len(read("-n", "1")) == 1
 
 
 def test_fields_select() -> None:
-    assert read("--output", "lamp", "--rule", "night", "--event", "output") == ['2026-05-04 03:02:01 lamp on: rule "night"']
+    assert read("--output", "lamp", "--rule", "night", "--event", "output") == ['2026-05-04 03:02:01 [k3m9xa-17] lamp on: rule "night"']
     assert read("--rule", "day") == []
 
 
@@ -76,7 +77,7 @@ def test_explained_and_as_json() -> None:
     assert read("--event", "output", "-x")[0].splitlines()[1:] == ["    Subject: An output changed", "    Look at the reasons."]
     assert json.loads(read("--event", "output", "--json")[0]) == {
         "time": "2026-05-04T03:02:01+00:00", "MESSAGE": 'lamp on: rule "night"', "REFLEXD_EVENT": "output",
-        "REFLEXD_OUTPUT": "lamp", "REFLEXD_RULE": "night"}
+        "REFLEXD_OUTPUT": "lamp", "REFLEXD_RULE": "night", "REFLEXD_EVENT_ID": "k3m9xa-17"}
 
 
 def test_an_unknown_kind_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
