@@ -104,7 +104,10 @@ class Arming:
         def remember() -> None:
             with self._one:
                 told = _remember(Path(self._settings.state_dir), self.armed)
-            loop.ask(lambda: loop.log(ARMED, f"{_done(True, False, '')}{told}{_held(loop)}"))
+            if told.startswith(";"):
+                loop.ask(lambda: loop.log(ARMED, f"armed{told}"))
+
+        loop.log(ARMED, f"{_done(True, False, '')}{_held(loop)}")
         start_thread("arming", remember)
 
     def _change(self, armed: bool, loop: Loop) -> str:

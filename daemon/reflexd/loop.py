@@ -11,8 +11,9 @@ from queue import Empty, SimpleQueue
 from time import monotonic_ns
 from typing import TypeVar
 
+from reflexd.clock import WallClock
 from reflexd.config.settings import Settings
-from reflexd.events import PICTURE, PICTURE_NORMAL, Event
+from reflexd.events import CLOCK_KNOWN, CLOCK_UNKNOWN, PICTURE, PICTURE_NORMAL, Event
 from reflexd.health import LOOK_NS, Latency, Monitor
 from reflexd.history.incident import Run
 from reflexd.history.recorder import Recorder
@@ -21,8 +22,9 @@ from reflexd.notify import Notifier
 from reflexd.output import level_text
 from reflexd.outputs import Outputs
 from reflexd.parts import Parts
-from reflexd.rules.items import NS, Command, Fired, Item, Predicted
-from reflexd.rules.stage import Stage
+from reflexd.rules.conditions import asks_time
+from reflexd.rules.items import CLOCK, NS, Clock, Command, Fired, Item, Predicted
+from reflexd.rules.stage import CLOCK_PERIOD_NS, Stage
 from reflexd.trace import Changed, Trace
 from reflexd.workers import Reports
 
@@ -51,12 +53,16 @@ class Loop:
         self._notifier = notifier
         self._stop_reason = ""
         self._look_at = 0
+        self.clock = WallClock(settings.daemon.trust_clock)
+        self._tell_time_at = 0
+        self._clock_told: bool | None = None
         self._asked: deque[Callable[[], None]] = deque()
         self.later: tuple[int, Callable[[], None]] | None = None      # what is done at a moment, and when; main thread only
         self.trace = Trace()
         self.recorder = recorder or Recorder(Run.begin())
+        self.recorder.synchronised = lambda: self.clock.known
         outputs.new_id = self.recorder.new_id
-        self.rewire(Stage(settings), parts, 0)
+        self.rewire(Stage(settings), parts, monotonic_ns())
 
     def rewire(self, stage: Stage, parts: Parts, now: int) -> None:
         """Decide by that stage, on what these parts say, from the next cycle on."""
@@ -67,6 +73,7 @@ class Loop:
         self._resting = {name: job for name, job in parts.models.items() if stage.sources[f"model.{name}"].gates}
         for name, job in self._resting.items():
             job.resting = stage.gated(name, now)
+        self._clocked, self._timed = CLOCK in stage.sources, asks_time(stage.settings)
         self.monitor.take_over(tuple(parts.workers.values()))
         self.trace.begin(stage, now)
         self.recorder.rewire(stage, parts.models)
@@ -127,6 +134,9 @@ class Loop:
             for item in inbox.drain():
                 self.consume(item, monotonic_ns())
         now = monotonic_ns()
+        if now >= self._tell_time_at:      # after the items: what waited was heard in time
+            self._tell_time_at = now + CLOCK_PERIOD_NS - LOOK_NS      # the loop comes round every LOOK_NS
+            self._tell_time(self.clock.tell())
         if self.outputs.due is not None and now >= self.outputs.due:
             self.outputs.settle(now)
         self.tell_changes()
@@ -135,6 +145,15 @@ class Loop:
         if self.later is not None and now >= self.later[0]:
             (_, do), self.later = self.later, None
             do()
+
+    def _tell_time(self, clock: Clock) -> None:
+        """Decide on the time and log that it is known or not, where a rule asks for it; events tell that in any case."""
+        if self._clocked:
+            self.consume(clock, monotonic_ns())
+        if self._timed and self.clock.known is not self._clock_told:
+            self._clock_told = self.clock.known
+            self._journal.say(*((CLOCK_KNOWN, "the clock is right: the time of day is known") if self.clock.known else
+                                (CLOCK_UNKNOWN, f"the clock is not known to be right: {self.clock.why}")))
 
     def tell_changes(self) -> None:
         """Put into the log what the gate did, now that every output stands."""

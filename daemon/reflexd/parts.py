@@ -13,8 +13,8 @@ from typing import TypeVar
 from reflexd.actuating import ActuatorJob
 from reflexd.config.settings import LevelOf, RuleSettings, Settings
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
-from reflexd.rules.conditions import source_of
-from reflexd.rules.items import Looked, Predicted, Rested, Sensed
+from reflexd.rules.conditions import stands, subjects_of
+from reflexd.rules.items import CLOCK, Looked, Predicted, Rested, Sensed
 from reflexd.rules.levels import source_of_level
 from reflexd.rules.stage import labels_of
 from reflexd.series import SeriesJob
@@ -92,8 +92,8 @@ def what_stays(old: Settings, new: Settings, models: Mapping[str, ModelJob | Ser
     }
     actuator = _same(old.actuator, new.actuator)
     sections = {"camera": camera, "sensor": sensor, "model": model, "actuator": actuator}
-    there = {f"{section}.{name}" for section, names in sections.items() for name in names}
-    rule = {name for name in _same(_rules(old), _rules(new)) if _needs(_rules(new)[name]) <= there}
+    there = {CLOCK, *(f"{section}.{name}" for section, names in sections.items() for name in names)}
+    rule = {name for name, one in _rules(new).items() if stands(one, old, new) and _needs(one) <= there}
     return Stays(frozenset(camera), frozenset(model), frozenset(sensor), frozenset(actuator), frozenset(rule))
 
 
@@ -117,6 +117,5 @@ def _rules(settings: Settings) -> dict[str, RuleSettings]:
 
 def _needs(rule: RuleSettings) -> set[str]:
     """Name what a rule looks at and what it drives."""
-    return {*(f"actuator.{action.actuator}" for action in rule.then),
-            *(source_of_level(action.set) for action in rule.then if isinstance(action.set, LevelOf)),
-            *(source_of(condition) for condition in (*rule.when, *rule.unless))}
+    return {*(f"actuator.{action.actuator}" for action in rule.then), *subjects_of(rule),
+            *(source_of_level(action.set) for action in rule.then if isinstance(action.set, LevelOf))}

@@ -20,6 +20,8 @@ def lines(report: Report) -> Iterator[str]:
         yield f"    {_spans(one)}"
     for name, one in report["sensors"].items():
         yield f"sensor {name}: {_state(one)}, {one['readings']} readings, {one['late']} late, {_says(one)}"
+    if report["clock"] is not None:
+        yield "clock: synchronised" if report["clock"]["synchronised"] else f"clock: not synchronised: {report['clock']['why']}"
     for name, one in report["rules"].items():
         truth = {True: "true", False: "false", None: "unknown"}[one["truth"]]
         due = f", acts in {one['acts_in_s']:.0f} s" if "acts_in_s" in one else ""
@@ -35,7 +37,7 @@ def lines(report: Report) -> Iterator[str]:
 def _events(one: Report) -> Iterator[str]:
     """Say how the store of events is doing, and what it costs the card."""
     if not one["enabled"]:
-        yield "events: not stored, as [events] enabled = false says"
+        yield "events: not stored, as --dry-run or [events] enabled = false says"
         return
     yield (f"events: {one['stored']} stored, {one['waiting']} waiting, {one['dropped']} dropped; "
            f"{one['kept']} kept in {one['used_mb']:g} MB")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import monotonic_ns
 
 from reflexd import __version__
@@ -16,6 +17,7 @@ from reflexd.journal import Journal
 from reflexd.loop import Loop
 from reflexd.output import Output, level_text
 from reflexd.parts import Parts
+from reflexd.rules.conditions import asks_time
 from reflexd.rules.rule import Rule
 from reflexd.rules.scores import Score
 from reflexd.rules.sources import Source
@@ -25,6 +27,7 @@ from reflexd.trace import Chunk
 from reflexd_models.runtime import runtime
 
 Report = dict[str, object]
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Observer:
@@ -38,6 +41,8 @@ class Observer:
         self._sensors = parts.sensors
         self._journal = journal
         self._started = monotonic_ns()
+        self.boot = BOOT.read_text().strip()               # of the machine: its times count from there
+        self.run = f"{os.getpid()}-{self._started}"        # tells this process from another after it
 
     @property
     def settings(self) -> Settings:
@@ -64,6 +69,7 @@ class Observer:
             "outputs": {output.name: _output(output, now) | {"hindrance": outputs.hindrance(output, now)}
                         for output in outputs.outputs.values()},
             "inhibited": dict(outputs.inhibited),
+            "clock": self._clock(),
             "latency_ms": {
                 "frame_to_decision": self.loop.to_decision.percentiles_ms(),
                 "frame_to_pin": self.loop.to_pin.percentiles_ms(),
@@ -95,6 +101,11 @@ class Observer:
             return f'nothing is called "{wanted}"; {suggest(wanted, names, "the configuration has no sensor")}'
         kind, _, name = found[0].partition(".")
         return {"source": found[0], **kinds[kind](name)}
+
+    def _clock(self) -> Report | None:
+        """Describe the wall clock; None while no rule asks for the time of day."""
+        clock = self.loop.clock
+        return {"synchronised": clock.known, "why": clock.why} if asks_time(self.settings) else None
 
     def _state(self, states: Mapping[str, Described]) -> str:
         if self.loop.outputs.inhibited:

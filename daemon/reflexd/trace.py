@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import marshal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -21,7 +21,8 @@ from reflexd.rules.stage import Stage
 
 BYTES = 8 << 20            # of notes; a camera at 30 Hz with one network fills that in about twenty minutes
 EACH = 64                  # bytes that a note costs beyond its content
-MARKS = 16                 # as many fit into the ring: what is asked for begins at one of them
+MARKS = 16                 # as many are made over the ring, and up to twice as many for who asks: what is given begins at one
+SOON_NS = 5_000_000_000    # who asks for what comes from now on has a mark that is no older
 CHUNK = 64 << 10           # bytes of notes that are given at once
 CHANGES = 1000             # of outputs
 NEAR = 50                  # of them are given around a moment,
@@ -65,6 +66,7 @@ class Trace:
         self._notes: deque[bytes] = deque()
         self._bytes = 0
         self._next = 0                     # number of the next item
+        self._last = 0                     # when the last one was noted; monotonic ns
         self._marks: deque[Mark] = deque()
         self._left = 0                     # bytes until the next mark
         self._stage: Stage | None = None
@@ -78,9 +80,10 @@ class Trace:
 
     def note(self, item: Item, now: int, commands: Sequence[Command]) -> None:
         """Keep an item that was decided on."""
-        note = marshal.dumps((now, packed(item), [ordered(command) for command in commands]))
+        note = marshal.dumps((now, packed(item), [ordered(command) for command in commands] if commands else []))
         self._notes.append(note)
         self._next += 1
+        self._last = now
         size = len(note) + EACH
         self._bytes += size
         self._left -= size
@@ -96,7 +99,12 @@ class Trace:
         return sorted({*last.values(), *around[:NEAR]})
 
     def since(self, moment: int) -> Chunk:
-        """Give notes from the last mark on that was noted by then, or from the oldest."""
+        """Give notes from the last mark on that was noted by then, or from the oldest.
+
+        For who asks for what comes from now on, a mark is made where the last one is old.
+        """
+        if self._last <= moment and moment - self._marks[-1].now > SOON_NS and len(self._marks) < 2 * MARKS:
+            self._mark(moment)
         mark = next((one for one in reversed(self._marks) if one.now <= moment), self._marks[0])
         return self._chunk(mark.number, mark)
 
@@ -112,12 +120,19 @@ class Trace:
         end = min((one.number for one in self._marks if one.fresh and one.number > number), default=self._next)
         oldest = self._next - len(self._notes)
         notes, size = [], 0
-        for note in islice(self._notes, number - oldest, end - oldest):
+        for note in self._between(number - oldest, end - oldest):
             notes.append(note)
             size += len(note)
             if size > CHUNK:
                 break
         return Chunk(number, tuple(notes), mark, lost)
+
+    def _between(self, first: int, end: int) -> Iterator[bytes]:
+        """Go through some of the notes, from the nearer end of them: the loop waits meanwhile."""
+        if first < len(self._notes) // 2:
+            return islice(self._notes, first, end)
+        tail = list(islice(reversed(self._notes), len(self._notes) - first))
+        return islice(reversed(tail), end - first)
 
     def _forget(self) -> None:
         """Let the oldest notes go, and marks before what is left: nothing begins at them any more."""

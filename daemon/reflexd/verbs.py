@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic_ns, time, time_ns
 from typing import Any
 
+from reflexd import __version__
 from reflexd.access import Access
 from reflexd.arming import Arming
 from reflexd.control import Verb
@@ -80,7 +81,8 @@ def trace(observer: Observer, request: Mapping[str, Any]) -> Report:
     mark = None if chunk.mark is None else {
         "now": chunk.mark.now, "settings": plain_of(chunk.mark.settings), "memory": chunk.mark.memory, "bundles": bundles,
         "utc_s": utc_s - (now - chunk.mark.now) / NS}
-    return {"number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now, "changes": changes,
+    return {"version": __version__, "boot": observer.boot, "run": observer.run,
+            "number": chunk.number, "count": len(chunk.notes), "lost": chunk.lost, "mark": mark, "now": now, "changes": changes,
             "notes": base64.b64encode(marshal.dumps(chunk.notes)).decode()}
 
 

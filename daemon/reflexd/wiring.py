@@ -168,7 +168,7 @@ def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with
     parts.join(wiring.make(settings, parts, {}))
     arming = Arming(settings.daemon, dry_run)
     outputs = Outputs(channels(settings, parts), arming.dry_run)
-    history = Writer(Run.begin(), settings.events, Path(settings.daemon.state_dir))
+    history = Writer(Run.begin(), settings.events, Path(settings.daemon.state_dir), trial=dry_run)
     loop = Loop(settings, parts, outputs, journal, notifier, wiring.reports, Recorder(history.run, history.put))
     history.tell = lambda event, text: loop.ask(partial(loop.log, event, text))
     return Daemon(loop, parts, wiring, journal, notifier, Observer(loop, parts, journal, history), arming, history)

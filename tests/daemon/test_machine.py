@@ -360,7 +360,7 @@ def run(part: type[Outputs | Stage], examples: int) -> None:
 
 
 def test_the_gate_keeps_its_bounds() -> None:
-    run(Outputs, 250)
+    run(Outputs, 200)
 
 
 class ClaimsNeverLapse(Outputs):

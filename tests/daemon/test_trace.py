@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import marshal
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reflexd.replay.again import again, compare
 from reflexd.replay.plain import plain_of, settings_of
 from reflexd.replay.tape import Begin, End, Line, Lost, Taken, TapeError, Writer, read
-from reflexd.rules.items import Fired
+from reflexd.rules.items import Fired, Looked, Sensed
 from reflexd.rules.packing import ordered, packed
 from reflexd.rules.stage import Stage
-from reflexd.trace import EACH, Trace
+from reflexd.trace import BYTES, EACH, MARKS, Trace
+from reflexd_drivers.base import Reading
 from tests.daemon.rules.random_runs import Day, busy
 from tests.daemon.rules.story import START
 
@@ -67,6 +73,24 @@ def test_from_any_moment_on_and_within_its_bytes() -> None:
     assert len(later) < len(notes) * 0.65, "it begins near what was asked for"
 
 
+def test_who_asks_for_what_comes_from_now_on_is_given_little_else() -> None:
+    trace, day = Trace(), Day(6)
+    stage = Stage(busy())
+    trace.begin(stage, START)
+    feed(trace, stage, day, 2000)
+    first = trace.since(day.now)
+    assert (first.number, first.notes) == (2000, ())
+    assert first.mark is not None
+    feed(trace, stage, day, 20)
+    assert len(trace.since(day.now).notes) == 20, "the mark is not old"
+    found = compare([Begin(first.mark.now, plain_of(first.mark.settings), first.mark.memory), *lines(trace, 2000)])
+    assert (found.items, found.first) == (20, None)
+    for _ in range(100):
+        feed(trace, stage, day, 200)
+        trace.since(day.now)
+    assert len(trace._marks) <= 3 * MARKS, "nobody can have it keep more"
+
+
 def test_who_fetches_too_late_is_told_what_is_lost_and_goes_on_from_a_mark() -> None:
     trace = Trace(100_000)
     stage = run(trace, 100)
@@ -93,6 +117,25 @@ def test_another_configuration_begins_in_a_part_of_its_own() -> None:
     assert [isinstance(line, Begin) for line in told].count(True) == 2
     assert isinstance(told[301], Begin)
     assert compare(told).first is None
+
+
+def test_what_was_decided_while_a_reload_opened_devices_is_decided_once_more() -> None:
+    trace, day, stage = Trace(), Day(4), Stage(busy())
+    trace.begin(stage, START)
+    feed(trace, stage, day, 300)
+    leaving = {"sensor.button", "model.idle"}
+    stage.let_go([rule.name for rule in stage.rules if not leaving & rule.sources.keys()], leaving, day.now)
+    trace.begin(stage, day.now)
+    for item, now in day.items(400):
+        name = f"sensor.{item.sensor}" if isinstance(item, Sensed) else f"model.{getattr(item, 'model', '')}"
+        if name in stage.sources or isinstance(item, Looked):      # as the loop does
+            trace.note(item, now, stage.consume(item, now))
+    second = Stage(busy(), stage)
+    trace.begin(second, day.now)
+    feed(trace, second, day, 300)
+    found = compare(lines(trace))
+    assert found.first is None
+    assert 700 < found.items < 1000
 
 
 def test_settings_are_the_same_once_written_and_read() -> None:
@@ -184,3 +227,59 @@ def test_orders_say_what_commands_order() -> None:
         packed(item)
         kinds |= {str(ordered(command)[0]) for command in stage.consume(item, now)}
     assert kinds == {"claim", "release", "fired", "triggered", "permit", "inhibit"}
+
+
+def test_what_is_nearly_a_number_is_noted_as_one_and_decided_on_alike() -> None:
+    trace, stage = Trace(), Stage(busy())
+    trace.begin(stage, START)
+    for number, value in enumerate((np.float64(20.5), np.float32(26.5), np.int64(30), True, np.bool_(True), 3 + 1j)):
+        now = START + number * 1_000_000
+        item = Sensed("warmth", Reading(value, now, now, values=(value, 2.0)))      # type: ignore[arg-type]
+        trace.note(item, now, stage.consume(item, now))
+    noted = [line for line in lines(trace) if isinstance(line, Taken)]
+    assert [line.item[2] for line in noted] == [20.5, 26.5, 30, True, True, "(3+1j)"]
+    assert noted[0].item[-1] == (20.5, 2.0)
+    assert compare(lines(trace)).first is None
+
+
+def test_a_long_trace_is_read_from_any_number_on() -> None:
+    trace = Trace()
+    run(trace, 30_000)
+    everything = [line for line in lines(trace) if isinstance(line, Taken)]
+    for number in (0, 1, 7_000, 14_999, 15_000, 15_001, 29_000, 29_999, 30_000):
+        assert [line for line in lines(trace, number) if isinstance(line, Taken)] == everything[number:]
+
+
+MEMORY = """
+import json, sys
+from reflexd.rules.items import Predicted
+from reflexd.rules.stage import Stage
+from reflexd.trace import Trace
+from reflexd_models.base import Prediction
+from tests.daemon.rules.story import FOR_5_S, MS, START, settings
+
+def held():      # bytes of this process
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+rule = {"when": [{"model": "person", "label": "person", "at_least": 0.5}], "then": FOR_5_S}
+stage, trace, found = Stage(settings(rule)), Trace(), []
+trace.begin(stage, START)
+for number in range(int(sys.argv[1])):
+    now = START + number * 33 * MS
+    item = Predicted("person", Prediction(now, {"person": number % 100 / 100, "dog": 0.25 + number / 1e9}))
+    trace.note(item, now, stage.consume(item, now))
+    if number in (0, 80_000):
+        found.append(held())
+print(json.dumps([*found, held()]))
+"""
+
+
+@pytest.mark.once
+def test_memory_stays_within_its_bound(root: Path, request: pytest.FixtureRequest) -> None:
+    """Over 200,000 frames that were decided on, and with --long over a million."""
+    count = 1_000_000 if request.config.getoption("--long") else 200_000
+    said = subprocess.run([sys.executable, "-c", MEMORY, str(count)], cwd=root, capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": f"{root}/daemon:{root}/drivers:{root}/models:{root}"})
+    empty, full, end = json.loads(said.stdout)
+    assert 4 << 20 < full - empty < BYTES + (2 << 20), "the ring, and 16 marks"
+    assert end - full < 1 << 20

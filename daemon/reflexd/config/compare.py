@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reflexd.config.settings import Settings
 
 SECTIONS = ("camera", "model", "sensor", "actuator")
-TABLES = ("daemon", "gpio", "safety", "events")
+TABLES = ("daemon", "gpio", "safety", "events", "place")
 
 
 @dataclass(frozen=True, slots=True)

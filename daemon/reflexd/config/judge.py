@@ -14,7 +14,8 @@ from reflexd.config.messages import show, suggest
 from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
-from reflexd.config.settings import RuleSettings, SensorIs, ValueCondition
+from reflexd.config.settings import RuleSettings, SensorIs, TimeCondition, ValueCondition
+from reflexd.config.timing import judge_place, judge_silence, judge_time, judge_within
 from reflexd.config.windows import judge_windows
 from reflexd.config.zones import judge_zones
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, SensorSettings, ValueKind
@@ -24,9 +25,11 @@ from reflexd_drivers.serial_port import SerialKeys
 from reflexd_models import tasks
 
 KINDS: dict[ValueKind, tuple[str, str, tuple[str, ...], str]] = {      # what it is, an example, what has no sense, instead
-    "boolean": ("true or false", "is = true or is = false", ("above", "below", "rising_for_s"), "use is, edge or changed = true"),
-    "number": ("a number", "is = 1", ("edge",), "use above, below, changed or rising_for_s"),
-    "text": ("a text", 'is = "a word"', ("above", "below", "rising_for_s", "edge"), "use is or changed = true"),
+    "boolean": ("true or false", "is = true or is = false", ("above", "below", "rising_for_s", "rate_above", "rate_below"),
+                "use is, edge or changed = true"),
+    "number": ("a number", "is = 1", ("edge",), "use above, below, changed, rising_for_s or a rate"),
+    "text": ("a text", 'is = "a word"', ("above", "below", "rising_for_s", "edge", "rate_above", "rate_below"),
+             "use is or changed = true"),
 }
 
 
@@ -42,6 +45,7 @@ def judge(draft: Draft) -> None:
     for index, rule in draft.rules.items():
         _judge_conditions(draft, index, rule)
     judge_actions(draft)
+    judge_place(draft)
     _judge_expectations(draft)
 
 
@@ -130,7 +134,13 @@ def _judge_conditions(draft: Draft, index: int, rule: RuleSettings) -> None:
     for group, conditions in (("when", rule.when), ("unless", rule.unless)):
         for place, condition in enumerate(conditions):
             location: Location = ("rule", index, group, place)
-            if isinstance(condition, ValueCondition):
+            if isinstance(condition, TimeCondition):
+                judge_time(draft, location, condition)
+                continue
+            judge_within(draft, location, condition)
+            if isinstance(condition, ValueCondition) and condition.silent_for_s is not None:
+                judge_silence(draft, location, condition, condition.silent_for_s)
+            elif isinstance(condition, ValueCondition):
                 _judge_value(draft, location, condition)
             elif (bundle := draft.bundles.get(condition.model)) is not None and not bundle.labels:
                 draft.merged.report((*location, "label"), f"the bundle {show(bundle.name)} has no labels",

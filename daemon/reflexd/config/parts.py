@@ -23,6 +23,7 @@ from reflexd.config.settings import (
     GpioSettings,
     ModelSettings,
     Name,
+    PlaceSettings,
     RuleSettings,
     SafetySettings,
     Settings,
@@ -54,6 +55,7 @@ class Draft:
     gpio: GpioSettings = field(default_factory=GpioSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
     events: EventsSettings = field(default_factory=EventsSettings)
+    place: PlaceSettings | None = None
     devices: dict[registry.Kind, dict[str, DriverSettings]] = field(default_factory=lambda: {kind: {} for kind in ENVELOPES})
     models: dict[str, ModelSettings] = field(default_factory=dict)
     bundles: dict[str, Bundle] = field(default_factory=dict)    # by name of the model
@@ -68,6 +70,7 @@ def build(merged: Merged, base: Path) -> Draft:
     draft.gpio = _table(draft, "gpio", GpioSettings) or draft.gpio
     draft.safety = _table(draft, "safety", SafetySettings) or draft.safety
     draft.events = _table(draft, "events", EventsSettings) or draft.events
+    draft.place = _table(draft, "place", PlaceSettings)
     for kind in ENVELOPES:
         for name, table in _named_tables(merged, kind):
             _add_device(draft, kind, name, table)

@@ -24,11 +24,13 @@ from reflexd.config.settings import (
     GpioSettings,
     LevelOf,
     ModelSettings,
+    PlaceSettings,
     PlausibleSettings,
     RuleSettings,
     SafetySettings,
     ScoreCondition,
     SensorIs,
+    TimeCondition,
     ValueCondition,
     WindowSettings,
 )
@@ -40,7 +42,7 @@ NAMES = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
 WATCHES = {"camera": ("camera",), "sensors": ("sensors", "window")}      # keys that go with what a task watches
 WATCHED = [key for keys in WATCHES.values() for key in keys]
 _TABLES: dict[str, type[BaseModel]] = {
-    "daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings, "events": EventsSettings}
+    "daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings, "events": EventsSettings, "place": PlaceSettings}
 
 
 def schema() -> Schema:
@@ -132,6 +134,7 @@ def sections() -> list[tuple[str, list[Key]]]:
         ("when, unless: a score", ScoreCondition, frozenset()),
         ("when, unless: a line that is crossed", CrossingCondition, frozenset()),
         ("when, unless: a value", ValueCondition, frozenset()),
+        ("when, unless: the time", TimeCondition, frozenset()),
         ("then", Action, frozenset()),
         ("then: set that follows a value", LevelOf, frozenset()),
     ]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
 from reflexd.config.scene import Scene, Table
+from reflexd.config.times import MIDNIGHT, moment, never
 from reflexd.rules.items import TEST
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, Level, SensorSettings, resolve_by_context
 from reflexd_models.base import Options
@@ -29,8 +30,16 @@ def _leave_test(name: str) -> str:
     return name
 
 
+def _check_moment(text: str) -> str:
+    moment(text)
+    return text
+
+
 RuleName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_leave_test)]
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_resolve_text)]   # relative: from the main file's folder
+MomentText = Annotated[str, AfterValidator(_check_moment)]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAY_S = 86_400
 
 
 class DaemonSettings(Table):
@@ -46,6 +55,9 @@ class DaemonSettings(Table):
     initially: Literal["armed", "disarmed"] = Field(
         default="armed", description="until `reflexctl arm` or `disarm` is said for the first time; disarmed is a dry run"
     )
+    trust_clock: bool = Field(
+        default=False, description="take the clock for right in any case: for one with a battery, without a network"
+    )
 
 
 class GpioSettings(Table):
@@ -55,6 +67,13 @@ class GpioSettings(Table):
         default="auto", description='"auto" finds the header\'s chip by its label; "mock" has no hardware, for laptops'
     )
     chip: str | None = Field(default=None, description='label of the gpiochip instead of the header\'s, as "pinctrl-rp1"')
+
+
+class PlaceSettings(Table):
+    """[place]: where the sun rises and sets that conditions speak of."""
+
+    latitude: float = Field(ge=-90, le=90, description="degrees, north is positive")
+    longitude: float = Field(ge=-180, le=180, description="degrees, east is positive")
 
 
 class SensorIs(Table):
@@ -148,6 +167,8 @@ class ScoreCondition(Table):
     count: int = Field(default=1, ge=1, le=100, description="detectors: that many of them in one prediction")
     dwell_s: float | None = Field(
         default=None, gt=0, le=86_400, description="detectors: only what has stood there for that long")
+    within_s: float | None = Field(
+        default=None, gt=0, le=DAY_S, description="in unless: also while it was true in the last seconds; a suppressor")
 
     @model_validator(mode="after")
     def _fits(self) -> ScoreCondition:
@@ -172,6 +193,8 @@ class CrossingCondition(Table):
     direction: Literal["forward", "backward", "either"] = Field(
         default="either", description="forward is from left to right for who looks from the line's first point to its second")
     at_least: float = Field(default=0.5, gt=0, le=1, description="score that it has reached at least once on its way")
+    within_s: float | None = Field(
+        default=None, gt=0, le=DAY_S, description="in unless: also while it was true in the last seconds; a suppressor")
 
 
 class ValueCondition(Table):
@@ -192,6 +215,18 @@ class ValueCondition(Table):
     rising_for_s: float | None = Field(default=None, gt=0, description="has kept rising for that long")
     pause_s: float | None = Field(default=None, gt=0, description="longest pause between two rises; default rising_for_s / 2")
     edge: Literal["rise", "fall"] | None = Field(default=None, description="went on or off since the last look; sensors only")
+    rate_above: float | None = Field(
+        default=None, description="rises by more than that in a second, over over_s; a fall is negative")
+    rate_below: float | None = Field(
+        default=None, description="rises by less than that in a second, over over_s; -2: falls by more than 2")
+    over_s: float | None = Field(
+        default=None, ge=0.1, le=DAY_S, description="with rate_above or rate_below: the time over which it is measured")
+    stuck_for_s: float | None = Field(
+        default=None, gt=0, le=7 * DAY_S, description="has not changed at all for that long, while it was heard")
+    silent_for_s: float | None = Field(
+        default=None, gt=0, le=7 * DAY_S, description="nothing fresh was heard of it for that long")
+    within_s: float | None = Field(
+        default=None, gt=0, le=DAY_S, description="in unless: also while it was true in the last seconds; a suppressor")
 
     @model_validator(mode="after")
     def _fits(self) -> ValueCondition:
@@ -200,7 +235,7 @@ class ValueCondition(Table):
         given = [key for key in COMPARISONS if getattr(self, key) is not None]
         names = ", ".join(key.rstrip("_") for key in given) or "none"
         if len(given) != 1:
-            raise ValueError(f"a condition has one of is, above, below, changed, rising_for_s and edge; found {names}; keep one")
+            raise ValueError(f"a condition has one of {_LISTED}; found {names}; keep one")
         self._check_companions()
         return self
 
@@ -211,18 +246,56 @@ class ValueCondition(Table):
             raise ValueError("release_above goes with below, and is not less than it; add below, or raise release_above")
         if self.pause_s is not None and self.rising_for_s is None:
             raise ValueError("pause_s goes with rising_for_s; remove it")
+        rate = next((key for key in ("rate_above", "rate_below") if getattr(self, key) is not None), None)
+        if rate is not None and self.over_s is None:
+            raise ValueError(f"{rate} goes with over_s, the time over which it is measured; add over_s = 30")
+        if rate is None and self.over_s is not None:
+            raise ValueError("over_s goes with rate_above or rate_below; remove it")
         if self.model is not None and (self.edge is not None or isinstance(self.is_, (bool, str))):
             raise ValueError("a model's value is a number; use above, below, changed or rising_for_s, or label with at_least")
-        if self.camera is not None and not (isinstance(self.is_, str) or self.changed is True):
-            raise ValueError('a camera\'s picture is in a state; use is = "covered" or changed = true')
+        if self.camera is not None and not (isinstance(self.is_, str) or self.changed is True or self.silent_for_s):
+            raise ValueError('a camera\'s picture is in a state; use is = "covered", changed = true or silent_for_s')
 
 
-COMPARISONS = ("is_", "above", "below", "changed", "rising_for_s", "edge")
+COMPARISONS = ("is_", "above", "below", "changed", "rising_for_s", "edge",
+               "rate_above", "rate_below", "stuck_for_s", "silent_for_s")
+_LISTED = f"{', '.join(key.rstrip('_') for key in COMPARISONS[:-1])} and {COMPARISONS[-1]}"
+
+
+class TimeCondition(Table):
+    """What time it is: between two moments of a day, on some days of the week."""
+
+    between: tuple[MomentText, MomentText] | None = Field(
+        default=None, description='two moments of a day, as ["22:00", "sunrise-00:30"]; default: the whole day')
+    days: Annotated[tuple[Day, ...], Field(min_length=1)] | None = Field(
+        default=None, description='days of the week on which the span begins, as ["sat", "sun"]; default: every day')
+    otherwise: bool | None = Field(
+        default=None, description="what counts while the clock is not synchronised; default: unknown, and no rule acts on it")
+
+    @model_validator(mode="after")
+    def _fits(self) -> TimeCondition:
+        if self.between is None:
+            if self.days is None:
+                raise ValueError('otherwise goes with between or days; add between = ["22:00", "06:30"]')
+            return self
+        begin, end = map(moment, self.between)
+        if begin == ("", MIDNIGHT):
+            raise ValueError('between begins at 24:00, which is the end of a day; write "00:00"')
+        if never(begin, end):
+            raise ValueError("between is empty on every day; correct it, or write days alone for whole days")
+        return self
+
+    @property
+    def asks_sun(self) -> bool:
+        """Say whether it depends on where the sun is."""
+        return any(moment(one).word for one in self.between or ())
 
 
 def _kind_of_condition(table: Any) -> str:   # noqa: ANN401  whatever stands in the file
     if isinstance(table, CrossingCondition) or (isinstance(table, dict) and ("crosses" in table or "direction" in table)):
         return "(crossing)"
+    if isinstance(table, TimeCondition) or (isinstance(table, dict) and table.keys() & TimeCondition.model_fields.keys()):
+        return "(time)"
     if isinstance(table, ScoreCondition) or (isinstance(table, dict) and ("label" in table or "at_least" in table)):
         return "(score)"      # no key can be spelt like that, so a location stays unambiguous
     return "(value)"
@@ -230,7 +303,7 @@ def _kind_of_condition(table: Any) -> str:   # noqa: ANN401  whatever stands in 
 
 Condition: TypeAlias = Annotated[
     Annotated[ScoreCondition, Tag("(score)")] | Annotated[CrossingCondition, Tag("(crossing)")]
-    | Annotated[ValueCondition, Tag("(value)")],
+    | Annotated[TimeCondition, Tag("(time)")] | Annotated[ValueCondition, Tag("(value)")],
     Discriminator(_kind_of_condition),
 ]
 
@@ -330,6 +403,7 @@ class Settings(Table):
     gpio: GpioSettings = GpioSettings()
     safety: SafetySettings = SafetySettings()
     events: EventsSettings = EventsSettings()
+    place: PlaceSettings | None = None
     camera: dict[Name, CameraSettings] = Field(default_factory=dict)
     model: dict[Name, ModelSettings] = Field(default_factory=dict)
     sensor: dict[Name, SensorSettings] = Field(default_factory=dict)

@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import Protocol, cast
 
 VERBS = ("setup", "probe", "status", "explain", "top", "arm", "disarm", "reload", "log", "events", "export", "prune", "test",
-         "watch", "snapshot", "dump", "check", "schema", "config", "model", "calibrate", "doctor", "install-service")
+         "watch", "snapshot", "dump", "record", "replay", "check", "schema", "config", "model", "calibrate", "doctor",
+         "install-service")
 
 
 class Verb(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -58,6 +57,8 @@ def agreed(args: argparse.Namespace) -> bool:
 
 def directly(path: Path, older_than_s: float | None, keep: int | None) -> int | None:
     """Remove events without the daemon; None after one line on stderr when that failed."""
+    import sqlite3
+
     from reflexd.history.reading import Reader
     from reflexd.history.store import DamagedError, Store
     from reflexd.history.wording import explained

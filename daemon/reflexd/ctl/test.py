@@ -43,7 +43,8 @@ def duration_ms(least: int, most: int) -> Callable[[str], int]:
 
 def shown(milliseconds: int) -> str:
     """Write a time as it is given."""
-    return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
+    unit = next(unit for unit in ("h", "s", "ms") if milliseconds % UNITS_MS[unit] == 0)
+    return f"{milliseconds // UNITS_MS[unit]}{unit}"
 
 
 def level(text: str) -> str | float:

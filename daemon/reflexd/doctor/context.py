@@ -5,7 +5,6 @@ A test gives another root and another Outside; nothing is patched.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reflexd.clock import kernel_says
 from reflexd.protocol import ControlError, ask
 from reflexd_drivers import holders
 
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
     from reflexd_drivers.gpio import Chip
 
 SERVICE = "reflexd.service"
-MOST_WRONG_US = 16_000_000      # the kernel counts a clock that nobody sets beyond that; systemd takes the same bound
 
 
 def clock_is_set() -> bool:
-    """Ask the kernel whether somebody keeps its clock right. Source: adjtimex(2), field maxerror of struct timex."""
-    timex = (ctypes.c_long * 64)()      # larger than struct timex; all zero asks and sets nothing
-    return ctypes.CDLL(None).adjtimex(timex) >= 0 and int(timex[3]) < MOST_WRONG_US
+    """Ask the kernel whether somebody keeps its clock right."""
+    return bool(kernel_says())
 
 
 def show_unit() -> dict[str, str]:

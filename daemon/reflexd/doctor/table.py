@@ -41,7 +41,7 @@ warning throttled: the processor is slowed down right now, by heat or want of po
 note throttled-before: the processor was slowed down since the boot, by heat or want of power
     add a heat sink or a fan, if networks miss their deadlines
 warning clock-not-synchronised: nobody keeps the clock right: times in the log may be wrong, and rules by the time of day wait
-    sudo timedatectl set-ntp true, or add a clock with a battery
+    sudo timedatectl set-ntp true; without a network, a clock with a battery and trust_clock = true below [daemon]
 warning journal-volatile: the journal is kept in memory: why it failed is forgotten at a power cut
     write Storage=persistent below [Journal] in /etc/systemd/journald.conf.d/90-reflexd.conf; systemctl restart systemd-journald
 note hardware-watchdog-missing: there is no hardware watchdog: a kernel that hangs stays hung

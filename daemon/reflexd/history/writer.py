@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -41,8 +42,9 @@ class Writer:
     """The thread and what waits for it. Only `put`, `start`, `take_over`, `end` and `close` are for the main thread."""
 
     def __init__(self, run: Run, settings: EventsSettings, folder: Path, *, opens: Connect = connect, pause_s: float = PAUSE_S,
-                 wrote: Callable[[], int | None] = thread_wrote, tell: Tell = lambda _event, _text: None) -> None:
-        """Write to a file in that folder. `tell` logs a line from any thread; `wrote` counts bytes of the calling thread."""
+                 wrote: Callable[[], int | None] = thread_wrote, tell: Tell = lambda _event, _text: None,
+                 trial: bool = False) -> None:
+        """Write to a file in that folder, of a trial nothing. `tell` logs from any thread; `wrote` counts a thread's bytes."""
         self.path = folder / FILE
         self.run = run
         self.tell = tell
@@ -51,6 +53,7 @@ class Writer:
         self.kept = 0                      # in the store
         self.trouble = ""                  # why events wait
         self._settings = settings
+        self._trial = trial
         self._opens, self._pause_s, self._wrote = opens, pause_s, wrote
         self._wake = Wake()
         self._inbox: Inbox[Incident] = Inbox(WAITING, self._wake)
@@ -76,6 +79,11 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     @property
+    def enabled(self) -> bool:
+        """Say whether events are stored."""
+        return self._settings.enabled and not self._trial
+
+    @property
     def dropped(self) -> int:
         """Count the events that were lost because too many waited."""
         return self._dropped + self._inbox.dropped
@@ -87,12 +95,12 @@ class Writer:
 
     def put(self, incident: Incident) -> None:
         """Take an event; at once."""
-        if self._settings.enabled:
+        if self.enabled:
             self._inbox.put(incident)
 
     def start(self) -> None:
         """Begin to write, where that is wanted."""
-        if self._settings.enabled and self._thread is None:
+        if self.enabled and self._thread is None:
             self._thread = start_thread("events", self._work)
 
     def take_over(self, settings: EventsSettings) -> None:
@@ -111,7 +119,10 @@ class Writer:
         self.end()
         if self._thread is not None:
             self._thread.join(timeout_s)
-        return f"{self.waiting} events are not stored: {self.trouble or 'the disk takes too long'}" if self.waiting else ""
+        late = self._thread is not None and self._thread.is_alive()
+        if not self.waiting or not (late or self._told):
+            return ""
+        return f"{self.waiting} events are not stored: {'the disk takes too long' if late else self.trouble}"
 
     def prune(self, before_utc_ns: int | None, keep: int | None) -> int:
         """Remove what happened before, or all but the newest; from any thread but this one. Raises: OSError."""
@@ -131,7 +142,7 @@ class Writer:
         now, settings = time.monotonic(), self._settings
         day = self._budget.day(now)
         return {
-            "enabled": settings.enabled, "file": str(self.path), "durability": settings.durability,
+            "enabled": self.enabled, "file": str(self.path), "durability": settings.durability,
             "stored": self.stored, "stored_up_to": self.stored_up_to, "waiting": self.waiting, "dropped": self.dropped,
             "kept": self.kept, "used_mb": round(self._used_bytes / MB, 3), "trouble": self.trouble,
             "trouble_s": round(now - self._trouble_since, 1) if self.trouble else 0.0,
@@ -151,7 +162,7 @@ class Writer:
         self._collect()
         if self._waiting:             # once, whatever the budget says
             self._attend(self._write)
-        self._attend(self._leave)
+        self._leave()
 
     def _collect(self) -> None:
         self._waiting.extend(self._inbox.drain())
@@ -247,7 +258,8 @@ class Writer:
 
     def _leave(self) -> None:
         if self._store is not None:
-            self._store.note("budget", self._budget.saved(time.time()))
+            with suppress(Exception):     # the next run takes it for spent
+                self._store.note("budget", self._budget.saved(time.time()))
         self._close()
 
     def _close(self) -> None:

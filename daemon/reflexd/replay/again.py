@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from reflexd.config.settings import Settings
 from reflexd.replay.plain import plain_of, settings_of
-from reflexd.replay.tape import Begin, Digest, End, Line, Lost, Taken, TapeError
-from reflexd.rules.items import Command
+from reflexd.replay.tape import WRONG, Begin, Digest, End, Line, Lost, Taken, TapeError, shortly
+from reflexd.rules.conditions import stands, subjects_of
+from reflexd.rules.items import NS, Command, Item, Predicted, Rested, Sensed
 from reflexd.rules.packing import Order, ordered, unpacked
 from reflexd.rules.stage import Stage, watched_by
 
@@ -27,8 +28,8 @@ def stage_of(begin: Begin, settings: Settings | None = None) -> Stage:
     try:
         before = Stage(settings_of(begin.settings))
         before.recall(begin.memory)
-    except (ValueError, KeyError, TypeError) as error:
-        raise TapeError(f"the recording's settings cannot be used: {error}; use the reflexd that made it") from None
+    except (*WRONG, IndexError) as error:
+        raise TapeError(f"the recording's settings cannot be used: {shortly(error)}; use the reflexd that made it") from None
     return before if settings is None else _reloaded(before, settings, begin.now)
 
 
@@ -38,7 +39,7 @@ def _reloaded(before: Stage, settings: Settings, now: int) -> Stage:
     changed = {f"{section}.{name}" for section in ("camera", "sensor", "model")
                for name, one in getattr(before.settings, section).items() if getattr(new, section).get(name) != one}
     leaving = {*changed, *(f"model.{name}" for name, model in before.settings.model.items() if changed & set(watched_by(model)))}
-    rules = {rule.name for rule in before.rules if rule.settings in new.rule and not leaving & rule.sources.keys()}
+    rules = {rule.name for rule in new.rule if stands(rule, before.settings, new) and not leaving & subjects_of(rule)}
     before.let_go(rules, leaving & before.sources.keys(), now)
     return Stage(new, before)
 
@@ -59,10 +60,18 @@ def again(lines: Iterable[Line], settings: Settings | None = None) -> Iterator[S
 def _step(stage: Stage, taken: Taken) -> Step:
     try:
         item = unpacked(taken.item)
-    except ValueError as error:
-        raise TapeError(f"the recording has an item that this version does not know: {error}") from None
-    commands = stage.consume(item, taken.now)
+        commands = stage.consume(item, taken.now) if _concerns(stage, item) else []
+    except Exception as error:      # whatever a damaged item or memory leads to: rules trust both
+        raise TapeError(f"the recording has an item that this version cannot decide on, at {taken.now / NS:.3f} s: "
+                        f"{type(error).__name__}: {shortly(error)}; use the reflexd that made it") from None
     return Step(stage, taken, commands, [ordered(command) for command in commands])
+
+
+def _concerns(stage: Stage, item: Item) -> bool:
+    """Say whether the configuration has that source at all; another one than the recorded one may not."""
+    if isinstance(item, (Predicted, Rested)):
+        return f"model.{item.model}" in stage.sources
+    return not isinstance(item, Sensed) or f"sensor.{item.sensor}" in stage.sources
 
 
 class Comparison:

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reflexd.protocol import ask
+from reflexd.protocol import ControlError, ask
 from reflexd.replay.tape import Begin, Line, Lost, Taken
+
+
+class RestartedError(ControlError):
+    """Another process answers than before: its items are numbered anew, and do not follow on what was fetched."""
 
 
 class Live:
@@ -18,13 +22,16 @@ class Live:
     def __init__(self, socket: Path, since_s: float = 0.0) -> None:
         """Begin so many seconds ago, or as near to that as the trace reaches; a little more than asked for is given."""
         self.now = 0                         # of the daemon, when it was asked last; monotonic ns
+        self.version = self.boot = ""        # of the daemon, and of the machine; known once it has been asked
+        self._run = ""                       # which process it was
         self._socket = socket
         self._request: dict[str, Any] = {"since_s": since_s}
 
     def lines(self) -> Iterator[Line]:
-        """Give all that is there by now. Raises: ControlError."""
+        """Give all that is there by now. Raises: RestartedError, ControlError."""
         while True:
             told = ask(self._socket, "trace", self._request)
+            self._recognise(told)
             self.now = told["now"]
             self._request = {"number": told["number"] + told["count"]}
             if told["lost"]:
@@ -36,3 +43,10 @@ class Live:
                 return
             for note in notes:
                 yield Taken(*marshal.loads(note))      # noqa: S302
+
+    def _recognise(self, told: dict[str, Any]) -> None:
+        """See that it is the same process as before."""
+        self.version, self.boot = told["version"], told["boot"]
+        if self._run not in ("", told["run"]):
+            raise RestartedError("reflexd was started anew")
+        self._run = told["run"]

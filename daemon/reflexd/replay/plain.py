@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
@@ -10,8 +11,14 @@ from reflexd.config.settings import Settings
 from reflexd_models.base import Options
 
 
-class Detects(Options):
-    """Stands for the options of a task that gives detections."""
+class Kept(Options):
+    """Stands for the options of a task: what they were is not kept, but whether others are the same."""
+
+    like: str = ""
+
+
+class Detects(Kept):
+    """Stands for those of a task that gives detections."""
 
     gives_detections: ClassVar[bool] = True
 
@@ -20,8 +27,16 @@ def plain_of(settings: Settings) -> dict[str, Any]:
     """Write them as JSON has it."""
     plain = settings.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"daemon", "gpio", "events"})
     for name, model in settings.model.items():
-        plain["model"][name]["options"] = {"gives_detections": type(model.options).gives_detections}
+        plain["model"][name]["options"] = {
+            "gives_detections": type(model.options).gives_detections, "like": _likeness(model.options)}
     return plain
+
+
+def _likeness(options: Options) -> str:
+    """Give what is equal where options are."""
+    if isinstance(options, Kept):
+        return options.like
+    return hashlib.sha256(options.model_dump_json().encode()).hexdigest()[:16]
 
 
 def settings_of(plain: dict[str, Any]) -> Settings:
@@ -31,7 +46,9 @@ def settings_of(plain: dict[str, Any]) -> Settings:
         found = Settings.model_validate({**plain, "model": {name: {**one, "options": {}} for name, one in models.items()}})
     except ValidationError as error:
         raise ValueError(f"settings that this version does not know: {error.errors()[0]['msg']}") from None
-    detects = {name for name, one in models.items() if one["options"]["gives_detections"]}
     return found.model_copy(update={"model": {
-        name: model.model_copy(update={"options": Detects()}) if name in detects else model
-        for name, model in found.model.items()}})
+        name: model.model_copy(update={"options": _options(models[name]["options"])}) for name, model in found.model.items()}})
+
+
+def _options(plain: dict[str, Any]) -> Kept:
+    return (Detects if plain["gives_detections"] else Kept)(like=plain["like"])

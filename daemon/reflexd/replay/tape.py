@@ -16,7 +16,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, TypeAlias, cast
@@ -25,7 +25,10 @@ from reflexd.rules.memory import Memory
 from reflexd.rules.packing import Order, PlainItem
 
 FORMAT = 1
-LONGEST = 32 << 20         # bytes of a line
+LONGEST = 8 << 20          # bytes of a line: a mark with all that a large configuration can remember is a quarter of that
+MOST = 1 << 62             # ns: a hundred years and more
+UTC_S = 1e11               # what a date can be made of
+WRONG = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)    # what a damaged line leads to
 
 
 class TapeError(ValueError):
@@ -41,6 +44,13 @@ class Begin:
     memory: Memory
     utc_s: float | None = None                 # of the wall clock then, as far as anybody knew
     bundles: Mapping[str, str] = field(default_factory=dict)     # sha256 of each model's network, where it was open
+
+
+class Head(NamedTuple):
+    """What stands above everything."""
+
+    version: str           # of the reflexd that decided
+    boot: str              # of the machine: times count from there
 
 
 class Taken(NamedTuple):
@@ -86,11 +96,12 @@ class Digest:
 class Writer:
     """Writes a recording."""
 
-    def __init__(self, path: Path, version: str, boot: str) -> None:
-        """Make the file. Raises: OSError."""
+    def __init__(self, path: Path, version: str, boot: str, force: bool = False) -> None:
+        """Make the file; one that is there already is replaced only by `force`. Raises: FileExistsError, OSError."""
         self.items = 0
+        self.bytes = 0                # before they are compressed
         self._digest = Digest()
-        self._file: IO[bytes] = open_packed(path, "wb")
+        self._file: IO[bytes] = open_packed(path, "wb" if force else "xb")
         self._write({"recording": FORMAT, "version": version, "boot": boot})
 
     def begin(self, one: Begin) -> None:
@@ -114,8 +125,19 @@ class Writer:
         self._file.close()
         return str(self._digest)
 
+    def flush(self) -> None:
+        """Have what was written so far outlive this process."""
+        self._file.flush()
+
+    def abandon(self) -> None:
+        """Close a file that nothing more can be written to."""
+        with suppress(OSError):
+            self._file.close()
+
     def _write(self, what: object) -> None:
-        self._file.write(json.dumps(what, separators=(",", ":")).encode() + b"\n")
+        line = json.dumps(what, separators=(",", ":")).encode() + b"\n"
+        self.bytes += len(line)
+        self._file.write(line)
 
 
 def read(path: Path) -> Iterator[Line]:
@@ -125,18 +147,35 @@ def read(path: Path) -> Iterator[Line]:
             try:
                 what = json.loads(line)
                 if number == 1:
-                    _check(what, path)
+                    _head(what, path)
                 else:
                     yield _line(what)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            except WRONG as error:
                 if isinstance(error, TapeError):
                     raise
                 if not line.endswith(b"\n"):
                     return                       # it was cut off while it was written
-                raise TapeError(f"{path}: line {number}: is no line of a recording: {str(error)[:100]}; record anew") from None
+                raise TapeError(f"{path}: line {number}: is no line of a recording: {shortly(error)}; record anew") from None
 
 
-def open_packed(path: Path, mode: Literal["rb", "wb"]) -> IO[bytes]:
+def head(path: Path) -> Head:
+    """Give what stands above everything; of a file without a line, nothing. Raises: TapeError, OSError."""
+    with closing(open_packed(path, "rb")) as file:
+        try:
+            return _head(json.loads(next(_lines(file, path), b'{"recording": 1}')), path)
+        except WRONG as error:
+            if isinstance(error, TapeError):
+                raise
+            raise TapeError(f"{path}: line 1: is no line of a recording: {shortly(error)}; record anew") from None
+
+
+def shortly(error: object) -> str:
+    """Write what is wrong in one line that is not long."""
+    text = "".join(one if one.isprintable() else "?" for one in " ".join(str(error).split())[:100])
+    return text or type(error).__name__
+
+
+def open_packed(path: Path, mode: Literal["rb", "wb", "xb"]) -> IO[bytes]:
     """Open a file that is compressed where its name ends in .gz. Raises: OSError."""
     return cast("IO[bytes]", gzip.open(path, mode, 5)) if path.suffix == ".gz" else path.open(mode)
 
@@ -144,26 +183,42 @@ def open_packed(path: Path, mode: Literal["rb", "wb"]) -> IO[bytes]:
 def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
     try:
         while line := file.readline(LONGEST):
+            if len(line) == LONGEST:
+                raise TapeError(f"{path}: a line is longer than {LONGEST >> 20} MiB; record anew")
             yield line
     except EOFError:           # a gzip file that was cut off
         return
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise TapeError(f"{path}: is damaged: {error}; record anew") from None
+        raise TapeError(f"{path}: is damaged: {shortly(error)}; record anew") from None
 
 
-def _check(what: Any, path: Path) -> None:   # noqa: ANN401  whatever stands there
+def _head(what: Any, path: Path) -> Head:   # noqa: ANN401  whatever stands there
     if not isinstance(what, dict) or "recording" not in what:
         raise TapeError(f"{path}: is no recording; make one with reflexctl record")
+    found = Head(*(shortly(what.get(name, "unknown")) for name in Head._fields))
     if what["recording"] != FORMAT:
-        raise TapeError(f"{path}: is of format {what['recording']}, and this reflexd reads {FORMAT}; use the one that made it, "
-                        f"{what.get('version')}")
+        raise TapeError(f"{path}: is of format {shortly(what['recording'])}, and this reflexd reads {FORMAT}; "
+                        f"use the one that made it, {found.version}")
+    return found
 
 
 def _line(what: Any) -> Line:   # noqa: ANN401  whatever stands there
     if isinstance(what, list):
         now, item, orders = what
-        return Taken(int(now), list(item), [list(order) for order in orders])
+        return Taken(_whole(now), list(item), [list(order) for order in orders])
     ((kind, inner),) = what.items()
     if kind == "mark":
-        return Begin(**inner)
-    return Lost(int(inner)) if kind == "lost" else End(**inner)
+        return Begin(**{**inner, "now": _whole(inner["now"]), "utc_s": _seconds(inner.get("utc_s"))})
+    return Lost(_whole(inner)) if kind == "lost" else End(_whole(inner["items"]), str(inner["sha256"]))
+
+
+def _whole(value: Any) -> int:   # noqa: ANN401  whatever stands there
+    if not isinstance(value, int) or not 0 <= value < MOST:
+        raise ValueError(f"{str(value)[:20]} is no time and no count")
+    return value
+
+
+def _seconds(value: Any) -> float | None:   # noqa: ANN401  whatever stands there
+    if value is None or (isinstance(value, (int, float)) and abs(value) < UTC_S):
+        return value
+    raise ValueError(f"{str(value)[:20]} is no time")

@@ -1,36 +1,30 @@
 """One condition of a rule each: what it remembers between items, and what it says now.
 
-Those on a value stand here, those on what a network says of a label in scores.py.
+Those on a value stand here and in trends.py, those on what a network says of a label in scores.py, those on the time in
+schedule.py and silence.py.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from reflexd.config.settings import Condition, CrossingCondition, ScoreCondition, ValueCondition
-from reflexd.rules.items import NS
-from reflexd.rules.remembering import Remembering, Test
+from reflexd.config.settings import (
+    Condition,
+    CrossingCondition,
+    PlaceSettings,
+    RuleSettings,
+    ScoreCondition,
+    Settings,
+    TimeCondition,
+    ValueCondition,
+)
+from reflexd.rules.items import CLOCK, NS
+from reflexd.rules.remembering import Test, Valued, number
+from reflexd.rules.schedule import Between
 from reflexd.rules.scores import Crossing, about_label
+from reflexd.rules.silence import Silent, Within
 from reflexd.rules.sources import Source, equals
-
-
-class Valued(Remembering):
-    """A condition on a value, which is unknown while the source is unsure of it."""
-
-    def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
-        """Pass on what the value says."""
-        if self.source.value is None:
-            return None, self.source.trouble or "no value"
-        return self.holds(now, moved)
-
-    def holds(self, now: int, moved: bool) -> tuple[bool | None, str]:
-        """Give the truth and a note, the value being known."""
-        raise TypeError(f"{type(self).__name__} holds nothing")
-
-
-def number(value: object) -> float | None:
-    """Give a value as a number; a text is none."""
-    return float(value) if isinstance(value, (int, float)) else None
+from reflexd.rules.trends import Rate, Stuck
 
 
 class Is(Valued):
@@ -187,21 +181,53 @@ class Edge(Valued):
         return moved and self._new > 0, f"{self._new} new"
 
 
-def build(condition: Condition, sources: dict[str, Source]) -> Test:
-    """Make the condition that a line of the configuration asks for."""
-    source = sources[source_of(condition)]
+def build(condition: Condition, sources: dict[str, Source], place: PlaceSettings | None = None) -> Test:
+    """Make the condition that a line of the configuration asks for; `place` is where the sun is asked for."""
+    if isinstance(condition, TimeCondition):
+        return Between(sources[CLOCK], condition, place)
+    test = _build(condition, sources)
+    return test if condition.within_s is None else Within(test, condition.within_s)
+
+
+def _build(condition: ScoreCondition | CrossingCondition | ValueCondition, sources: dict[str, Source]) -> Test:
+    source = sources[subject_of(condition)]
     if isinstance(condition, ScoreCondition):
         return about_label(source, condition)
     if isinstance(condition, CrossingCondition):
         return Crossing(source, condition)
+    if condition.silent_for_s is not None:
+        return Silent(sources[CLOCK], source, condition.silent_for_s)
     return _of_value(source, condition)
 
 
-def source_of(condition: Condition) -> str:
-    """Name what a condition looks at, as "camera.gate"."""
+def subject_of(condition: Condition) -> str:
+    """Name what a condition is about, as "camera.gate"; "clock" for the time itself."""
+    if isinstance(condition, TimeCondition):
+        return CLOCK
     if isinstance(condition, ValueCondition) and condition.model is None:
         return f"sensor.{condition.sensor}" if condition.sensor is not None else f"camera.{condition.camera}"
     return f"model.{condition.model}"
+
+
+def subjects_of(rule: RuleSettings) -> set[str]:
+    """Name what the conditions of a rule are about."""
+    return {subject_of(one) for one in (*rule.when, *rule.unless)}
+
+
+def stands(rule: RuleSettings, old: Settings, new: Settings) -> bool:
+    """Say whether a rule of a new configuration is one of the old one; what asks for the sun, at the same place."""
+    asks_sun = any(isinstance(one, TimeCondition) and one.asks_sun for one in (*rule.when, *rule.unless))
+    return rule in old.rule and (old.place == new.place or not asks_sun)
+
+
+def asks_clock(condition: Condition) -> bool:
+    """Say whether a condition is decided as time passes."""
+    return isinstance(condition, TimeCondition) or (isinstance(condition, ValueCondition) and condition.silent_for_s is not None)
+
+
+def asks_time(settings: Settings) -> bool:
+    """Say whether some rule asks what time of day it is."""
+    return any(isinstance(one, TimeCondition) for rule in settings.rule for one in (*rule.when, *rule.unless))
 
 
 def _of_value(source: Source, condition: ValueCondition) -> Test:
@@ -209,11 +235,27 @@ def _of_value(source: Source, condition: ValueCondition) -> Test:
         return Beyond(source, condition.above, condition.release_below, +1)
     if condition.below is not None:
         return Beyond(source, condition.below, condition.release_above, -1)
+    if condition.edge is not None:
+        return Edge(source, condition.edge)
+    if condition.is_ is not None:
+        return Is(source, condition.is_)
+    return _of_past(source, condition)
+
+
+def _of_past(source: Source, condition: ValueCondition) -> Test:
+    """Make one that compares a value with those before it."""
     if condition.changed is not None:
         return Changed(source, condition.changed)
     if condition.rising_for_s is not None:
         return Rising(source, condition.rising_for_s, condition.pause_s)
-    if condition.edge is not None:
-        return Edge(source, condition.edge)
-    assert condition.is_ is not None, "the settings allow exactly one comparison"
-    return Is(source, condition.is_)
+    if condition.stuck_for_s is not None:
+        return Stuck(source, condition.stuck_for_s)
+    assert condition.over_s is not None, "the settings allow exactly one comparison"
+    return _rate(source, condition, condition.over_s)
+
+
+def _rate(source: Source, condition: ValueCondition, over_s: float) -> Rate:
+    if condition.rate_above is not None:
+        return Rate(source, condition.rate_above, +1, over_s)
+    assert condition.rate_below is not None, "the settings want one of them with over_s"
+    return Rate(source, condition.rate_below, -1, over_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from reflexd.config.settings import LevelOf
-from reflexd.rules.conditions import Valued, number
+from reflexd.rules.remembering import Valued, number
 from reflexd.rules.sources import Source
 
 

@@ -7,6 +7,7 @@ not its reasons: they follow from the items.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 from reflexd.rules.items import (
@@ -30,22 +31,37 @@ from reflexd.rules.items import (
 from reflexd_drivers.base import Reading
 from reflexd_models.base import Detection, Prediction
 
-PlainItem: TypeAlias = list[Any]
+PlainItem: TypeAlias = list[Any] | tuple[Any, ...]
 Order: TypeAlias = list[str | float | int]       # a command as plain values
 
+PLAIN = frozenset((float, bool, int, str))
+ABSTRACT: tuple[tuple[type[Any], type[Any]], ...] = ((Integral, int), (Real, float))
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Rested, Looked, Clock, Armed, Down)}
 
 
 def packed(item: Item) -> PlainItem:
-    """Write an item as plain values."""
+    """Write an item as plain values; in tuples, which cost less than lists."""
     if isinstance(item, Predicted):
         one = item.prediction
-        return ["predicted", item.model, item.exchanges, one.taken_at, dict(one.scores), one.value, one.spread, one.unsure,
-                list(one.parts), [tuple(detection) for detection in one.detections], one.cut]
+        seen = tuple(map(tuple, one.detections)) if one.detections else ()
+        return ("predicted", item.model, item.exchanges, one.taken_at, dict(one.scores), one.value, one.spread, one.unsure,
+                one.parts, seen, one.cut)
     if isinstance(item, Sensed):
         read = item.reading
-        return ["sensed", item.sensor, read.value, read.taken_at, read.changed_at, read.rises, read.falls, list(read.values)]
-    return [type(item).__name__.lower(), *item]
+        value = read.value if type(read.value) in PLAIN else plainly(read.value)
+        return ("sensed", item.sensor, value, read.taken_at, read.changed_at, read.rises, read.falls,
+                tuple(map(plainly, read.values)))
+    return (type(item).__name__.lower(), *item)
+
+
+def plainly(value: Any) -> float | bool | str | None:    # noqa: ANN401  whatever a foreign driver gives
+    """Take Python's own number for what is nearly one, as NumPy's are, and text for anything else."""
+    if value is None or type(value) in PLAIN:
+        return value     # type: ignore[no-any-return]  # one of these
+    if type(value).__name__ in ("bool", "bool_"):      # NumPy's, which is no number
+        return bool(value)
+    kind = next((kind for abstract, kind in ABSTRACT if isinstance(value, abstract)), str)
+    return kind(value)
 
 
 def unpacked(plain: Sequence[Any]) -> Item:

@@ -18,6 +18,15 @@ class Test(Protocol):
     REMEMBERS: ClassVar[tuple[str, ...]]
     source: Source
 
+    @property
+    def parts(self) -> tuple[Test, ...]:
+        """Give itself, and the conditions in it that remember something of their own."""
+        ...
+
+    def void(self) -> None:
+        """Forget what would outlast a gap, because of a stop."""
+        ...
+
     def observe(self) -> None:
         """Look at the item that the source has just taken over."""
         ...
@@ -40,6 +49,14 @@ class Remembering:
         self.source = source
         self.what = what
         self._epoch = -1
+
+    @property
+    def parts(self) -> tuple[Test, ...]:
+        """There is no other in it."""
+        return (self,)
+
+    def void(self) -> None:
+        """Nothing outlasts a gap."""
 
     def forget(self) -> None:
         """Drop what was remembered."""
@@ -77,3 +94,22 @@ class Remembering:
     def margin(self) -> float | None:
         """Say by how much what was observed holds, in its unit; negative: what it is short of. None where that is no number."""
         return None
+
+
+class Valued(Remembering):
+    """A condition on a value, which is unknown while the source is unsure of it."""
+
+    def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
+        """Pass on what the value says."""
+        if self.source.value is None:
+            return None, self.source.trouble or "no value"
+        return self.holds(now, moved)
+
+    def holds(self, now: int, moved: bool) -> tuple[bool | None, str]:
+        """Give the truth and a note, the value being known."""
+        raise TypeError(f"{type(self).__name__} holds nothing")
+
+
+def number(value: object) -> float | None:
+    """Give a value as a number; a text is none."""
+    return float(value) if isinstance(value, (int, float)) else None

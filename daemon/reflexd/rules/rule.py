@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-from reflexd.config.settings import Action, LevelOf, RuleSettings
+from reflexd.config.settings import Action, LevelOf, PlaceSettings, RuleSettings
 from reflexd.rules.conditions import build
 from reflexd.rules.items import CLOCK, NS, Claim, Command, Fired, Pattern, Release, Triggered, Verdict
 from reflexd.rules.levels import Following, source_of_level
@@ -15,6 +15,7 @@ from reflexd.rules.sources import Source
 
 LEASE_NS = 500_000_000
 HOUR_NS = 3600 * NS
+LATE_NS = 2 * NS            # two Clock items: where every source is silent, one comes once a second
 
 
 class Held(NamedTuple):
@@ -35,11 +36,11 @@ class Rule:
 
     REMEMBERS: ClassVar[tuple[str, ...]] = ("_acted_at", "_until", "_starts", "truth", "due")
 
-    def __init__(self, settings: RuleSettings, sources: dict[str, Source]) -> None:
+    def __init__(self, settings: RuleSettings, sources: dict[str, Source], place: PlaceSettings | None = None) -> None:
         self.settings = settings
         self.name = settings.name
-        self._when = tuple(build(one, sources) for one in settings.when)
-        self._unless = tuple(build(one, sources) for one in settings.unless)
+        self._when = tuple(build(one, sources, place) for one in settings.when)
+        self._unless = tuple(build(one, sources, place) for one in settings.unless)
         self._levels = {one.actuator: Following(sources[source_of_level(one.set)], one.set)
                         for one in settings.then if isinstance(one.set, LevelOf)}
         self.tests: tuple[Test, ...] = (*self._when, *self._unless, *self._levels.values())
@@ -85,9 +86,9 @@ class Rule:
     def _wait(self, due: int, unwanted: tuple[Verdict, ...], may_act: bool, now: int) -> list[Command]:
         """Act once the delay is over, on the first item from then on at which all of `unless` is known to be false.
 
-        That it is true at any moment ends the wait; so does that it stays unknown for longer than a lease.
+        That it is true at any moment ends the wait; so does that it stays unknown for longer than a lease, or two Clock items.
         """
-        if any(one.truth for one in unwanted) or now > due + self.lease_ns:
+        if any(one.truth for one in unwanted) or now > due + max(self.lease_ns, LATE_NS):
             self.due = None
         elif now >= due and may_act and all(one.truth is False for one in unwanted):
             self.due = None
@@ -143,8 +144,12 @@ class Rule:
         """Claim a level for as long as the action says."""
         lasts = self.lease_ns if action.for_s is None else round(action.for_s * NS)
         self._until[action.actuator] = now + lasts
-        return Claim(self.name, action.actuator, self._level(action), self.settings.priority, now + lasts, reasons,
-                     _pattern(action), isinstance(action.set, LevelOf))
+        return self._claimed(action, reasons)
+
+    def _claimed(self, action: Action, reasons: tuple[Verdict, ...]) -> Claim:
+        """Write a claim until the moment that is noted for it."""
+        return Claim(self.name, action.actuator, self._level(action), self.settings.priority, self._until[action.actuator],
+                     reasons, _pattern(action), isinstance(action.set, LevelOf))
 
     def _level(self, action: Action) -> float:
         """Give the level that an action wants now."""
@@ -153,6 +158,10 @@ class Rule:
         level = self._levels[action.actuator].level
         assert level is not None, "a rule with an unknown level does not act"
         return level
+
+    def held(self, now: int) -> list[Claim]:
+        """Tell again the claims that live, each with the moment until which it was made."""
+        return [self._claimed(one, self.verdicts) for one in self.settings.then if now < self._until[one.actuator]]
 
     @property
     def lease_ns(self) -> int:
@@ -173,6 +182,11 @@ class Rule:
         if not all(action.hold_on_fault for action in self.settings.then):
             self.forget_trigger()
         return self._release([action for action in self.settings.then if not action.hold_on_fault])
+
+    def void(self) -> None:
+        """Forget what would outlast a gap."""
+        for test in self.tests:
+            test.void()
 
     def end(self) -> list[Command]:
         """End every claim, because the rule itself goes or every output has to be safe."""

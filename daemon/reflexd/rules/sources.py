@@ -36,7 +36,7 @@ class Source:
     # not what its newest prediction shows: that is looked at while it is decided on, and never after
     REMEMBERS: ClassVar[tuple[str, ...]] = (
         "period_ns", "interval_ns", "taken_at", "down_at", "trouble", "value", "scores", "cut", "rises", "falls", "offset_s",
-        "late", "early", "exchanges", "epoch")
+        "late", "early", "exchanges", "epoch", "heard_at")
 
     name: str                      # "model.person", "sensor.pir", "camera.gate" or "clock"
     max_age_ns: int
@@ -46,6 +46,7 @@ class Source:
     interval_ns: int = 0           # between the newest two items; 0 after a gap
     gates: tuple[tuple[Source, Value], ...] = ()   # sensors and what each has to say for this source to count
     taken_at: int = NEVER
+    heard_at: int = NEVER          # as taken_at, but a failure leaves it: it tells since when nothing was heard
     down_at: int = NEVER
     trouble: str = "has said nothing yet"
     value: Value | None = None
@@ -81,7 +82,7 @@ class Source:
             self.interval_ns = 0
         elif taken_at > self.taken_at:
             self._follow_pace(taken_at - self.taken_at)
-        self.taken_at = taken_at
+        self.taken_at = self.heard_at = taken_at
         self.trouble = ""
 
     def _follow_pace(self, interval_ns: int) -> None:

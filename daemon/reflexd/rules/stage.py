@@ -20,7 +20,23 @@ from reflexd.config.settings import (
     Settings,
     ValueCondition,
 )
-from reflexd.rules.items import CLOCK, NS, Clock, Command, Down, Inhibit, Item, Lift, Looked, Permit, Predicted, Rested, Sensed
+from reflexd.rules.conditions import asks_clock
+from reflexd.rules.items import (
+    CLOCK,
+    NS,
+    Claim,
+    Clock,
+    Command,
+    Down,
+    Inhibit,
+    Item,
+    Lift,
+    Looked,
+    Permit,
+    Predicted,
+    Rested,
+    Sensed,
+)
 from reflexd.rules.memory import Memory, Remembers, put, taken
 from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
@@ -73,22 +89,35 @@ class Stage:
         unknown = [one for one in guards if isinstance(one, Inhibit) and not self._permits[one.by]]
         return [*(Lift(by) for by in self._lifted), *unknown]
 
+    def standing(self, now: int) -> list[Permit | Inhibit]:
+        """Tell again what stands above the rules: who permits, and until when; who does not."""
+        return [Permit(by, until) if until > now else Inhibit(by, f"{by} does not permit") for by, until in self._permits.items()]
+
+    def held(self, now: int) -> list[Claim]:
+        """Tell again the claims that live."""
+        return [claim for rule in self.rules for claim in rule.held(now)]
+
     def memory(self) -> Memory:
         """Take out all that it remembers: put into a stage of the same settings, the same items lead to the same commands."""
         return {
             "stage": taken(self),
             **{part: {name: taken(one) for name, one in ones.items()} for part, ones in self._rememberers().items()},
-            "tests": {rule.name: [taken(test) for test in rule.tests] for rule in self.rules},
+            "tests": {rule.name: [taken(part) for test in rule.tests for part in test.parts] for rule in self.rules},
         }
 
     def recall(self, memory: Memory) -> None:
-        """Remember that, and nothing else."""
+        """Remember that, and nothing else: what a reload had let go at that moment goes here too."""
+        self.rules = [rule for rule in self.rules if rule.name in memory["rules"]]
+        for name in self.sources.keys() - memory["sources"].keys():
+            del self.sources[name]
+        self._depend = self._dependents()
         put(self, memory["stage"])
         for part, ones in self._rememberers().items():
             for name, one in ones.items():
                 put(one, memory[part][name])
         for rule in self.rules:
-            for test, what in zip(rule.tests, memory["tests"][rule.name], strict=True):
+            tests = [part for test in rule.tests for part in test.parts]
+            for test, what in zip(tests, memory["tests"][rule.name], strict=True):
                 put(test, what)
 
     def _rememberers(self) -> dict[str, Mapping[str, Remembers]]:
@@ -97,7 +126,7 @@ class Stage:
 
     def _begin_rule(self, settings: RuleSettings, before: Stage | None) -> Rule:
         """Make a rule without state. Where only its devices are others, what bounds how often it acts goes on."""
-        rule = Rule(settings, self.sources)
+        rule = Rule(settings, self.sources, self.settings.place)
         same = before.ended.get(settings.name) if before else None
         if same is not None and same.settings == settings:
             rule.rest_like(same)
@@ -280,6 +309,8 @@ class Stage:
         """Let every rule begin anew: nothing that was seen before a stop may act after it."""
         for source in self.sources.values():
             source.epoch += 1
+        for rule in self.rules:
+            rule.void()
 
     def _known(self, one: SensorIs, now: int) -> bool | None:
         source = self.sources[f"sensor.{one.sensor}"]
@@ -329,7 +360,7 @@ def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, So
         gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
         found[f"model.{name}"] = standing.get(f"model.{name}") or Source(
             f"model.{name}", age, period, measured, period, gates=gates, zones=model.zones, lines=model.lines)
-    if any(rule.delay_s for rule in settings.rule):
+    if any(map(asks_clock, _conditions(settings))) or any(rule.delay_s for rule in settings.rule):
         found[CLOCK] = standing.get(CLOCK) or Source(CLOCK, CLOCK_AGE_NS, CLOCK_PERIOD_NS, expected_ns=CLOCK_PERIOD_NS)
     return found
 
@@ -382,5 +413,5 @@ def least_asked(settings: Settings, model: str) -> float:
 
 def followed_by(settings: Settings, model: str) -> frozenset[str]:
     """Collect the labels of a detector whose things some rule has to know again."""
-    return frozenset(one.label for one in _conditions(settings) if not isinstance(one, ValueCondition) and one.model == model
-                     and (isinstance(one, CrossingCondition) or one.dwell_s is not None))
+    asked = [one for one in _conditions(settings) if isinstance(one, (ScoreCondition, CrossingCondition)) and one.model == model]
+    return frozenset(one.label for one in asked if isinstance(one, CrossingCondition) or one.dwell_s is not None)

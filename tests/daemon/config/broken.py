@@ -97,6 +97,7 @@ RULE = '\n[[rule]]\nname = "new"\n'
 THEN = 'then = [ { actuator = "lamp", set = "on", follow = true } ]\n'
 WHEN = 'when = [ { sensor = "pir", is = true } ]\n'
 SET = 'then = [ { actuator = "lamp", follow = true, set = %s } ]\n'
+PLACE = "\n[place]\nlatitude = 52.5\nlongitude = 13.4\n"
 SCALE = (
     '\n[sensor.scale]\ndriver = "serial-lines"\nport = "/dev/ttyUSB0"\n'
     '\n[sensor.word]\ndriver = "serial-lines"\nport = "/dev/ttyUSB1"\nvalue = "text"\n'
@@ -218,6 +219,37 @@ CASES = [
         ('rule."light the path".when[0].release_below', "above at_least"),
     ),
     more("a name that cannot be", '\n[sensor.@@"a b"]\ndriver = "scripted"\npath = "x"\n', ('sensor."a b"', "a name has")),
+    # conditions on the time
+    more(
+        "times that are none",
+        PLACE + RULE + 'when = [ { between = ["22:00", @@"6:30"] }, { between = [@@"sunset-12:01", "sunset"] },\n'
+        '  { between = @@["06:00", "07:00", "08:00"] }, { between = @@["sunrise", "sunrise-00:30"] },\n'
+        '  { between = @@["24:00", "06:00"] }, { days = ["sat", @@"sunday"] }, { otherwise = @@true } ]\n' + THEN,
+        ("rule.new.when[0].between[1]", 'is no moment of a day, found "6:30"; write "22:00", "sunset"'),
+        ("rule.new.when[1].between[0]", "is more than 12 hours from sunset"), ("rule.new.when[2].between", "list"),
+        ("rule.new.when[3].between", "empty on every day"), ("rule.new.when[4].between", 'write "00:00"'),
+        ("rule.new.when[5].days[1]", 'did you mean "sun"'), ("rule.new.when[6].otherwise", "goes with between or days"),
+    ),
+    more("the sun of nowhere", RULE + 'when = [ { between = ["22:00", @@"sunrise"] } ]\n' + THEN,
+         ("rule.new.when[0].between[1]", "there is no [place]")),
+    more("a place that is none", "\n@@[place]\nlatitude = @@91.0\n",
+         ("place", "longitude is missing"), ("place.latitude", "at most 90")),
+    more(
+        "rates without a time, and what has none",
+        RULE + 'when = [ { sensor = "depth", rate_above = @@2 }, { sensor = "depth", above = 2, over_s = @@30 },\n'
+        '  @@{ camera = "gate", stuck_for_s = 60 } ]\n' + THEN,
+        ("rule.new.when[0].rate_above", "rate_above goes with over_s"), ("rule.new.when[1].over_s", "goes with rate_above"),
+        ("rule.new.when[2]", "silent_for_s"),
+    ),
+    more(
+        "what cannot be told, or not be acted on",
+        RULE + 'when = [ { sensor = "pir", rate_below = @@2, over_s = 9 }, { sensor = "depth", silent_for_s = @@0.1 },\n'
+        '  { sensor = "pir", edge = "rise", within_s = @@30 } ]\nunless = [ { sensor = "pir", edge = "fall", within_s = 9 } ]\n'
+        + THEN,
+        ("rule.new.when[0].rate_below", "true or false"),
+        ("rule.new.when[1].silent_for_s", "sensor depth may take up to its max_age_ms"),
+        ("rule.new.when[2].within_s", "move the condition to unless"),
+    ),
     # F55, F56 and what else does not fit together
     change("an unknown driver", 'driver = "replay"', 'driver = @@"repaly"', ("camera.gate.driver", 'did you mean "replay"')),
     change("a pin used twice", 'pin = "GPIO17"', 'pin = @@"GPIO4"', ("actuator.lamp.pin", "sensor.pir has it")),

@@ -63,7 +63,7 @@ def test_the_documented_keys_are_current(root):
 def test_checking_imports_no_library_of_hardware_or_networks(root):
     program = (
         "import sys; from reflexd.ctl.__main__ import main; status = main(sys.argv[1:]);"
-        "print(*(name for name in ('gpiozero', 'lgpio', 'serial', 'ai_edge_litert', 'tflite_runtime', 'tensorflow')"
+        "print(*(name for name in ('gpiozero', 'lgpio', 'serial', 'ai_edge_litert', 'tflite_runtime', 'tensorflow', 'astral')"
         " if name in sys.modules)); sys.exit(status)"
     )
     example = str(root / "docs" / "examples" / "meter" / "reflexd.toml")

@@ -90,9 +90,11 @@ def test_what_waits_at_the_end_is_stored_before_it_ends(make: Make) -> None:
     assert ids(writer.path) == [1, 2, 3]
 
 
-def test_where_events_are_not_wanted_there_is_no_thread_and_no_file(make: Make, tmp_path: Path) -> None:
-    writer = make(EventsSettings(enabled=False))
+@pytest.mark.parametrize(("enabled", "trial"), [(False, False), (True, True)])
+def test_where_events_are_not_wanted_there_is_no_file(make: Make, tmp_path: Path, enabled: bool, trial: bool) -> None:
+    writer = make(EventsSettings(enabled=enabled), trial=trial)
     put(writer, 1)
+    writer.take_over(EventsSettings(enabled=enabled))
     assert writer.close(1) == ""
     assert list(tmp_path.iterdir()) == []
     assert writer.waiting == 0
@@ -133,6 +135,17 @@ def test_f62_events_wait_for_a_disk_that_fails_and_the_log_tells_it_once(make: M
     assert "0 were dropped" in log[1][1]
     assert ids(writer.path) == [1, 2, 3]
     assert (writer.dropped, writer.trouble) == (0, "")
+
+
+def test_what_could_not_be_stored_in_the_end_is_told(make: Make) -> None:
+    disk = Disk()
+    disk.failing = sqlite3.SQLITE_FULL
+    writer = make(opens=disk)
+    put(writer, 1, 2)
+    within(PATIENCE_S, lambda: writer.trouble != "")
+    told = writer.close(PATIENCE_S)
+    assert told.startswith(f"2 events are not stored: {writer.path}: ")
+    assert told.endswith("make room on that disk")
 
 
 def test_when_too_much_waits_the_oldest_is_dropped_and_counted(make: Make, log: Log) -> None:
@@ -229,6 +242,7 @@ def test_run_by_hand_without_a_service_around_it_there_is_no_line(make: Make, lo
     put(writer, 1)
     within(PATIENCE_S, lambda: "there is no such folder" in str(writer.report()["trouble"]) and writer.waiting == 1)
     assert log == []
+    assert writer.close(PATIENCE_S) == "", "nor at the end"
 
 
 def test_beyond_the_write_budget_events_wait_and_are_written_rarely(make: Make, log: Log) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reflexd.config.settings import Settings
-from reflexd.rules.items import Armed, Down, Item, Looked, Predicted, Rested, Sensed
+from reflexd.rules.items import NS, Armed, Clock, Down, Item, Looked, Predicted, Rested, Sensed
 from reflexd_drivers.base import Reading
 from reflexd_models.base import Detection, Prediction
 from tests.daemon.rules.scenes import LEFT, Finds
@@ -35,7 +35,19 @@ RULES: list[dict[str, Any]] = [
     {"when": [{"sensor": "button", "edge": "rise"}], "unless": [{"sensor": "warmth", "above": 35}], "then": FOR_5_S,
      "delay_s": 1},
     {"when": [{"model": "gate", "label": "person", "at_least": 0.7}], "then": LAMP, "delay_s": 0.3, "cooldown_s": 1},
+    {"when": [{"sensor": "warmth", "rate_above": 0.5, "over_s": 2}], "then": FOLLOW},
+    {"when": [{"model": "meter", "rate_below": 5, "over_s": 0.5}], "then": LAMP, "cooldown_s": 5},
+    {"when": [{"sensor": "stop", "stuck_for_s": 3}], "then": FOLLOW},
+    {"when": [{"camera": "gate", "silent_for_s": 2}], "then": LAMP},
+    {"when": [{"model": "gate", "label": "person", "at_least": 0.6}],
+     "unless": [{"sensor": "button", "edge": "rise", "within_s": 2},
+                {"model": "yard", "label": "dog", "crosses": "gate", "within_s": 5},
+                {"model": "yard", "label": "dog", "at_least": 0.8, "dwell_s": 1, "within_s": 1}], "then": FOLLOW},
+    {"when": [{"sensor": "warmth", "above": 0}, {"between": ["23:00", "00:30"], "days": ["sat"]}], "then": FOLLOW},
+    {"when": [{"between": ["sunset", "sunrise-05:15"], "otherwise": False}], "then": FOLLOW},
 ]
+WALL_S = 1_774_740_480       # Saturday 2026-03-28, 23:28 UTC, in the first minutes of a Sunday there
+PLACE = {"latitude": 52.52, "longitude": 13.4}
 
 
 SAFETY = {"stop": {"sensor": "stop", "is": True}, "arm": {"sensor": "stop", "is": False, "delay_s": 0.5}}
@@ -51,7 +63,7 @@ def busy() -> Settings:
         "meter": {"bundle": "meter", "camera": "gate", "plausible": {"max_rise_per_min": 60}},
     }
     rules = [*RULES, {"when": [{"model": "idle", "label": "person", "at_least": 0.6}], "then": FOLLOW}]
-    return settings(*rules, model=model, safety=SAFETY, sensor={
+    return settings(*rules, model=model, place=PLACE, safety=SAFETY, sensor={
         "button": {"driver": "scripted", "max_age_ms": 1000},
         "warmth": {"driver": "scripted", "max_age_ms": 1000, "required": True},
         "stop": {"driver": "scripted", "max_age_ms": 3000}})
@@ -65,14 +77,24 @@ class Day:
         self._chance = random.Random(seed)
         self._warmth, self._pressed, self._rises, self._count, self._at = 20.0, False, 0, 100.0, 0.2
         self._score = 0.5
+        self._told_at = 0
 
     def items(self, count: int) -> Iterator[tuple[Item, int]]:
         """Give items, each with the moment in which it is consumed."""
         for _ in range(count):
+            if self.now - self._told_at >= NS:
+                yield self._clock(), self.now
+                continue
             self.now += round(self._chance.expovariate(1 / 40) * MS) + 1
             if self._chance.random() < 0.002:
                 self.now += 2_000 * MS
             yield self._item(), self.now
+
+    def _clock(self) -> Item:
+        """Tell the time; for a minute of each quarter of an hour it is not known."""
+        self._told_at = self.now
+        utc_s = WALL_S + (self.now - START) // NS
+        return Clock(utc_s * NS if utc_s % 900 >= 60 else None, 3600, self.now - MS)
 
     def _item(self) -> Item:
         roll, chance = self._chance.random(), self._chance

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reflexd.config.settings import Settings
-from reflexd.rules.items import Claim, Command, Down, Predicted, Release, Rested, Sensed
+from reflexd.rules.items import Claim, Clock, Command, Down, Predicted, Release, Rested, Sensed, Verdict
 from reflexd.rules.stage import Stage
 from reflexd_drivers.base import Reading
 from reflexd_models.base import Prediction
@@ -55,6 +55,14 @@ class Story:
         """A sensor gives a reading of that age."""
         taken_at = self.now - round(age_ms * MS)
         return self.stage.consume(Sensed(sensor, Reading(value, taken_at, taken_at, rises, falls)), self.now)
+
+    def tells(self, utc_s: float | None = None, offset_s: int = 0) -> list[Command]:
+        """The wall clock says so many seconds since 1970; without, that it is not known to be right."""
+        return self.stage.consume(Clock(None if utc_s is None else round(utc_s * 1e9), offset_s, self.now), self.now)
+
+    def verdict(self, rule: int = 0, condition: int = 0) -> Verdict:
+        """Give what a condition said when its rule was decided last."""
+        return self.stage.rules[rule].verdicts[condition]
 
     def loses(self, source: str) -> list[Command]:
         return self.stage.consume(Down(source, "gone"), self.now)

@@ -46,7 +46,7 @@ def test_every_item_is_read_as_it_was_written() -> None:
     for item, _ in Day(3).items(3000):
         assert unpacked(json.loads(json.dumps(packed(item)))) == item
         seen.add(type(item).__name__)
-    assert seen == {"Predicted", "Rested", "Sensed", "Looked", "Armed", "Down"}
+    assert seen == {"Predicted", "Rested", "Sensed", "Looked", "Armed", "Clock", "Down"}
 
 
 @pytest.mark.parametrize("plain", [["person"], ["predicted", "gate"], ["sensed", "warmth", 1.0], ["down", 1, 2, 3], ["clock"]])

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 from reflexd.config.messages import show
 from reflexd.config.positions import Location
 from reflexd.config.settings import Condition, CrossingCondition, RuleSettings, ScoreCondition, Settings, ValueCondition
-from reflexd.rules.conditions import source_of
+from reflexd.rules.conditions import subject_of
 from reflexd_models.bundle import Bundle
 
+Understood: TypeAlias = ScoreCondition | CrossingCondition | ValueCondition
 MOST = 64        # conditions of a rule: more than anybody writes, and few enough to be held against one another
 KNOWN: dict[type[object], frozenset[str]] = {
     ScoreCondition: frozenset({"model", "label", "at_least", "release_below", "hits", "of", "zone", "count", "dwell_s"}),
@@ -37,13 +38,13 @@ class Term(NamedTuple):
     """A condition of a rule, and where it stands."""
 
     location: Location
-    condition: Condition
+    condition: Understood
     unless: bool
 
     @property
     def source(self) -> str:
         """Name what it looks at, as "sensor.pir"."""
-        return source_of(self.condition)
+        return subject_of(self.condition)
 
     @property
     def words(self) -> str:
@@ -83,13 +84,13 @@ class Facts:
 Look: TypeAlias = Callable[[Facts], Iterator[Finding]]
 
 
-def _understood(condition: Condition) -> bool:
+def _understood(condition: Condition) -> TypeGuard[Understood]:
     known = KNOWN.get(type(condition))
     return known is not None and all(getattr(condition, name) == field.default
                                      for name, field in type(condition).model_fields.items() if name not in known)
 
 
-def is_moment(condition: Condition) -> bool:
+def is_moment(condition: Understood) -> bool:
     """Say whether a condition is true for the one item that brought it only."""
     if isinstance(condition, ValueCondition):
         return condition.changed is not None or condition.edge is not None
@@ -101,9 +102,9 @@ def shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else show(value)
 
 
-def written(condition: Condition) -> str:
+def written(condition: Understood) -> str:
     """Write what a condition asks for, as "sensor.pir is true"."""
-    source = source_of(condition)
+    source = subject_of(condition)
     if isinstance(condition, CrossingCondition):
         return f"{source} {condition.label} crosses {condition.crosses}"
     if isinstance(condition, ScoreCondition):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reflexd.config.lint.facts import Facts, Finding, Term, shown
-from reflexd.config.settings import Condition, CrossingCondition, ScoreCondition
+from reflexd.config.lint.facts import Facts, Finding, Term, Understood, shown
+from reflexd.config.settings import CrossingCondition, ScoreCondition
 from reflexd_drivers.base import CameraSettings
 
 JITTER = 1.05        # frames come a little earlier and later than their rate says
@@ -30,7 +30,7 @@ def nothing_counted(facts: Facts) -> Iterator[Finding]:
                       f"raise max_age_ms of camera.{name} over {1000 / camera.rate_hz:g}, or raise its rate_hz")
 
 
-def _needs_two(condition: Condition) -> tuple[str, str] | None:
+def _needs_two(condition: Understood) -> tuple[str, str] | None:
     """Name the key that needs more than one item, and say so."""
     if isinstance(condition, CrossingCondition):
         return "crosses", "a step has two predictions"

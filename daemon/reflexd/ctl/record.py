@@ -1,0 +1,133 @@
+"""reflexctl record: write down what a running daemon decides on, to decide on it once more later."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from reflexd.ctl.reach import add_socket
+from reflexd.ctl.test import duration_ms
+
+if TYPE_CHECKING:
+    from reflexd.replay.recorder import Recorder
+
+HELP = "record what the daemon decides on, for reflexctl replay"
+ROUND_S = 0.5
+PATIENCE_S = 10.0      # with a daemon that does not answer for a moment: its trace reaches much further back
+DAYS_30_MS = 30 * 86_400_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="is compressed where its name ends in .gz")
+    parser.add_argument("--for", dest="for_ms", type=duration_ms(100, DAYS_30_MS), metavar="TIME",
+                        help="as 90s, 10m or 2h; default: until Ctrl-C")
+    parser.add_argument("--last", dest="last_ms", type=duration_ms(100, DAYS_30_MS), default=0, metavar="TIME",
+                        help="begin so long ago, as far as the daemon still has it")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    add_socket(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record until the time is up, somebody has enough, or there is nothing more to record."""
+    from reflexd.replay.live import Live
+    from reflexd.replay.recorder import Recorder
+
+    if args.file.exists() and not args.force:
+        return refuse(args.file)
+    recorder = Recorder(Live(args.socket, args.last_ms / 1000), args.file, args.force,
+                        None if args.for_ms is None else args.for_ms * 1_000_000)
+    with stopped_by_signals() as stop:
+        try:
+            wrong = follow(recorder, stop)
+            if recorder.begun:
+                print(summary(recorder, recorder.end()))
+                if recorder.reached_s < args.last_ms / 1000:
+                    print(f"it begins {recorder.reached_s:.0f} s before it was asked for: the daemon has nothing older")
+        except FileExistsError:
+            return refuse(args.file)
+        except OSError as error:      # of the disk: what the daemon does is told by follow()
+            recorder.abandon()
+            wrong = (f"{args.file}: {(error.strerror or str(error)).lower()}; {recorder.items} items were written, and what of "
+                     f"them reached the disk can be replayed" if recorder.begun else
+                     f"{args.file}: {(error.strerror or str(error)).lower()}; name another file")
+    if wrong:
+        print(f"reflexctl: {wrong}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def refuse(file: Path) -> int:
+    """Leave a file alone."""
+    print(f"reflexctl: {file}: is there already; name another one, or say --force", file=sys.stderr)
+    return 1
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Event]:
+    """Have what asks to end set an event instead, so that the file is ended whole."""
+    stop = Event()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def follow(recorder: Recorder, stop: Event) -> str:
+    """Record; give why it ended before anybody wanted that, empty if not. Raises: OSError of the file."""
+    from reflexd.protocol import ControlError, NobodyError
+    from reflexd.replay.live import RestartedError
+
+    live, answered_at = sys.stdout.isatty(), monotonic()
+    while True:
+        try:
+            more = recorder.fetch(stop.is_set)
+            answered_at = monotonic()
+        except ControlError as error:
+            if not recorder.begun:
+                return str(error)
+            if isinstance(error, RestartedError):
+                return f"{error}: the recording ends where it ended; record anew"
+            if isinstance(error, NobodyError) or monotonic() - answered_at > PATIENCE_S:
+                return f"the recording ends here: {error}"
+            more = True
+        if live:
+            print(f"\r\x1b[K{line(recorder)}", end="\n" if not more or stop.is_set() else "", flush=True)
+        if not more or stop.wait(ROUND_S):
+            return ""
+
+
+def line(recorder: Recorder) -> str:
+    """Write how far it is, in one line of a terminal."""
+    rate = recorder.items / recorder.seconds if recorder.seconds else 0.0
+    return ", ".join((f"{recorder.seconds:.0f} s", f"{recorder.items} items", f"{rate:.0f} a second", size(recorder.bytes),
+                      *told(recorder)))
+
+
+def told(recorder: Recorder) -> list[str]:
+    """Write which rules fired, and what is missing."""
+    from reflexd.replay.telling import times
+
+    fired = [f'"{rule}" fired {times(count)}' for rule, count in recorder.fired.most_common(3)]
+    more = [f"and {len(recorder.fired) - 3} other rules"] if len(recorder.fired) > 3 else []
+    lost = [f"{recorder.lost} items are missing: they came faster than they were fetched"] if recorder.lost else []
+    return [*(fired or ["no rule fired"]), *more, *lost]
+
+
+def size(count: int) -> str:
+    """Write a number of bytes."""
+    return f"{count / 1024:.1f} KiB" if count < 1 << 20 else f"{count / (1 << 20):.1f} MiB"
+
+
+def summary(recorder: Recorder, digest: str) -> str:
+    """Write what there is in the end."""
+    return f"{recorder.path}: {line(recorder)}; sha256 {digest}"

@@ -1,0 +1,83 @@
+"""Writes down what a running daemon decides on, as long as it runs and somebody wants it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from reflexd.replay.live import Live
+from reflexd.replay.tape import Begin, Line, Lost, Taken, Writer
+
+
+class Recorder:
+    """Fetches and writes, a part at a time, so that memory stays small; what was written stays if the daemon goes."""
+
+    def __init__(self, live: Live, path: Path, force: bool = False, for_ns: int | None = None) -> None:
+        """Record for that long from the first answer on; the file is made only once there is one."""
+        self.path = path
+        self.items = self.lost = self.begins = 0
+        self.first = self.last = 0             # moments of the first mark and of the last item; monotonic ns
+        self.reached_s = 0.0                   # how long before the first answer it begins
+        self.fired: Counter[str] = Counter()
+        self._live = live
+        self._force = force
+        self._for_ns = for_ns
+        self._until: int | None = None
+        self._writer: Writer | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Say whether there is a file."""
+        return self._writer is not None
+
+    @property
+    def bytes(self) -> int:
+        """Give the size of the file, as far as it was written."""
+        return self.path.stat().st_size if self.begun else 0
+
+    @property
+    def seconds(self) -> float:
+        """Give how much time it spans."""
+        return max(self.last - self.first, 0) / 1e9
+
+    def fetch(self, enough: Callable[[], bool] = lambda: False) -> bool:
+        """Write all that came by now; false once the time is up or it is enough. Raises: ControlError, OSError."""
+        for line in self._live.lines():
+            writer = self._writer or self._open()
+            if enough() or (self._until is not None and isinstance(line, Taken) and line.now > self._until):
+                return False
+            self._write(writer, line)
+        assert self._writer is not None, "the first answer has a mark"
+        self._writer.flush()
+        return self._until is None or self._live.now < self._until
+
+    def end(self) -> str:
+        """End the file whole, and give the hash of what was decided. Raises: OSError."""
+        assert self._writer is not None, "begun before"
+        return self._writer.end()
+
+    def abandon(self) -> None:
+        """Leave the file as it is: nothing more can be written to it."""
+        if self._writer is not None:
+            self._writer.abandon()
+
+    def _open(self) -> Writer:
+        self._writer = Writer(self.path, self._live.version, self._live.boot, self._force)
+        self._until = None if self._for_ns is None else self._live.now + self._for_ns
+        return self._writer
+
+    def _write(self, writer: Writer, line: Line) -> None:
+        if isinstance(line, Taken):
+            writer.take(line)
+            self.items += 1
+            self.last = line.now
+            self.fired.update(str(order[1]) for order in line.orders if order[0] == "fired")
+        elif isinstance(line, Begin):
+            writer.begin(line)
+            self.begins += 1
+            if not self.first:
+                self.first, self.reached_s = line.now, (self._live.now - line.now) / 1e9
+        elif isinstance(line, Lost):
+            writer.lose(line.items)
+            self.lost += line.items
