@@ -121,9 +121,9 @@ def bounds_of(facts: Facts, source: str) -> tuple[float, float] | None:
 def from_above(facts: Facts, rule: Sequence[Term]) -> Iterator[Demand]:
     """Say what has to hold for any rule to act, and for the networks of this one to run."""
     safety = facts.settings.safety
-    if safety.stop is not None and type(safety.stop) is SensorIs:
+    if safety.stop is not None:
         yield _of_sensor(safety.stop, False, "[safety] stop keeps every output safe unless", ("safety", "stop"))
-    if safety.arm is not None and type(safety.arm) is SensorIs:        # and not one that knows of more
+    if safety.arm is not None:
         yield _of_sensor(safety.arm, True, "[safety] arm keeps every output safe unless", ("safety", "arm"))
     models = dict.fromkeys(term.source.removeprefix("model.") for term in rule if term.source.startswith("model."))
     for name in models:
