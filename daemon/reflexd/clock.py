@@ -35,7 +35,7 @@ class Seen(NamedTuple):
 
 
 class WallClock:
-    """Follows the wall clock from look to look; on the main thread only."""
+    """Follows the wall clock from look to look; each on one thread only."""
 
     def __init__(self, trusted: bool = False, look: Callable[[], Seen] | None = None) -> None:
         """`trusted`: it is right, whatever anybody says."""

@@ -23,7 +23,7 @@ from reflexd.output import level_text
 from reflexd.outputs import Outputs
 from reflexd.parts import Parts
 from reflexd.rules.conditions import asks_time
-from reflexd.rules.items import CLOCK, NS, Clock, Command, Fired, Item, Predicted
+from reflexd.rules.items import CLOCK, NS, Command, Fired, Item, Predicted
 from reflexd.rules.stage import CLOCK_PERIOD_NS, Stage
 from reflexd.trace import Changed, Trace
 from reflexd.workers import Reports
@@ -60,7 +60,7 @@ class Loop:
         self.later: tuple[int, Callable[[], None]] | None = None      # what is done at a moment, and when; main thread only
         self.trace = Trace()
         self.recorder = recorder or Recorder(Run.begin())
-        self.recorder.synchronised = lambda: self.clock.known
+        self.recorder.synchronised = lambda: self.clock.known if self._clocked else None      # else nobody has looked
         outputs.new_id = self.recorder.new_id
         self.rewire(Stage(settings), parts, monotonic_ns())
 
@@ -134,9 +134,10 @@ class Loop:
             for item in inbox.drain():
                 self.consume(item, monotonic_ns())
         now = monotonic_ns()
-        if now >= self._tell_time_at:      # after the items: what waited was heard in time
+        if self._clocked and now >= self._tell_time_at:      # after the items: what waited was heard in time
             self._tell_time_at = now + CLOCK_PERIOD_NS - LOOK_NS      # the loop comes round every LOOK_NS
-            self._tell_time(self.clock.tell())
+            self.consume(self.clock.tell(), monotonic_ns())
+            self._tell_of_clock()
         if self.outputs.due is not None and now >= self.outputs.due:
             self.outputs.settle(now)
         self.tell_changes()
@@ -146,10 +147,8 @@ class Loop:
             (_, do), self.later = self.later, None
             do()
 
-    def _tell_time(self, clock: Clock) -> None:
-        """Decide on the time and log that it is known or not, where a rule asks for it; events tell that in any case."""
-        if self._clocked:
-            self.consume(clock, monotonic_ns())
+    def _tell_of_clock(self) -> None:
+        """Put into the log that the time of day is known or not, where a rule asks for it."""
         if self._timed and self.clock.known is not self._clock_told:
             self._clock_told = self.clock.known
             self._journal.say(*((CLOCK_KNOWN, "the clock is right: the time of day is known") if self.clock.known else

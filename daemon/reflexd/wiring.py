@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, cast
 
 from reflexd.actuating import ActuatorJob, PluggedJob
 from reflexd.arming import Arming
+from reflexd.clock import WallClock
 from reflexd.config.settings import ModelSettings, Settings
 from reflexd.history.incident import Run
 from reflexd.history.recorder import Recorder
@@ -168,7 +169,9 @@ def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with
     parts.join(wiring.make(settings, parts, {}))
     arming = Arming(settings.daemon, dry_run)
     outputs = Outputs(channels(settings, parts), arming.dry_run)
-    history = Writer(Run.begin(), settings.events, Path(settings.daemon.state_dir), trial=dry_run)
+    clock = WallClock(settings.daemon.trust_clock)     # of the writer's own: the loop looks only while a rule asks for the time
+    history = Writer(Run.begin(), settings.events, Path(settings.daemon.state_dir), trial=dry_run,
+                     synchronised=lambda: clock.tell().utc_ns is not None)
     loop = Loop(settings, parts, outputs, journal, notifier, wiring.reports, Recorder(history.run, history.put))
     history.tell = lambda event, text: loop.ask(partial(loop.log, event, text))
     return Daemon(loop, parts, wiring, journal, notifier, Observer(loop, parts, journal, history), arming, history)

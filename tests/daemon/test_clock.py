@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reflexd.clock import STEP_NS, Seen, WallClock, kernel_says, seen
+from reflexd.config.settings import TimeCondition
 from reflexd.parts import what_stays
 from reflexd.report import lines
 from reflexd.rules.items import NS, Clock, Command, Item
@@ -128,7 +129,8 @@ def decided(items: Iterator[tuple[Item, int]]) -> tuple[list[list[Any]], list[di
     return commands, truths
 
 
-WITH_TIME = {"rule 14", "rule 15"}       # those of random_runs.RULES that ask what time it is
+WITH_TIME = {rule.name for rule in busy().rule if any(isinstance(one, TimeCondition) for one in rule.when)}
+NIGHT, = (rule.name for rule in busy().rule if any(isinstance(one, TimeCondition) and one.days for one in rule.when))
 
 
 def _names(command: Command) -> str:
@@ -155,13 +157,13 @@ def stepped(seed: int, steps: bool, count: int = 4000) -> Iterator[tuple[Item, i
                                                "the clock is synchronised again")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_steps_of_ten_years_change_nothing_but_what_asks_for_the_time(seed: int) -> None:
-    assert {rule.name for rule in busy().rule if any("between" in type(one).model_fields for one in rule.when)} == WITH_TIME
+    assert 2 <= len(WITH_TIME) < len(busy().rule) / 2
     plain, before = decided(stepped(seed, steps=False))
     same, after = decided(stepped(seed, steps=True))
     assert plain == same
     assert sum(map(len, plain)) > 100
     looks = [index for index, (item, _) in enumerate(stepped(seed, steps=True)) if isinstance(item, Clock)]
-    told = [(before[index]["rule 14"], after[index]["rule 14"]) for index in looks]
+    told = [(before[index][NIGHT], after[index][NIGHT]) for index in looks]
     assert all(one == other for one, other in told[:39])
     assert {other for _, other in told[39:69]} == {None}, "set ten years on"
     assert {other for _, other in told[69:79]} == {False}, "ten years on that is right: not a Saturday night"

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 HELP = "write the stored events into a file, as CSV or as lines of JSON"
 COLUMNS: tuple[str, ...] = (
     "id", "time", "kind", "rule", "why", "outputs", "held", "frame_age_ms", "latency_ms", "synchronised", "utc_ns",
-    "monotonic_ns",
-    "boot", "config", "models", "verdicts", "version")
+    "monotonic_ns", "boot", "config", "models", "verdicts", "version")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -67,6 +67,11 @@ class Incident:
     synchronised: bool | None            # whether the wall clock was; None: unknown
 
 
+def unknown() -> bool | None:
+    """Say that nothing is known of the wall clock."""
+    return None
+
+
 def boot_id(folder: Path | None, fallback: str, kernel: Path = KERNEL_BOOT) -> str:
     """Name this boot: as the kernel does, else as a file says that a reboot takes along, else this run alone.
 

@@ -12,17 +12,12 @@ from typing import Any
 
 from reflexd.config.settings import Settings
 from reflexd.events import ALL_SAFE, NOT_SAFE, PERMITTED, Event
-from reflexd.history.incident import Incident, Kind, Run
+from reflexd.history.incident import Incident, Kind, Run, unknown
 from reflexd.output import Change
 from reflexd.rules.items import Claim, Command, Fired
 from reflexd.rules.stage import Stage
 
 KINDS: dict[Event, Kind] = {ALL_SAFE: Kind.ALL_SAFE, PERMITTED: Kind.PERMITTED, NOT_SAFE: Kind.NOT_SAFE}
-
-
-def unknown() -> bool | None:
-    """Say that nothing is known of the wall clock."""
-    return None
 
 
 def nowhere(_incident: Incident) -> None:

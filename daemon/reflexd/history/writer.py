@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import TypeAlias
 from reflexd.config.settings import DaemonSettings, EventsSettings
 from reflexd.events import EVENTS_ASIDE, EVENTS_STORED, EVENTS_WAIT, Event
 from reflexd.history.budget import DAY_S, MB, Budget, card_years, estimated, thread_wrote
-from reflexd.history.incident import Incident, Run
+from reflexd.history.incident import Incident, Run, unknown
 from reflexd.history.store import FILE, Bounds, Connect, DamagedError, Store, connect, set_aside
 from reflexd.history.wording import Hashes, explained
 from reflexd.workers import BACKOFF_S, Inbox, Wake, start_thread
@@ -43,8 +44,11 @@ class Writer:
 
     def __init__(self, run: Run, settings: EventsSettings, folder: Path, *, opens: Connect = connect, pause_s: float = PAUSE_S,
                  wrote: Callable[[], int | None] = thread_wrote, tell: Tell = lambda _event, _text: None,
-                 trial: bool = False) -> None:
-        """Write to a file in that folder, of a trial nothing. `tell` logs from any thread; `wrote` counts a thread's bytes."""
+                 synchronised: Callable[[], bool | None] = unknown, trial: bool = False) -> None:
+        """Write to a file in that folder, of a trial nothing. `tell` logs from any thread; `wrote` counts a thread's bytes.
+
+        `synchronised` is asked of the wall clock, on this thread, where the loop did not know.
+        """
         self.path = folder / FILE
         self.run = run
         self.tell = tell
@@ -54,6 +58,7 @@ class Writer:
         self.trouble = ""                  # why events wait
         self._settings = settings
         self._trial = trial
+        self._clock = synchronised
         self._opens, self._pause_s, self._wrote = opens, pause_s, wrote
         self._wake = Wake()
         self._inbox: Inbox[Incident] = Inbox(WAITING, self._wake)
@@ -165,7 +170,8 @@ class Writer:
         self._leave()
 
     def _collect(self) -> None:
-        self._waiting.extend(self._inbox.drain())
+        for one in self._inbox.drain():
+            self._waiting.append(one if one.synchronised is not None else replace(one, synchronised=self._clock()))
         while len(self._waiting) > WAITING:
             self._waiting.popleft()
             self._dropped += 1

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reflexd.clock import WallClock
 from reflexd.events import ALL_SAFE, EVENTS_STORED, EVENTS_WAIT, OUTPUT, Event
 from reflexd.history.incident import Incident, Kind, Run, boot_id
 from reflexd.history.reading import Reader, Wanted
@@ -73,7 +74,7 @@ def test_a_rule_that_fired_is_stored_with_what_it_saw_and_how_long_it_took(begun
     assert 0 <= fired["frame_age_ms"] <= fired["latency_ms"] < 500
     assert abs(fired["utc_ns"] - time.time_ns()) < 60e9
     assert fired["boot"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert fired["synchronised"] is None, "nobody says so yet"
+    assert fired["synchronised"] is (WallClock().tell().utc_ns is not None)
 
 
 def test_the_log_carries_the_id_where_an_output_goes_on_and_where_it_goes_off_again(

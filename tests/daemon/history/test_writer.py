@@ -80,6 +80,16 @@ def test_what_is_put_is_stored_and_told_as_stored(make: Make) -> None:
     assert (told["kept"], told["trouble"]) == (300, "")
 
 
+def test_where_the_loop_did_not_know_the_clock_is_asked_when_an_event_comes(make: Make) -> None:
+    said = iter([True, False])
+    writer = make(synchronised=lambda: next(said))
+    for number, known in ((1, None), (2, None), (3, True), (4, False)):
+        writer.put(incident(number, synchronised=known))
+    within(PATIENCE_S, lambda: writer.stored == 4)
+    with Reader(writer.path) as reader:
+        assert [one["synchronised"] for one in reader.find(Wanted())] == [True, False, True, False]
+
+
 def test_what_waits_at_the_end_is_stored_before_it_ends(make: Make) -> None:
     writer = make(pause_s=60)
     put(writer, 1)
