@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from reflexd.ctl.__main__ import main
+from reflexd.history.reading import Reader, Wanted
+from reflexd.history.store import FILE
 from reflexd.protocol import ask
 from reflexd.replay.live import Live
 from reflexd.replay.tape import Begin, Taken, Writer
@@ -230,3 +232,51 @@ def test_the_trace_refuses_a_moment_that_is_none(bench: Bench) -> None:
     with pytest.raises(OSError, match='"at", monotonic ns'):
         ask(bench.socket, "trace", {"at": "noon"})
     assert ask(bench.socket, "trace", {"at": 0})["changes"] == []
+
+
+def test_a_stored_event_is_explained_with_the_trace_and_without(bench: Bench, tmp_path: Path, capsys: Said) -> None:
+    store = tmp_path / FILE
+    event = fired(bench, store)
+    here = ["--store", str(store), "--socket", str(bench.socket)]
+    assert main(["explain", event["id"], *here]) == 0
+    head, score, button, see, *_ = capsys.readouterr().out.splitlines()
+    assert f'{event["id"]}' in head
+    assert 'rule "see": lamp on' in head
+    assert score.split()[0] == "true"
+    assert "0.9; by +0.2; 2 of 3 hits, 2 needed" in score
+    assert "sensor.button is true" in button
+    assert see.split() == ["see", "fired", *see.split()[2:]], "as it was decided at that very moment"
+    assert main(["explain", event["id"], "--json", *here]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["event"]["id"] == event["id"]
+    assert [one["state"] for one in found["then"]["rules"]] == ["fired"]
+    bench.server.close()
+    assert main(["explain", event["id"], *here]) == 0
+    head, score, button, why = capsys.readouterr().out.splitlines()
+    assert why.startswith("nothing else is known of that moment: ")
+    assert "reflexd does not run" in why
+
+
+def fired(bench: Bench, store: Path) -> dict[str, Any]:
+    """Let a rule fire, and give the event once it is stored."""
+    DEVICES["model"].value = 0.9
+    found: list[dict[str, Any]] = []
+
+    def is_stored() -> bool:
+        if bench.running.status()["events"]["stored"] > 0:
+            with Reader(store) as reader:
+                found[:] = reader.find(Wanted(rule="see", kind="fired"))
+        return bool(found)
+
+    within(20, is_stored)
+    return found[0]
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ([], "no event is called abc-1; reflexctl events lists what is stored"),
+    (["--file", "day.jsonl"], "a recording has no events; leave out --file, or the id"),
+])
+def test_an_event_that_is_none_is_refused(bench: Bench, tmp_path: Path, capsys: Said, options: list[str], words: str) -> None:
+    fired(bench, tmp_path / FILE)
+    assert explain(bench, "abc-1", "--store", str(tmp_path / FILE), *options) == 1
+    assert words in capsys.readouterr().err

@@ -46,6 +46,8 @@ def test_a_level_lies_on_the_line_and_stays_at_its_ends_beyond_it() -> None:
 def test_what_is_less_than_a_step_is_not_followed_and_no_step_is_lost() -> None:
     assert warm(pressed(step=0.1), 25, 25.9, 24.2, 25.9, 26, 26.9, 27.05) == [0.6, 0.6, 0.6, 0.6, 0.68, 0.68, 0.764]
     assert warm(pressed(step=0.1), 21, 20.1, 20, 20.5) == [0.28, 0.28, 0.2, 0.2], "an end is always reached"
+    whole = {"from": [0, 1], "to": [0, 1], "step": 0.5}
+    assert warm(pressed(**whole), 0.25, 0.5, 0.75, 0.5) == [0.25, 0.25, 0.75, 0.75], "a step itself is driven"
 
 
 @given(st.lists(st.floats(-10, 60, allow_nan=False), min_size=1, max_size=60), st.floats(0.001, 0.5))

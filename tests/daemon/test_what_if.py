@@ -150,6 +150,9 @@ UNKNOWN: list[tuple[Rule, str]] = [
     ({"when": [{"model": "cat", "label": "cat", "at_least": 0.5}], "then": LAMP}, "the recording does not have model cat"),
     ({"when": [{"sensor": "button", "is": False}], "unless": [{"sensor": "rain", "is": True}], "then": LAMP},
      "the recording does not have sensor rain"),
+    ({"when": [{"sensor": "rain", "silent_for_s": 5}], "then": LAMP}, "the recording does not have sensor rain"),
+    ({"when": [{"between": ["22:00", "06:00"]}], "then": LAMP},
+     "no rule asked for the time then, so the recording does not have it"),
 ]
 
 
@@ -159,7 +162,8 @@ def test_what_was_not_asked_then_is_unknown_and_not_0_times(tape: Any, tmp_path:
     more = {**{name: one.model_dump() for name, one in new.sensor.items()}, "rain": {"driver": "scripted", "max_age_ms": 1000}}
     found = what_if(warm(tape(PERSON)), settings(PERSON, rule, sensor=more, model={
         "person": {"bundle": "person", "camera": "gate"}, "cat": {"bundle": "cat", "camera": "gate"}}))
-    assert f'rule "rule 1": not known\n  not known: {why}' in told(found)
+    assert 'rule "rule 1": not known\n' in told(found)
+    assert f"\n  not known: {why}\n" in told(found)
     assert 'rule "rule 0": would not have fired, as it did not' in told(found)
 
 
@@ -172,6 +176,22 @@ def test_another_network_is_unknown(tape: Any, table: Rule, why: str) -> None:
     one.sees(1000, 0.9)
     found = what_if(one.end(), settings(PERSON, model={"person": table}))
     assert f'rule "rule 0": not known how often; it fired once\n  not known: model person {why}' in told(found)
+
+
+def test_a_pattern_is_one_activation_and_a_level_counts_while_it_lives(tape: Any) -> None:
+    blinks = {**PERSON, "then": [{"actuator": "lamp", "set": "on", "for_s": 5, "pattern": [0.2, 0.3]}]}
+    follows = {**WARM, "then": [{"actuator": "fan", "follow": True,
+                                 "set": {"sensor": "warmth", "from": [20, 40], "to": [0.1, 1.0]}}]}
+    dims = {"lamp": {"driver": "gpio-output", "safe": "off"}, "fan": {"driver": "pwm", "safe": "off"}}
+    one = tape(blinks, follows, actuator=dims)
+    one.sees(0, 0.9)
+    for half in range(40):
+        one.feels(half * 500, 30 + half if 10 <= half < 20 else 20)
+    file = one.end()
+    found = what_if(file, settings(PERSON, follows, actuator=dims))
+    lamp, fan = ([(one.times, one.active_ns // MS) for one in found.outputs[name] if one is not None] for name in ("lamp", "fan"))
+    assert lamp == [(1, 5000), (1, 2000)]
+    assert fan == [(1, 5000), (1, 5000)]
 
 
 def test_a_network_that_rested_then_is_unknown_where_it_would_not_rest(tape: Any) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reflexd.ctl.reach import add_socket
+from reflexd.ctl.stored import add_store
 from reflexd.ctl.test import duration_ms
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ COLOURS = {"fired": 32, "goes on": 32, "waits": 33, "held back": 33, "unknown": 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     when = parser.add_mutually_exclusive_group()
+    when.add_argument("event", nargs="?", metavar="EVENT", help="id of a stored event, as reflexctl events tells it")
     when.add_argument("--at", type=moment, metavar="MOMENT", help="local time, as 14:03:05 or 2026-11-22T14:03:05; default: now")
     when.add_argument("--ago", dest="ago_ms", type=duration_ms(1, 30 * DAY_MS), metavar="TIME",
                       help="so long before now, as 90s or 5m; with --file, before its end")
@@ -42,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", type=Path, metavar="RECORDING", help="of a recording, not of the running daemon")
     parser.add_argument("--json", action="store_true", help="everything, for programs")
     add_socket(parser)
+    add_store(parser)
 
 
 def moment(text: str) -> datetime | time:
@@ -61,8 +64,13 @@ def run(args: argparse.Namespace) -> int:
     from reflexd.replay.tape import TapeError
 
     try:
-        recorded = Running(args.socket) if args.file is None else Filed(args.file)
-        for line in (summed if args.missed else told)(recorded, args):
+        if args.event is not None:
+            from reflexd.ctl.happened import of_event
+            lines = of_event(args)
+        else:
+            recorded = Running(args.socket) if args.file is None else Filed(args.file)
+            lines = (summed if args.missed else told)(recorded, args)
+        for line in lines:
             print(line)
     except (ControlError, MomentError, TapeError) as error:
         print(f"reflexctl: {error}", file=sys.stderr)
@@ -71,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def told(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
-    """Explain every rule at a moment. Raises: MomentError, TapeError, ControlError."""
-    from reflexd.replay.explaining import explain
+    """Explain every rule at the moment that was asked for. Raises: MomentError, TapeError, ControlError."""
     from reflexd.replay.moments import moment_of, shown, span
 
     at = recorded.end
@@ -80,17 +87,24 @@ def told(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
         at = moment_of(recorded, args.at)
     elif args.ago_ms is not None:
         at -= args.ago_ms * 1_000_000
+    found, outputs = at_moment(recorded, args, at)
+    if args.json:
+        return [json.dumps(data(recorded, at, found, outputs), indent=2, ensure_ascii=False)]
+    end = "the end" if args.file else "now"
+    ago = (recorded.end - at) / NS
+    return [f"{shown(recorded, at)}, {f'{span(ago)} before ' if ago else ''}{end}", *outputs.get("", []),
+            *table(recorded, at, found, outputs)]
+
+
+def at_moment(recorded: Recorded, args: argparse.Namespace, at: int) -> tuple[list[Explained], dict[str, list[str]]]:
+    """Explain rules at a moment, and tell what outputs did then. Raises: MomentError, TapeError, ControlError."""
+    from reflexd.replay.explaining import explain
+
     outputs = {} if args.file is not None else _now(args) if at == recorded.end else _then(args, recorded, at)
     found = explain(recorded.lines(at), at)
     if args.file is None and any(one.decided_at is None for one in found):
         found = explain(recorded.all_lines(), at)
-    found = _of_rule(found, args.rule)
-    if args.json:
-        return [json.dumps(_data(recorded, at, found, outputs), indent=2, ensure_ascii=False)]
-    end = "the end" if args.file else "now"
-    ago = (recorded.end - at) / NS
-    return [f"{shown(recorded, at)}, {f'{span(ago)} before ' if ago else ''}{end}", *outputs.get("", []),
-            *_table(recorded, at, found, outputs)]
+    return _of_rule(found, args.rule), outputs
 
 
 def _of_rule(found: list[Explained], wanted: str | None) -> list[Explained]:
@@ -125,15 +139,16 @@ def _then(args: argparse.Namespace, recorded: Recorded, at: int) -> dict[str, li
     return found
 
 
-def _table(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapping[str, list[str]]) -> Iterable[str]:
+def table(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapping[str, list[str]]) -> Iterable[str]:
+    """Write what was explained in columns, in colours at a terminal."""
     from reflexd.replay.moments import shown
     from reflexd.replay.wording import aligned
     from reflexd.replay.wording import told as rows
 
-    table = list(rows(found, lambda one: None if one.decided_at is None else (at - one.decided_at) / NS,
+    drawn = list(rows(found, lambda one: None if one.decided_at is None else (at - one.decided_at) / NS,
                       lambda name: outputs.get(name, []), lambda now: shown(recorded, now)))
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    for row, line in zip(table, aligned(table), strict=True):
+    for row, line in zip(drawn, aligned(drawn), strict=True):
         yield _coloured(line, row[1]) if colours and row[1] in COLOURS else line
 
 
@@ -141,7 +156,8 @@ def _coloured(line: str, state: str) -> str:
     return line.replace(f"  {state}", f"  \x1b[{COLOURS[state]}m{state}\x1b[0m", 1)
 
 
-def _data(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapping[str, list[str]]) -> dict[str, Any]:
+def data(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Give what was explained as JSON has it."""
     from reflexd.replay.moments import local
 
     when = local(recorded, at)

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reflexd.config.settings import Settings
-from reflexd.events import OUTPUT
 from reflexd.output import Channel
 from reflexd.outputs import Outputs
 from reflexd.replay.again import Step
@@ -97,21 +96,15 @@ class Driven:
         self._apply([*lifted, *stage.standing(now), *ended, *held], now)
 
     def _note(self, now: int) -> None:
-        """Follow what was driven."""
-        while self._outputs.changes:
-            change = self._outputs.changes.popleft()
-            if change.event is not OUTPUT:
-                continue
-            one = self.activity[change.output]
-            active = change.level != self._safe(change.output, change.level)
+        """Follow which outputs are active; in the pauses of a pattern one is."""
+        self._outputs.changes.clear()
+        for name, one in self.activity.items():
+            output = self._outputs.outputs.get(name)      # None: it was let go, which sets it safe
+            active = output is not None and output.active
             if active and one.since is None:
                 one.times, one.since = one.times + 1, now
             elif not active and one.since is not None:
                 one.active_ns, one.since = one.active_ns + now - one.since, None
-
-    def _safe(self, name: str, level: float) -> float:
-        output = self._outputs.outputs.get(name)      # None: it was let go, which sets it safe
-        return level if output is None else output.settings.safe
 
 
 def channels(settings: Settings, names: Iterable[str]) -> dict[str, tuple[ActuatorSettings, Channel]]:

@@ -12,7 +12,7 @@ from reflexd.replay.tape import Begin, Line, Lost
 from reflexd.rules.items import Verdict
 from reflexd.rules.rule import Rule
 from reflexd.rules.scores import Score
-from reflexd.rules.telling import hits_of, kind_of, stopper
+from reflexd.rules.telling import hits_of, kind_of, stopper, threshold_of
 
 
 class Near(NamedTuple):
@@ -71,9 +71,9 @@ class Misses:
         test = rule.tests[place]
         margin, hits = verdict.margin, hits_of(test, now)
         if margin is not None and (margin < 0) is (kind == "when") and (one.closest is None or abs(margin) < abs(one.closest.by)):
-            one.closest = Near(margin, verdict.observed, test.threshold(), now)
+            one.closest = Near(margin, verdict.observed, threshold_of(test, verdict), now)
         if hits is not None and kind == "when" and (one.hits is None or hits > one.hits.by):
-            one.hits = Near(hits, verdict.observed, test.threshold(), now)
+            one.hits = Near(hits, verdict.observed, threshold_of(test, verdict), now)
         if isinstance(test, Score):
             one.needed, one.of = test.needed, test.window
 

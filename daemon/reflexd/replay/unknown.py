@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reflexd.config.settings import CrossingCondition, ModelSettings, RuleSettings, ScoreCondition, Settings
+from reflexd.rules.conditions import subjects_of
 from reflexd.rules.items import CLOCK
 from reflexd.rules.rule import Rule
 from reflexd.rules.stage import Stage, labels_of, watched_by
@@ -30,7 +31,7 @@ def _above(then: Stage, settings: Settings) -> Iterator[str]:
 
 
 def _of_rule(then: Stage, now: Stage, rule: Rule) -> Iterator[str]:
-    for name in rule.sources:
+    for name in sorted({*rule.sources, *subjects_of(rule.settings)}):
         if name not in then.sources:
             yield _absent(name, then.settings)
         elif name.startswith("model."):

@@ -55,13 +55,13 @@ def _why(one: Explained, ago_s: float | None, when: Callable[[int], str]) -> Ite
 def short(said: Said) -> str:
     """Write what a condition said in a few words: "person 0.68 < 0.70, short by 0.02; 2 of 5 hits, 3 needed"."""
     if said.truth is None or (said.margin is None and said.note):
-        return f"{said.what}: {said.note}"
+        return f"{said.what}: {_seen(said) if said.truth is None else said.note}"
     return f"{said.about} {_seen(said)}"
 
 
 def _seen(said: Said) -> str:
     if said.truth is None:
-        return said.note
+        return said.note or "not known yet"
     if said.margin is not None and isinstance(said.observed, (int, float)) and said.threshold is not None:
         return "; ".join(part for part in (compared(said.observed, said.threshold, said.margin), _zone(said), said.note) if part)
     return "; ".join(part for part in (f"is {_plain(said.observed)}", said.note) if part)

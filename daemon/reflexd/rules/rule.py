@@ -161,7 +161,8 @@ class Rule:
 
     def held(self, now: int) -> list[Claim]:
         """Tell again the claims that live, each with the moment until which it was made."""
-        return [self._claimed(one, self.verdicts) for one in self.settings.then if now < self._until[one.actuator]]
+        return [self._claimed(one, self.verdicts) for one in self.settings.then if now < self._until[one.actuator]
+                and (one.actuator not in self._levels or self._levels[one.actuator].level is not None)]
 
     @property
     def lease_ns(self) -> int:

@@ -49,6 +49,10 @@ class Silent(Remembering):
         """Give the seconds for which nothing was heard."""
         return max(self._silent_ns(), 0) / NS
 
+    def threshold(self) -> float:
+        """Give the seconds that it takes."""
+        return self._for_ns / NS
+
     def margin(self) -> float:
         """Give the seconds beyond."""
         return (max(self._silent_ns(), 0) - self._for_ns) / NS

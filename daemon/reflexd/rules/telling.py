@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isclose
 
 from reflexd.config.settings import RuleSettings, ScoreCondition
 from reflexd.rules.items import NS, Verdict
@@ -68,7 +69,7 @@ def _said(rule: Rule, place: int, verdict: Verdict, decided_at: int, now: int) -
     return Said(
         kind_of(rule.settings, place), verdict.what, test.source.name,
         score.label if score else test.source.name.partition(".")[2] or test.source.name,
-        verdict.truth, verdict.observed, None if verdict.margin is None else test.threshold(), verdict.margin,
+        verdict.truth, verdict.observed, threshold_of(test, verdict), verdict.margin,
         hits_of(test, decided_at) if counts else None, score.hits if score else None, score.window if score else None,
         score.zone if score else None, test.source.scores.get(score.label) if score and score.zone else None,
         score.dwell_s if score else None, verdict.note,
@@ -79,3 +80,14 @@ def _said(rule: Rule, place: int, verdict: Verdict, decided_at: int, now: int) -
 def hits_of(test: Test, now: int) -> int | None:
     """Count the hits that a score has had; None for what has none."""
     return test.hits(now) if isinstance(test, Score) else None
+
+
+def threshold_of(test: Test, verdict: Verdict) -> float | None:
+    """Give the threshold that a verdict's margin was taken from; None where what was observed has none.
+
+    What was true a while ago is told in seconds, and not in the unit of the test that it is about.
+    """
+    threshold, seen = test.threshold(), verdict.observed
+    if threshold is None or verdict.margin is None or isinstance(seen, (bool, str)) or seen is None:
+        return None
+    return threshold if isclose(abs(seen - threshold), abs(verdict.margin), abs_tol=1e-6) else None

@@ -84,6 +84,10 @@ class Rate(Valued):
         """Give the rate, in units a second."""
         return self._rate
 
+    def threshold(self) -> float:
+        """Give the rate that it is compared with."""
+        return self._threshold
+
     def margin(self) -> float | None:
         """Compare with the threshold."""
         return None if self._rate is None else (self._rate - self._threshold) * self._sign
@@ -128,6 +132,10 @@ class Stuck(Valued):
     def observed(self) -> float | None:
         """Give the seconds for which it has been the same."""
         return None if self._since < 0 else (self.source.taken_at - self._since) / NS
+
+    def threshold(self) -> float:
+        """Give the seconds that it takes."""
+        return self._for_ns / NS
 
     def margin(self) -> float | None:
         """Give the seconds beyond."""

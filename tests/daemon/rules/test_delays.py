@@ -177,6 +177,16 @@ def test_what_may_not_act_is_not_triggered_and_a_lapse_in_between_ends_it() -> N
     assert alarm.due is None, "the key was unknown for half a second"
 
 
+def test_it_does_not_act_while_outputs_are_not_permitted_although_nothing_has_ended_it_yet() -> None:
+    alarm = Alarm(safety={"arm": {"sensor": "key", "is": True}}, delay_s=0.8)
+    alarm.feels("key", True)
+    alarm.feels("warmth", False)
+    assert says(alarm.opens()) == ["triggered"]
+    assert not acts(alarm.wait(1.1).feels("warmth", False)), "the key was heard 1.1 s ago"
+    assert says(alarm.feels("key", True)) == ["permit"]
+    assert alarm.due is None
+
+
 def test_cooldown_and_allowance_count_actions_and_not_triggers() -> None:
     alarm = Alarm(cooldown_s=6, max_per_hour=2)
     told = []
