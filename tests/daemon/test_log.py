@@ -69,7 +69,8 @@ def test_the_service_s_lines_come_oldest_first_and_nobody_else_s() -> None:
 
 
 def test_fields_select() -> None:
-    assert read("--output", "lamp", "--rule", "night", "--event", "output") == ['2026-05-04 03:02:01 [k3m9xa-17] lamp on: rule "night"']
+    found = read("--output", "lamp", "--rule", "night", "--event", "output")
+    assert found == ['2026-05-04 03:02:01 [k3m9xa-17] lamp on: rule "night"']
     assert read("--rule", "day") == []
 
 
