@@ -7,16 +7,14 @@ a step against the monotonic clock: both follow the same corrections of their pa
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from reflexd.kernel_clock import kernel_says
 from reflexd.rules.items import NS, Clock
 
-MOST_WRONG_US = 16_000_000      # the kernel counts a clock that nobody sets beyond that; systemd takes the same bound
 TIMESYNC = Path("/run/systemd/timesync/synchronized")     # touched at each synchronisation; see systemd-timesyncd.service(8)
 STEP_NS = 2 * NS
 TRIES = 3
@@ -82,24 +80,6 @@ def _both() -> tuple[int, int]:
         if at - before < ASIDE_NS:
             return utc_ns, at
     return time.time_ns(), time.monotonic_ns()
-
-
-def kernel_says() -> bool | None:
-    """Say whether somebody keeps the clock right, as far as the kernel was told; None where it may not be asked.
-
-    Source: adjtimex(2), field maxerror of struct timex: 16 s after the clock was set by hand, growing slowly else. The flag
-    STA_UNSYNC is not looked at, as timedated does not: it also stands where the kernel shall leave the battery clock alone.
-    ProtectClock= of a unit forbids the call, although it sets nothing; see systemd.exec(5).
-    """
-    timex = (ctypes.c_long * 64)()       # larger than struct timex; all zero asks and sets nothing
-    if _libc().adjtimex(timex) < 0:
-        return None
-    return int(timex[3]) < MOST_WRONG_US
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None)
 
 
 def _touched() -> int | None:

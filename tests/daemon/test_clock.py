@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from reflexd.clock import STEP_NS, Seen, WallClock, kernel_says, seen
+from reflexd.clock import STEP_NS, Seen, WallClock, seen
 from reflexd.config.settings import TimeCondition
+from reflexd.kernel_clock import kernel_says
 from reflexd.parts import what_stays
 from reflexd.report import lines
 from reflexd.rules.items import NS, Clock, Command, Item

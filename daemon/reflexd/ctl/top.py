@@ -6,10 +6,7 @@ rich draws it, and is imported when somebody looks: the daemon and every other v
 from __future__ import annotations
 
 import argparse
-import select
 import sys
-import termios
-import tty
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -106,6 +103,10 @@ def _keys() -> Iterator[Callable[[float], bool]]:
     if not sys.stdin.isatty():
         yield _slept
         return
+    import select
+    import termios
+    import tty
+
     before = termios.tcgetattr(sys.stdin)
 
     def pressed(seconds: float) -> bool:

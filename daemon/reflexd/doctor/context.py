@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reflexd.clock import kernel_says
+from reflexd.kernel_clock import kernel_says
 from reflexd.protocol import ControlError, ask
 from reflexd_drivers import holders
 
