@@ -48,7 +48,8 @@ def _judge_condition(draft: Draft, location: Location, condition: dict[str, Any]
     if isinstance(count, int) and most is not None and count > most:
         draft.merged.report((*location, "count"), f"model.{name} tells of at most {most} things in a frame", found=str(count),
                             remedy="lower it, or raise max_detections of the model")
-    model = draft.merged.data.get("model", {}).get(name)
+    models = draft.merged.data.get("model")
+    model = models.get(name) if isinstance(models, dict) else None
     for key, (table, form) in WHERE.items():
         wanted, known = condition.get(key), model.get(table, {}) if isinstance(model, dict) else None
         if isinstance(wanted, str) and isinstance(known, dict) and wanted not in known:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reflexd.config.load import ConfigError, Problem, load
@@ -126,6 +126,7 @@ LEAVES = [location for location in leaves(tomllib.loads(BASE)) if location]
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(LEAVES), VALUES), min_size=1, max_size=4))
+@example([(("model",), 10**40)])
 def test_a_value_replaced_by_any_other_gives_settings_or_problems(folder, edits):
     data = tomllib.loads(BASE)
     for location, value in edits:
