@@ -173,8 +173,8 @@ def assert_safe_before_open(name: str, old: Config, new: Config, moves: list[lis
     come = [one for output, one in driven(new).items() if new.outputs[output] != old.outputs.get(output)]
     first = {(line, level): at for at, line, level in reversed(moves)}
     last = {(line, level): at for at, line, level in moves}
-    safe_at = [first[line, safe] for line, safe, _ in gone if (line, safe) in first]
+    safe_at = {(line, safe): first[line, safe] for line, safe, _ in gone if (line, safe) in first}
     # turned round, a line's old safe level is its new active one: seen once only, nobody can tell which of the two it was
-    on_at = [last[line, on] for line, _, on in come if (line, on) in last and last[line, on] not in safe_at]
+    on_at = [last[line, on] for line, _, on in come if (line, on) in last and last[line, on] != safe_at.get((line, on))]
     if safe_at and on_at:
-        assert max(safe_at) < min(on_at), f"{name}: {moves}"
+        assert max(safe_at.values()) < min(on_at), f"{name}: {moves}"
