@@ -8,16 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from reflexd.config.settings import (
-    Condition,
-    CrossingCondition,
-    PlaceSettings,
-    RuleSettings,
-    ScoreCondition,
-    Settings,
-    TimeCondition,
-    ValueCondition,
-)
+from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition, TimeCondition, ValueCondition
+from reflexd.config.settings import PlaceSettings, RuleSettings, Settings
 from reflexd.rules.items import CLOCK, NS
 from reflexd.rules.remembering import Test, Valued, number
 from reflexd.rules.schedule import Between

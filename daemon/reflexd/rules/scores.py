@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar
 
-from reflexd.config.settings import CrossingCondition, ScoreCondition
+from reflexd.config.conditions import CrossingCondition, ScoreCondition
 from reflexd.rules.items import NS
 from reflexd.rules.memory import kept
 from reflexd.rules.remembering import Remembering

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose
 
-from reflexd.config.settings import RuleSettings, ScoreCondition
+from reflexd.config.conditions import ScoreCondition
+from reflexd.config.settings import RuleSettings
 from reflexd.rules.items import NS, Verdict
 from reflexd.rules.remembering import Test
 from reflexd.rules.rule import Rule

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reflexd.config.settings import ValueCondition
+from reflexd.config.conditions import ValueCondition
 from reflexd.rules.stage import Stage, followed_by, labels_of
 from reflexd.rules.tracks import MISSED_NS, MISSES
 from tests.daemon.rules.scenes import PATIENT, Scene, at
