@@ -53,12 +53,17 @@ class WhatIf:
         self._then, self._now = Driven(), Driven()
         self._stage: Stage | None = None
         self._missing: dict[str, list[str]] = {}
+        self._driven_by: dict[str, list[str]] = {}
 
     @property
     def outputs(self) -> dict[str, tuple[Activity | None, Activity | None]]:
         """Give what each output did under the recorded configuration and would have done; None where it has no such output."""
         then, now = self._then.end(), self._now.end()
         return {name: (then.get(name), now.get(name)) for name in {**then, **now}}
+
+    def doubts(self, output: str) -> list[str]:
+        """Name the rules that bear on an output and of which something is not known."""
+        return [name for name in self._driven_by.get(output, ()) if self.rules[name].unknown_ns]
 
     def add(self, then: Step, now: Step) -> None:
         """Compare what both decided on an item."""
@@ -75,7 +80,7 @@ class WhatIf:
             self._compare(then, now)
 
     def _begin(self, then: Stage, now: Stage) -> None:
-        self._stage, self._missing = then, missing(then, now)
+        self._stage, self._missing, self._driven_by = then, missing(then, now), driven_by(now.settings)
         for rule in then.rules:
             one = self.rules.setdefault(rule.name, RuleChange())
             one.then = one.then or 0
@@ -101,6 +106,15 @@ class WhatIf:
             if len(one.moments) < MOST:
                 other = then.stage if name in after else now.stage
                 one.moments.append(Moment(then.taken.now, name in after, kept_by(other, name)))
+
+
+def driven_by(settings: Settings) -> dict[str, list[str]]:
+    """Name the rules that bear on each output: those that drive it, or an interlocked partner of it."""
+    tables, found = settings.actuator, {}
+    for output, table in tables.items():
+        bears = {name for name, one in tables.items() if table.interlock and one.interlock == table.interlock} | {output}
+        found[output] = [rule.name for rule in settings.rule if bears & {action.actuator for action in rule.then}]
+    return found
 
 
 def fired(step: Step) -> set[str]:
