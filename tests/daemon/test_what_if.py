@@ -134,9 +134,28 @@ def test_moments_tell_what_kept_the_other_from_acting(tape: Any) -> None:
         "  1.000 s: only then; now model.person person at least 0.7: 0.55"]
 
 
+@pytest.mark.parametrize(("then", "now", "why"), [
+    ({}, {"cooldown_s": 60}, "only then; now cooldown, 41.0 s left"),
+    ({}, {"max_per_hour": 1}, "only then; now max_per_hour is full, 59.7 min left"),
+    ({}, {"then": [{"actuator": "lamp", "set": "on", "for_s": 30}]}, "only then; now it acts already"),
+    ({"delay_s": 1, "then": LAMP}, {"delay_s": 5, "then": LAMP}, "only then; now it was triggered and waits for its delay_s"),
+], ids=["cooldown", "hour", "acting", "delay"])
+def test_what_held_it_back_is_told_with_what_is_left(tape: Any, then: Rule, now: Rule, why: str) -> None:
+    found = what_if(warm(tape({**WARM, **then}), (10, 11), (29, 30)), settings({**WARM, **now}))
+    assert why in told(found)
+
+
+def test_what_stands_above_the_rules_is_named(tape: Any) -> None:
+    one = tape(WARM)
+    for at_s, value in ((1, True), (2, 30), (3, 20)):
+        one.feels(at_s * S, value, "button" if at_s == 1 else "warmth")
+    found = what_if(one.end(), settings(WARM, safety={"stop": {"sensor": "button", "is": True}}))
+    assert "only then; now kept safe by stop: sensor button says true" in told(found)
+
+
 def test_rules_that_came_or_went_are_named(tape: Any) -> None:
     found = what_if(warm(tape(WARM), (10, 15)), settings())
-    assert 'rule "rule 0": is no longer there; it fired once' in told(found)
+    assert 'rule "rule 0": is no longer there; it fired once\noutput' in told(found), "and no list of moments"
     found = what_if(warm(tape(), (10, 15)), settings(WARM))
     assert 'rule "rule 0": would have fired once; there was no such rule' in told(found)
 

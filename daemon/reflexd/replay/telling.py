@@ -62,7 +62,7 @@ def changes(found: WhatIf) -> Iterator[str]:
     for name, one in sorted(found.rules.items()):
         yield f'rule "{name}": {of_rule(one, found)}'
         yield from (f"  {reason}" for reason in lacking(one, found))
-        if not one.unknown(found.last - found.first):
+        if one.now is not None and not one.unknown(found.last - found.first):      # of one that is gone, each moment differs
             yield from (f"  {of_moment(moment, clock)}" for moment in one.moments[:SHOWN])
             if one.differing > SHOWN:
                 yield f"  and {times(one.differing - SHOWN)} more"
