@@ -6,17 +6,21 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import tzset
 from typing import Any
 
 import pytest
 
 from reflexd.ctl.__main__ import main
+from reflexd.ctl.explain import moment
 from reflexd.history.reading import Reader, Wanted
 from reflexd.history.store import FILE
 from reflexd.protocol import ask
 from reflexd.replay.live import Live
+from reflexd.replay.moments import local, moment_of
 from reflexd.replay.tape import Begin, Taken, Writer
 from reflexd.trace import NEAR, NEAR_NS, Changed, Trace
 from tests.daemon.devices import DEVICES
@@ -145,6 +149,56 @@ def decided_for_a_while(bench: Bench) -> datetime:
     return begun + (datetime.now(UTC).astimezone() - begun) / 2
 
 
+def test_a_whole_second_is_meant_to_its_end_so_what_the_log_has_of_it_lies_before(bench: Bench, capsys: Said) -> None:
+    within(5, lambda: rule(bench, "see")["state"] == "false")
+    DEVICES["model"].value = 0.9
+    within(5, lambda: "lamp on" in later(bench, capsys))
+    text = next(line for line in later(bench, capsys).splitlines() if "lamp on" in line).split()[1]
+    assert rule(bench, "see", "--at", text)["state"] in ("fired", "goes on", "held back"), "as the log says: it had fired"
+
+
+@dataclass
+class Ended:
+    """A record that ends at a moment of the wall clock."""
+
+    at: datetime
+    end: int = 10**18
+
+    @property
+    def offset_s(self) -> float:
+        return self.at.timestamp() - self.end / 1e9
+
+    def asked(self, text: str) -> str:
+        found = local(self, moment_of(self, moment(text)))      # type: ignore[arg-type]
+        assert found is not None
+        return f"{found:%Y-%m-%d %H:%M:%S %z}"
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    tzset()
+    yield
+    monkeypatch.undo()
+    tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(("text", "found"), [
+    ("14:03:05", "2026-10-24 14:03:05 +0200"),                   # yesterday, and clocks went back in between
+    ("09:00:00", "2026-10-25 09:00:00 +0100"),
+    ("10:00:00", "2026-10-25 10:00:00 +0100"),                   # the second that is not over yet
+    ("10:00:01", "2026-10-24 10:00:01 +0200"),
+    ("08:30:00Z", "2026-10-25 09:30:00 +0100"),
+    ("22:30:00+14:00", "2026-10-25 09:30:00 +0100"),
+    ("21:30:00-11:00", "2026-10-25 09:30:00 +0100"),
+    ("2026-10-25T08:30:00+00:00", "2026-10-25 09:30:00 +0100"),
+    ("1970-01-01T00:00:00", "1970-01-01 00:00:00 +0100"),
+])
+def test_a_time_of_day_is_the_last_one_in_whatever_zone_it_is_told(text: str, found: str) -> None:
+    assert Ended(datetime(2026, 10, 25, 9, 0, 0, 500_000, tzinfo=UTC)).asked(text) == found
+
+
 def test_near_misses_are_summed_up_and_it_is_said_how_far_back_is_known(bench: Bench, capsys: Said) -> None:
     within(5, lambda: bench.running.daemon.loop.decided > 20)
     assert explain(bench, "--not", "see", "--since", "10m") == 0
@@ -177,7 +231,9 @@ def test_what_cannot_be_told_is_refused_in_one_line(bench: Bench, capsys: Said, 
     assert (told.out, told.err.count("\n")) == ("", 1)
 
 
-@pytest.mark.parametrize("options", [["--at", "noon"], ["--ago", "5 parsecs"], ["--at", "12:00", "--ago", "1s"]])
+@pytest.mark.parametrize("options", [
+    ["--at", "noon"], ["--at", "0001-01-01T00:00:00"], ["--at", "9999-12-31T23:59:59"], ["--ago", "5 parsecs"],
+    ["--at", "12:00", "--ago", "1s"]])
 def test_what_is_no_moment_is_wrong_usage(capsys: Said, options: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["explain", *options])

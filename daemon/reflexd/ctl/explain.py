@@ -48,12 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def moment(text: str) -> datetime | time:
-    """Read a time of day, or a date with one."""
+    """Read a time of day, or a date with one. A whole second is meant to its end, so that what the log has of it lies before."""
     for kind in (time, datetime):
         try:
-            return kind.fromisoformat(text)
+            found = kind.fromisoformat(text)
         except ValueError:
             continue
+        if isinstance(found, datetime) and not 1970 <= found.year < 9999:       # near its bounds no time zone can be added
+            raise argparse.ArgumentTypeError(f"{text!r} is no moment of our days; name a year from 1970 on")
+        return found if "." in text or "," in text else found.replace(microsecond=999_999)
     raise argparse.ArgumentTypeError(f"{text!r} is no moment; write it as 14:03:05 or 2026-11-22T14:03:05")
 
 
