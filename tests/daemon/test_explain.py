@@ -21,9 +21,15 @@ from reflexd.history.store import FILE
 from reflexd.protocol import ask
 from reflexd.replay.live import Live
 from reflexd.replay.moments import local, moment_of
+from reflexd.replay.plain import plain_of
 from reflexd.replay.tape import Begin, Taken, Writer
+from reflexd.rules.items import NS, Sensed
+from reflexd.rules.packing import ordered, packed
+from reflexd.rules.stage import Stage
 from reflexd.trace import NEAR, NEAR_NS, Changed, Trace
+from reflexd_drivers.base import Reading
 from tests.daemon.devices import DEVICES
+from tests.daemon.rules.story import FOLLOW, START, settings
 from tests.daemon.test_exercise import Bench
 from tests.daemon.test_faults import CONFIG, Devices, Start
 from tests.stopwatch import within
@@ -215,6 +221,46 @@ def test_near_misses_are_summed_up_and_it_is_said_how_far_back_is_known(bench: B
     assert found["decisions"] == sum(found["states"].values()) > 20
     closest = found["stopped_first_by"][0]["closest"]
     assert (closest["observed"], closest["threshold"]) == (0.68, 0.7)
+    assert 0 <= found["stopped_first_by"][0]["newest_ago_s"] <= closest["ago_s"] <= found["covered_s"] + 5
+
+
+@pytest.mark.parametrize("options", [["--since", "5m"], ["--not", "see", "--rule", "press"]])
+def test_what_would_be_passed_over_is_wrong_usage(capsys: Said, options: list[str]) -> None:
+    assert main(["explain", *options]) == 2
+    assert capsys.readouterr().err.startswith("reflexctl: --")
+
+
+def test_a_value_at_the_threshold_itself_is_the_nearest_miss(tmp_path: Path, capsys: Said) -> None:
+    writer = Writer(tmp_path / "day.jsonl", "0.1.0", "boot")
+    hot = settings({"when": [{"sensor": "warmth", "above": 25}], "then": FOLLOW})
+    stage = Stage(hot)
+    writer.begin(Begin(START, plain_of(hot), stage.memory(), 1e9))
+    for second, value in enumerate((20.0, 25.0, 24.5)):
+        now, item = START + second * NS, Sensed("warmth", Reading(value, START + second * NS, START))
+        writer.take(Taken(now, packed(item), [ordered(one) for one in stage.consume(item, now)]))
+    writer.end()
+    assert main(["explain", "--file", str(tmp_path / "day.jsonl"), "--not", "rule 0"]) == 0
+    assert "3      25.00 = 25.00" in capsys.readouterr().out
+
+
+def test_without_a_rule_it_says_so(start: Start, devices: Devices, tmp_path: Path, capsys: Said) -> None:
+    one = Bench(start, tmp_path / "control.sock", rule=[])
+    assert explain(one) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["no rule was configured"]
+    one.server.close()
+
+
+def test_what_is_not_driven_is_not_told_as_if_it_were(start: Start, devices: Devices, tmp_path: Path, capsys: Said) -> None:
+    devices["model"].value = 0.9
+    rules = [{**RULES[0], "then": [{"actuator": "lamp", "set": "on", "follow": True}], "cooldown_s": 0}, RULES[1]]
+    one = Bench(start, tmp_path / "control.sock", rule=rules, daemon={"state_dir": str(tmp_path), "initially": "disarmed"})
+    within(5, lambda: rule(one, "see")["state"] == "goes on" and one.running.status()["outputs"]["lamp"]["active"])
+    assert explain(one) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[1] == "no output is driven: disarmed, until reflexctl arm"
+    assert next(line for line in said.splitlines() if "lamp on" in line).endswith(" s (dry run: not driven)")
+    assert said.count("disarmed") == 1
+    one.server.close()
 
 
 @pytest.mark.parametrize(("options", "words"), [

@@ -70,7 +70,8 @@ class Misses:
             return
         test = rule.tests[place]
         margin, hits = verdict.margin, hits_of(test, now)
-        if margin is not None and (margin < 0) is (kind == "when") and (one.closest is None or abs(margin) < abs(one.closest.by)):
+        missed = margin is not None and ((margin < 0) is (kind == "when") or (margin == 0 and not isinstance(test, Score)))
+        if margin is not None and missed and (one.closest is None or abs(margin) < abs(one.closest.by)):
             one.closest = Near(margin, verdict.observed, threshold_of(test, verdict), now)
         if hits is not None and kind == "when" and (one.hits is None or hits > one.hits.by):
             one.hits = Near(hits, verdict.observed, threshold_of(test, verdict), now)
