@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -167,8 +168,13 @@ def table(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapp
     drawn = list(rows(found, lambda one: None if one.decided_at is None else (at - one.decided_at) / NS,
                       lambda name: outputs.get(name, []), lambda now: shown(recorded, now)))
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    for row, line in zip(drawn, aligned(drawn), strict=True):
+    for row, line in zip(drawn, aligned(drawn, columns()), strict=True):
         yield _coloured(line, row[1]) if colours and row[1] in COLOURS else line
+
+
+def columns() -> int | None:
+    """Give the width that a table has to fit; None where nobody looks at it."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _coloured(line: str, state: str) -> str:
@@ -214,7 +220,7 @@ def summed(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
     lasts_s = (recorded.end - found.since) / NS
     if args.json:
         return [json.dumps(_sums(found, recorded.end, asked_s, lasts_s), indent=2, ensure_ascii=False)]
-    return aligned(list(rows(found, asked_s, lasts_s, lambda now: shown(recorded, now))))
+    return aligned(list(rows(found, asked_s, lasts_s, lambda now: shown(recorded, now))), columns())
 
 
 def _sums(found: Misses, end: int, asked_s: float, lasts_s: float) -> dict[str, Any]:
