@@ -18,9 +18,9 @@ from reflexd.config.settings import EventsSettings
 from reflexd.events import EVENTS_ASIDE, EVENTS_STORED, EVENTS_WAIT
 from reflexd.history.reading import Reader, Wanted
 from reflexd.history.shape import VERSION
-from reflexd.history.store import FILE
+from reflexd.history.store import FILE, Store
 from reflexd.history.writer import USUAL_FOLDER, WAITING, Writer
-from tests.daemon.history.incidents import Disk, incident, run_named
+from tests.daemon.history.incidents import NS, Disk, incident, run_named
 from tests.stopwatch import Stopwatch, within
 
 PATIENCE_S = 20
@@ -364,6 +364,35 @@ def test_a_store_that_somebody_removes_is_begun_anew_and_no_later_event_is_lost(
     assert writer.report()["kept"] == len(ids(writer.path))
 
 
+def test_what_a_disk_took_although_it_told_a_failure_is_stored_and_counted_once(make: Make) -> None:
+    fails = [True]
+
+    class Late(sqlite3.Connection):
+        def execute(self, *args: Any) -> sqlite3.Cursor:
+            done = super().execute(*args)
+            if args[0] == "COMMIT" and fails and int(super().execute("SELECT count(*) FROM events").fetchone()[0]):
+                fails.clear()
+                raise sqlite3.OperationalError("disk I/O error")
+            return done
+
+    writer = make(opens=lambda path: sqlite3.connect(path, factory=Late, isolation_level=None))
+    put(writer, *range(1, 6))
+    within(PATIENCE_S, lambda: writer.stored == 5)
+    assert not fails
+    assert ids(writer.path) == [1, 2, 3, 4, 5]
+    assert writer.report()["kept"] == 5
+
+
+def test_a_folder_in_the_place_of_the_store_is_told_as_that(make: Make, log: Log, tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    writer = make()
+    within(PATIENCE_S, lambda: len(log) == 1)
+    assert log[0][1].endswith(f"{FILE}: is a folder, and the store has to be a file; move it away")
+    (tmp_path / FILE).rmdir()
+    put(writer, 1)
+    within(PATIENCE_S, lambda: writer.stored == 1)
+
+
 def test_status_names_what_events_wait_for_now(make: Make) -> None:
     disk = Disk()
     disk.failing = sqlite3.SQLITE_FULL
@@ -407,6 +436,19 @@ def test_what_need_not_be_kept_goes_while_it_writes(make: Make) -> None:
     assert found[-1] == 3000
     assert 10 <= len(found) < 1000
     assert found == list(range(3001 - len(found), 3001))
+
+
+@pytest.mark.parametrize(("known", "left"), [(False, 10), (True, 0)])
+def test_a_clock_that_is_not_known_to_be_right_makes_no_event_old(make: Make, tmp_path: Path, known: bool, left: int) -> None:
+    store = Store(tmp_path / FILE)
+    then = time.time_ns() - 3650 * 86_400 * NS           # it was right then, and the clock has been set forward since
+    store.add(run_named("before"), [incident(number, utc_ns=then, synchronised=True) for number in range(1, 11)], lambda _one: "")
+    store.close()
+    writer = make(SETTINGS.model_copy(update={"keep_per_rule": 0}), synchronised=lambda: known)
+    within(PATIENCE_S, lambda: writer._tidy_at > 0)
+    put(writer, 11)
+    within(PATIENCE_S, lambda: writer.stored == 1)
+    assert len(ids(writer.path)) == left + 1
 
 
 @pytest.mark.parametrize("seed", range(6))
