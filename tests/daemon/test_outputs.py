@@ -156,7 +156,7 @@ def test_what_keeps_outputs_safe_ends_every_claim_although_it_permits_them_in_th
     """A stop pressed for a moment only; nobody but the gate knows of the claim of a test."""
     bench = Bench(lamp={}, fan={"min_off_s": 2}).claim(rule=TEST, for_s=9).claim("fan", rule="r", for_s=9)
     again = Claim("r", "fan", 1.0, 0, bench.now + 9 * S, ())
-    bench.gate.apply([Inhibit("stop", "stop: sensor stop changed for a moment"), Permit("stop", bench.now + 9 * S), again], bench.now)
+    bench.gate.apply([Inhibit("stop", "pressed for a moment"), Permit("stop", bench.now + 9 * S), again], bench.now)
     assert [relay.written for relay in bench.relays.values()] == [[1.0, 0.0], [1.0, 0.0]]
     assert bench.at(1.9).levels() == [0.0, 0.0], "a new beginning, after its rest"
     assert bench.at(2).levels() == [0.0, 1.0]

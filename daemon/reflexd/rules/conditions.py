@@ -11,6 +11,7 @@ from typing import ClassVar
 from reflexd.config.settings import (
     Condition,
     CrossingCondition,
+    LevelOf,
     PlaceSettings,
     RuleSettings,
     ScoreCondition,
@@ -19,6 +20,7 @@ from reflexd.config.settings import (
     ValueCondition,
 )
 from reflexd.rules.items import CLOCK, NS
+from reflexd.rules.levels import source_of_level
 from reflexd.rules.remembering import Test, Valued, number
 from reflexd.rules.schedule import Between
 from reflexd.rules.scores import Crossing, about_label
@@ -210,8 +212,9 @@ def subject_of(condition: Condition) -> str:
 
 
 def subjects_of(rule: RuleSettings) -> set[str]:
-    """Name what the conditions of a rule are about."""
-    return {subject_of(one) for one in (*rule.when, *rule.unless)}
+    """Name what the conditions of a rule are about, and what its levels follow."""
+    levels = {source_of_level(action.set) for action in rule.then if isinstance(action.set, LevelOf)}
+    return levels | {subject_of(one) for one in (*rule.when, *rule.unless)}
 
 
 def stands(rule: RuleSettings, old: Settings, new: Settings) -> bool:

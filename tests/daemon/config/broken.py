@@ -406,8 +406,9 @@ size_px = [@@63, 48]
     more(
         "times that no clock counts, and a line that no number is on",
         "\n[actuator.dimmer]\ndriver = 'recorder'\npath = 'dimmer.jsonl'\nsafe = 'off'\naccept_unguarded = true\n"
-        "max_on_s = 9\n" + RULE + "when = [ { model = 'meter', rising_for_s = @@1e300, pause_s = @@1e300 } ]\ncooldown_s = @@1e300\n"
-        "max_per_hour = @@1_000_000_000_000_000_000_000\nthen = [ { actuator = 'bell', set = 'on', for_s = @@1e300 },\n"
+        "max_on_s = 9\n" + RULE + "when = [ { model = 'meter', rising_for_s = @@1e300, pause_s = @@1e300 } ]\n"
+        "cooldown_s = @@1e300\nmax_per_hour = @@1_000_000_000_000_000_000_000\n"
+        "then = [ { actuator = 'bell', set = 'on', for_s = @@1e300 },\n"
         "  { actuator = 'dimmer', follow = true, set = { sensor = 'depth', from = @@[-1e308, 1e308], to = [0, 1] } } ]\n",
         ("rule.new.when[0].rising_for_s", "at most 31536000"), ("rule.new.when[0].pause_s", "at most 31536000"),
         ("rule.new.cooldown_s", "at most 31536000"), ("rule.new.max_per_hour", "at most 100000"),
