@@ -21,7 +21,7 @@ from reflexd.config.settings import (
 )
 from reflexd.rules.items import CLOCK, NS
 from reflexd.rules.levels import source_of_level
-from reflexd.rules.remembering import Test, Valued, number
+from reflexd.rules.remembering import Remembering, Test, Valued, number
 from reflexd.rules.schedule import Between
 from reflexd.rules.scores import Crossing, about_label
 from reflexd.rules.silence import Silent, Within
@@ -121,7 +121,7 @@ class Changed(Valued):
 class Rising(Valued):
     """The value has kept rising for a time, with no pause that is too long."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_value", "_since", "_last")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_value", "_since", "_last", "_began")
 
     def __init__(self, source: Source, for_s: float, pause_s: float | None) -> None:
         super().__init__(source, f"{source.name} rising for {for_s:g} s")
@@ -134,6 +134,7 @@ class Rising(Valued):
         """Start with no rise."""
         self._value = None
         self._since = self._last = -1
+        self._began: int | None = -1      # the first number; None once it is known that no climb goes on from before it
 
     def see(self) -> None:
         """Note a rise; a fall ends the climb."""
@@ -141,6 +142,10 @@ class Rising(Valued):
         if value is None:
             return
         at = self.source.taken_at
+        if self._began is not None:
+            self._began = at if self._began < 0 else self._began
+            if (self._value is not None and value < self._value) or at - max(self._began, self._last) > self._pause_ns:
+                self._began = None
         if self._value is not None and value > self._value:
             if self._since < 0 or at - self._last > self._pause_ns:
                 self._since = at
@@ -151,10 +156,11 @@ class Rising(Valued):
 
     def holds(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Say for how long it has been rising."""
+        no = None if self.unwanted and self._began is not None else False
         if self._since < 0 or self.source.taken_at - self._last > self._pause_ns:
-            return False, "does not rise"
+            return no, "does not rise"
         climbed = self.source.taken_at - self._since
-        return climbed >= self._for_ns, f"rising for {climbed / NS:.1f} s"
+        return climbed >= self._for_ns or no, f"rising for {climbed / NS:.1f} s"
 
 
 class Edge(Valued):
@@ -183,11 +189,16 @@ class Edge(Valued):
         return moved and self._new > 0, f"{self._new} new"
 
 
-def build(condition: Condition, sources: dict[str, Source], place: PlaceSettings | None = None) -> Test:
-    """Make the condition that a line of the configuration asks for; `place` is where the sun is asked for."""
+def build(condition: Condition, sources: dict[str, Source], place: PlaceSettings | None = None, unwanted: bool = False) -> Test:
+    """Make the condition that a line of the configuration asks for; `place` is where the sun is asked for.
+
+    What is `unwanted` stands in `unless`, and has to be known to be false.
+    """
     if isinstance(condition, TimeCondition):
         return Between(sources[CLOCK], condition, place)
     test = _build(condition, sources)
+    if isinstance(test, Remembering):
+        test.unwanted = unwanted
     return test if condition.within_s is None else Within(test, condition.within_s)
 
 

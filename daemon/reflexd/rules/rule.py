@@ -40,7 +40,7 @@ class Rule:
         self.settings = settings
         self.name = settings.name
         self._when = tuple(build(one, sources, place) for one in settings.when)
-        self._unless = tuple(build(one, sources, place) for one in settings.unless)
+        self._unless = tuple(build(one, sources, place, unwanted=True) for one in settings.unless)
         self._levels = {one.actuator: Following(sources[source_of_level(one.set)], one.set)
                         for one in settings.then if isinstance(one.set, LevelOf)}
         self.tests: tuple[Test, ...] = (*self._when, *self._unless, *self._levels.values())

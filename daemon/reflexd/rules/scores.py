@@ -57,13 +57,20 @@ class Score(Remembering):
             return None, "the network gave no score for it"
         if self.window == 1:
             return self._held, ""
-        hits = self.hits(now)
-        return hits >= self.needed, f"{hits} of {self.window} hits, {self.needed} needed"
+        hits, missing = self.hits(now), self.window - len(self._recent(now))
+        note = f"{hits} of {self.window} hits, {self.needed} needed"
+        if self.unwanted and hits < self.needed <= hits + missing:
+            return None, f"{note}, {missing} not seen"
+        return hits >= self.needed, note
 
     def hits(self, now: int) -> int:
         """Count those that are not too old."""
+        return sum(self._recent(now))
+
+    def _recent(self, now: int) -> list[bool]:
+        """Give what is not too old: hits and misses."""
         oldest = now - self.window * 2 * self.source.period_ns
-        return sum(held and taken_at >= oldest for taken_at, held in self._hits)
+        return [held for taken_at, held in self._hits if taken_at >= oldest]
 
     def score(self) -> float | None:
         """Read the score that counts, of the newest prediction; None where it tells none."""
@@ -97,7 +104,7 @@ class Stay:
 class Standing(Score):
     """Enough things stand in a zone, each for long enough; without a zone, anywhere."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_stays", "_longest")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_stays", "_longest", "_first")
 
     def __init__(self, source: Source, condition: ScoreCondition) -> None:
         super().__init__(source, condition)
@@ -106,12 +113,14 @@ class Standing(Score):
         self._dwell_ns = None if condition.dwell_s is None else round(condition.dwell_s * NS)
         self._stays: dict[int, Stay] = {}     # by the number of the track
         self._longest = 0
+        self._first = -1      # the first prediction after a gap: what it shows may have stood there before
 
     def forget(self) -> None:
         """Start with no hits, and with nothing that stands there."""
         super().forget()
         self._stays.clear()
         self._longest = 0
+        self._first = -1
 
     def score(self) -> float | None:
         """Give the score of the last one that is needed, 0 if there are fewer; None where more may be there than is told."""
@@ -122,6 +131,7 @@ class Standing(Score):
         if self._dwell_ns is not None:
             unsure = unsure or any(one.track is None for one in there)      # beyond the bound of what is followed
             there = self._long_enough(there, self._dwell_ns)
+            unsure = unsure or (self.unwanted and self._may_stand_longer(self._dwell_ns))
         scores = sorted((one.score for one in there), reverse=True)
         fewer = None if unsure else 0.0
         return scores[self._count - 1] if len(scores) >= self._count else fewer
@@ -132,6 +142,7 @@ class Standing(Score):
     def _long_enough(self, there: list[Seen], dwell_ns: int) -> list[Seen]:
         """Keep what has stood there long enough; what only seems to be gone stays as long as its track does."""
         now = self.source.taken_at
+        self._first = now if self._first < 0 else self._first
         here = {one.track.number for one in there if one.track is not None}
         gone = {one.track.number for one in self.source.seen if one.track is not None} - here
         for number in gone & self._stays.keys():
@@ -144,6 +155,11 @@ class Standing(Score):
         self._longest = max((now - stay.since for stay in self._stays.values()), default=0)
         return [one for one in there if one.track is not None and one.track.number in self._stays
                 and now - self._stays[one.track.number].since >= dwell_ns]
+
+    def _may_stand_longer(self, dwell_ns: int) -> bool:
+        """Say whether something stands there, not for long enough yet, that was there at the first look after a gap."""
+        return (self.source.taken_at - self._first < dwell_ns
+                and any(stay.since == self._first for stay in self._stays.values()))
 
     def _note(self, one: Seen, now: int) -> None:
         """Begin a stay with a score that is a hit, and go on with one that does not release."""
