@@ -57,7 +57,8 @@ class Score(Remembering):
             return None, "the network gave no score for it"
         if self.window == 1:
             return self._held, ""
-        hits, missing = self.hits(now), self.window - len(self._recent(now))
+        recent = self._recent(now)
+        hits, missing = sum(recent), self.window - len(recent)
         note = f"{hits} of {self.window} hits, {self.needed} needed"
         if self.unwanted and hits < self.needed <= hits + missing:
             return None, f"{note}, {missing} not seen"
