@@ -126,7 +126,8 @@ class Stage:
     def let_go(self, rules: Collection[str], leaving: Collection[str], now: int) -> list[Command]:
         """Keep only these rules, and let sources go: claims of the others end, and what a leaving source permitted does."""
         commands = [command for rule in self.rules if rule.name not in rules for command in rule.end()]
-        self._armed()
+        for rule in self.rules:
+            rule.forget_trigger()
         self.ended.update({rule.name: rule for rule in self.rules if rule.name not in rules})
         self.rules = [rule for rule in self.rules if rule.name in rules]
         self._depend = self._dependents()
@@ -172,10 +173,8 @@ class Stage:
         return self._down(item, now) if isinstance(item, Down) else self._armed()
 
     def _armed(self) -> list[Command]:
-        """Forget what was triggered, since somebody armed or disarmed."""
-        for rule in self.rules:
-            rule.forget_trigger()
-        return []
+        """Forget what was triggered and end what is held, as the gate does: what is driven from now on is a beginning."""
+        return [command for rule in self.rules for command in rule.end()]
 
     def _predicted(self, item: Predicted, now: int) -> list[Command]:
         source = self.sources[f"model.{item.model}"]

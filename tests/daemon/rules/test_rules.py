@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reflexd.rules.items import Claim, Inhibit, Permit, Release
+from reflexd.rules.items import Claim, Command, Inhibit, Permit, Release
 from tests.daemon.rules.story import FOLLOW, FOR_5_S, Story, acts, lets_go
 
 PERSON = {"model": "person", "label": "person", "at_least": 0.7}
@@ -133,6 +133,26 @@ def test_no_more_actions_in_an_hour_than_allowed() -> None:
     story = Story({"when": [PERSON], "then": [{"actuator": "lamp", "set": "on", "for_s": 1}], "max_per_hour": 2})
     said = [acts(story.wait(1000).sees(0.9)) for _ in range(6)]
     assert said == [True, True, False, False, True, True]
+
+
+def began(said: list[list[Command]], actuator: str) -> list[bool]:
+    """Say at which of these moments an output was claimed."""
+    return [any(isinstance(one, Claim) and one.actuator == actuator for one in commands) for commands in said]
+
+
+@pytest.mark.fault("F23", bound="at once", outcome="each output as often as max_per_hour, whatever else the rule goes on with")
+def test_what_a_rule_goes_on_with_hides_no_beginning_from_max_per_hour() -> None:
+    bell = {"actuator": "fan", "set": "on", "for_s": 1}
+    story = Story({"when": [PERSON], "then": [*FOLLOW, bell], "cooldown_s": 5, "max_per_hour": 2})
+    said = [story.wait(0.25).sees(0.9) for _ in range(80)]
+    assert began(said, "lamp") == [True] * 80, "it follows on"
+    assert [index for index, one in enumerate(began(said, "fan")) if one] == [0, 20]
+
+
+@pytest.mark.fault("F23", bound="at once", outcome="no more actions than max_per_hour, with a delay too")
+def test_a_delay_that_began_while_the_rule_acted_is_no_way_around_max_per_hour() -> None:
+    story = Story({"when": [PERSON], "then": [{"actuator": "lamp", "set": "on", "for_s": 1}], "delay_s": 2, "max_per_hour": 2})
+    assert sum(acts(story.wait(0.25).sees(0.9)) for _ in range(80)) == 2
 
 
 def test_a_failed_source_ends_what_its_rule_holds() -> None:
