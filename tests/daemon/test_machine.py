@@ -304,14 +304,14 @@ class Machine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["up", "down", "lamp", "fan", "dimmer"]))
     def reload_exchanges_an_actuator(self, name: str) -> None:
         """Another device takes its place, at its safe level; what it drove is over, and its rest goes on."""
+        self.claims = {key: until for key, until in self.claims.items() if key[1] != name}
+        self.blinks.pop(name, None)
         self.gate.let_go([name], "a reload closes it", self.now)
         assert self.relays[name].level == self.relays[name].safe_level, "let go, and not safe"
         self.relays[name].settled = True
         others = [one.name for one in self.settings.rule if name not in {action.actuator for action in one.then}]
         self._carry_out(self.stage.let_go(others, [], self.now))
-        self.claims = {key: until for key, until in self.claims.items() if key[1] != name}
         self.triggered.clear()
-        self.blinks.pop(name, None)
         self.stage = self.stage_class(self.settings, self.stage)
         self.relays[name] = Watched(self, name, self.settings.actuator[name].safe)
         self.gate.take_over({name: (self.settings.actuator[name], self.relays[name])})      # type: ignore[dict-item]

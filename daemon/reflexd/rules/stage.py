@@ -38,6 +38,7 @@ from reflexd_drivers.base import CameraSettings
 MS = 1_000_000
 CLOCK_AGE_NS = 3 * NS
 CLOCK_PERIOD_NS = NS
+MOST_ENDED = 1000       # rules that were let go, whose bounds are known: of many reloads, the newest
 
 
 class Stage:
@@ -51,7 +52,7 @@ class Stage:
         self.sources: dict[str, Source] = _sources(settings, before.sources if before else {})
         kept = {rule.name: rule for rule in before.rules} if before else {}
         self.rules: list[Rule] = [kept.get(rule.name) or self._begin_rule(rule, before) for rule in settings.rule]
-        self.ended: dict[str, Rule] = {}     # let go, and maybe coming back with other devices
+        self.ended: dict[RuleSettings, Rule] = {}     # let go, and maybe coming back: with other devices, or as a reload failed
         self._depend = self._dependents()
         self._plausible = {
             name: Plausible(model.plausible) for name, model in settings.model.items() if model.plausible is not None
@@ -70,6 +71,7 @@ class Stage:
         self._lifted: list[str] = []          # what stood above the rules until now, and does no more
         if before:
             self._remember(before)
+            self.ended = dict(list(before.ended.items())[-MOST_ENDED:])
 
     def begin(self) -> list[Command]:
         """Keep every output safe until each thing that stands above the rules has permitted it."""
@@ -116,10 +118,10 @@ class Stage:
                 "scenes": self._scenes, "trackers": {name: scene.tracker for name, scene in self._scenes.items()}}
 
     def _begin_rule(self, settings: RuleSettings, before: Stage | None) -> Rule:
-        """Make a rule without state. Where only its devices are others, what bounds how often it acts goes on."""
+        """Make a rule without state. Where the same rule was let go before, what bounds how often it acts goes on."""
         rule = Rule(settings, self.sources, self.settings.place)
-        same = before.ended.get(settings.name) if before else None
-        if same is not None and same.settings == settings:
+        same = before.ended.get(settings) if before else None
+        if same is not None:
             rule.rest_like(same)
         return rule
 
@@ -128,7 +130,7 @@ class Stage:
         commands = [command for rule in self.rules if rule.name not in rules for command in rule.end()]
         for rule in self.rules:
             rule.forget_trigger()
-        self.ended.update({rule.name: rule for rule in self.rules if rule.name not in rules})
+        self.ended.update({rule.settings: rule for rule in self.rules if rule.name not in rules})
         self.rules = [rule for rule in self.rules if rule.name in rules]
         self._depend = self._dependents()
         for source in sorted(leaving):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from reflexd.rules.items import Claim, Command, Inhibit, Permit, Release
-from tests.daemon.rules.story import FOLLOW, FOR_5_S, Story, acts, lets_go
+from reflexd.rules.stage import Stage
+from tests.daemon.rules.story import FOLLOW, FOR_5_S, Story, acts, lets_go, settings
 
 PERSON = {"model": "person", "label": "person", "at_least": 0.7}
 PRESSED = {"sensor": "button", "is": True}
@@ -153,6 +154,18 @@ def test_what_a_rule_goes_on_with_hides_no_beginning_from_max_per_hour() -> None
 def test_a_delay_that_began_while_the_rule_acted_is_no_way_around_max_per_hour() -> None:
     story = Story({"when": [PERSON], "then": [{"actuator": "lamp", "set": "on", "for_s": 1}], "delay_s": 2, "max_per_hour": 2})
     assert sum(acts(story.wait(0.25).sees(0.9)) for _ in range(80)) == 2
+
+
+@pytest.mark.parametrize("limit", [{"cooldown_s": 3600}, {"max_per_hour": 1}])
+def test_a_reload_that_fails_and_takes_its_rules_back_is_no_way_around_their_bounds(limit: dict[str, Any]) -> None:
+    rule = {"when": [PERSON], "then": [{"actuator": "lamp", "set": "on", "for_s": 1}], **limit}
+    story = Story(rule)
+    assert acts(story.sees(0.9))
+    for other in ({**rule, "priority": 1}, rule):      # the new one could not be opened, and the old one runs again
+        story.stage.let_go([], [], story.now)
+        story.stage = Stage(settings(other), story.stage)
+    assert not acts(story.wait(5).sees(0.9))
+    assert acts(story.wait(3600).sees(0.9))
 
 
 def test_a_failed_source_ends_what_its_rule_holds() -> None:
