@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -318,3 +319,24 @@ def test_wrong_usage_and_wrong_configurations_have_their_own_status(tape: Any, t
     assert f"against {file}" in said.out
     assert main(["replay", str(file), "--config", str(tmp_path / "good.toml"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rules"]["rule 0"]["now"] is None
+
+
+def test_a_folder_stands_for_the_recordings_in_it_and_what_cannot_be_read_keeps_none_back(
+        tape: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = warm(tape(WARM), (10, 15))
+    folder, empty, good = tmp_path / "days", tmp_path / "empty", tmp_path / "good.toml"
+    for made in (folder, empty):
+        made.mkdir()
+        (made / "README").write_text("what is in here")
+    for day in ("2.jsonl", "1.jsonl"):
+        (folder / day).write_bytes(file.read_bytes())
+    (folder / "3.jsonl.gz").write_bytes(gzip.compress(file.read_bytes()))
+    good.write_text("schema = 1\n")
+    assert main(["check", str(good), "--against", str(folder)]) == 0
+    told = [line.split(",")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("against")]
+    assert told == [f"against {folder / name}" for name in ("1.jsonl", "2.jsonl", "3.jsonl.gz")]
+    assert main(["check", str(good), "--against", str(tmp_path / "nothing"), str(empty), str(file)]) == 1
+    said = capsys.readouterr()
+    assert f"against {file}, 120 items" in said.out
+    assert f"{tmp_path / 'nothing'}: no such file or directory; name another one\n" in said.err
+    assert f"{empty}: has no file that ends in .jsonl or .jsonl.gz; name another one\n" in said.err
