@@ -321,6 +321,14 @@ def test_wrong_usage_and_wrong_configurations_have_their_own_status(tape: Any, t
     assert json.loads(capsys.readouterr().out)["rules"]["rule 0"]["now"] is None
 
 
+@pytest.mark.parametrize("often", ["0", "1001", "x", "-1"])
+def test_a_number_of_times_that_is_none_is_wrong_usage(often: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", "day.jsonl", f"--times={often}"])
+    assert ended.value.code == 2
+    assert f"{often} is no number from 1 to 1000" in capsys.readouterr().err
+
+
 def test_a_folder_stands_for_the_recordings_in_it_and_what_cannot_be_read_keeps_none_back(
         tape: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = warm(tape(WARM), (10, 15))
