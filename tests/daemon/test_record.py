@@ -256,7 +256,7 @@ def test_a_file_that_is_there_is_left_alone_until_the_daemon_answered(desk: Desk
 def test_who_asks_for_more_than_the_daemon_has_is_told(desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--for", "100ms", "--socket", str(tmp_path / "control.sock")]
     assert main(["record", str(tmp_path / "1"), "--last", "720h", *asked]) == 0
-    assert " s before it was asked for: the daemon has nothing older" in capsys.readouterr().out
+    assert " s and not 2592000 s: the daemon has nothing older" in capsys.readouterr().out
     assert main(["record", str(tmp_path / "2"), *asked]) == 0
     assert "nothing older" not in capsys.readouterr().out
     assert main(["record", str(tmp_path / "no" / "3"), *asked]) == 1

@@ -146,6 +146,17 @@ def test_what_held_it_back_is_told_with_what_is_left(tape: Any, then: Rule, now:
     assert why in told(found)
 
 
+def test_the_level_that_an_action_follows_is_no_hindrance(tape: Any) -> None:
+    dims = {"lamp": {"driver": "gpio-output", "safe": "off"}, "fan": {"driver": "pwm", "safe": "off"}}
+    follows = {**WARM, "then": [{"actuator": "fan", "follow": True,
+                                 "set": {"sensor": "warmth", "from": [20, 40], "to": [0.1, 1.0]}}]}
+    one = tape(follows, actuator=dims)
+    for at_s, value in ((1, 26), (2, 36), (3, 20)):
+        one.feels(at_s * 500, value)
+    found = what_if(one.end(), settings({**follows, "when": [{"sensor": "warmth", "above": 35}]}, actuator=dims))
+    assert "  1.000 s: only now; then it acts already" in told(found)
+
+
 def test_what_stands_above_the_rules_is_named(tape: Any) -> None:
     one = tape(WARM)
     for at_s, value in ((1, True), (2, 30), (3, 20)):

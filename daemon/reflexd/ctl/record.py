@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
             if recorder.begun:
                 print(summary(recorder, recorder.end()))
                 if recorder.reached_s < args.last_ms / 1000:
-                    print(f"it begins {recorder.reached_s:.0f} s before it was asked for: the daemon has nothing older")
+                    print(f"it reaches back {recorder.reached_s:.0f} s and not {args.last_ms / 1000:.0f} s: "
+                          f"the daemon has nothing older")
         except FileExistsError:
             return refuse(args.file)
         except OSError as error:      # of the disk: what the daemon does is told by follow()
