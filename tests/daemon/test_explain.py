@@ -291,7 +291,7 @@ def test_without_a_daemon_or_a_recording_it_says_so(tmp_path: Path, capsys: Said
     assert "reflexd does not run" in capsys.readouterr().err
     (tmp_path / "it").write_text("hello\n")
     assert main(["explain", "--file", str(tmp_path / "it")]) == 1
-    assert "line 1: is no line of a recording" in capsys.readouterr().err
+    assert "it: is no recording, and if it is compressed, its name has to end in .gz; make one with" in capsys.readouterr().err
     assert main(["explain", "--file", str(tmp_path / "none")]) == 1
     assert "no such file" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -143,6 +144,17 @@ def test_moments_tell_what_kept_the_other_from_acting(tape: Any) -> None:
 def test_what_held_it_back_is_told_with_what_is_left(tape: Any, then: Rule, now: Rule, why: str) -> None:
     found = what_if(warm(tape({**WARM, **then}), (10, 11), (29, 30)), settings({**WARM, **now}))
     assert why in told(found)
+
+
+def test_the_level_that_an_action_follows_is_no_hindrance(tape: Any) -> None:
+    dims = {"lamp": {"driver": "gpio-output", "safe": "off"}, "fan": {"driver": "pwm", "safe": "off"}}
+    follows = {**WARM, "then": [{"actuator": "fan", "follow": True,
+                                 "set": {"sensor": "warmth", "from": [20, 40], "to": [0.1, 1.0]}}]}
+    one = tape(follows, actuator=dims)
+    for at_s, value in ((1, 26), (2, 36), (3, 20)):
+        one.feels(at_s * 500, value)
+    found = what_if(one.end(), settings({**follows, "when": [{"sensor": "warmth", "above": 35}]}, actuator=dims))
+    assert "  1.000 s: only now; then it acts already" in told(found)
 
 
 def test_what_stands_above_the_rules_is_named(tape: Any) -> None:
@@ -332,3 +344,32 @@ def test_wrong_usage_and_wrong_configurations_have_their_own_status(tape: Any, t
     assert f"against {file}" in said.out
     assert main(["replay", str(file), "--config", str(tmp_path / "good.toml"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rules"]["rule 0"]["now"] is None
+
+
+@pytest.mark.parametrize("often", ["0", "1001", "x", "-1"])
+def test_a_number_of_times_that_is_none_is_wrong_usage(often: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", "day.jsonl", f"--times={often}"])
+    assert ended.value.code == 2
+    assert f"{often} is no number from 1 to 1000" in capsys.readouterr().err
+
+
+def test_a_folder_stands_for_the_recordings_in_it_and_what_cannot_be_read_keeps_none_back(
+        tape: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = warm(tape(WARM), (10, 15))
+    folder, empty, good = tmp_path / "days", tmp_path / "empty", tmp_path / "good.toml"
+    for made in (folder, empty):
+        made.mkdir()
+        (made / "README").write_text("what is in here")
+    for day in ("2.jsonl", "1.jsonl"):
+        (folder / day).write_bytes(file.read_bytes())
+    (folder / "3.jsonl.gz").write_bytes(gzip.compress(file.read_bytes()))
+    good.write_text("schema = 1\n")
+    assert main(["check", str(good), "--against", str(folder)]) == 0
+    told = [line.split(",")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("against")]
+    assert told == [f"against {folder / name}" for name in ("1.jsonl", "2.jsonl", "3.jsonl.gz")]
+    assert main(["check", str(good), "--against", str(tmp_path / "nothing"), str(empty), str(file)]) == 1
+    said = capsys.readouterr()
+    assert f"against {file}, 120 items" in said.out
+    assert f"{tmp_path / 'nothing'}: no such file or directory; name another one\n" in said.err
+    assert f"{empty}: has no file that ends in .jsonl or .jsonl.gz; name another one\n" in said.err

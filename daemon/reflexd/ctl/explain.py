@@ -227,12 +227,16 @@ def summed(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
 
 def _sums(found: Misses, end: int, asked_s: float, lasts_s: float) -> dict[str, Any]:
     def near(one: Near | None) -> dict[str, Any] | None:
-        return None if one is None else {"by": one.by, "observed": one.observed, "threshold": one.threshold,
-                                         "ago_s": (end - one.now) / NS}
+        if one is None:
+            return None
+        plain = one._asdict()
+        ago_s = (end - plain.pop("now")) / NS
+        return {**plain, "ago_s": ago_s}
 
     def stopped(place: int, one: Stopped) -> dict[str, Any]:
         plain = {"place": place, **asdict(one), "closest": near(one.closest), "hits": near(one.hits)}
-        return {**plain, "newest_ago_s": (end - plain.pop("newest")) / NS}
+        newest_ago_s = (end - plain.pop("newest")) / NS
+        return {**plain, "newest_ago_s": newest_ago_s}
 
     return {"rule": found.rule, "asked_s": asked_s, "covered_s": lasts_s, "lost": found.lost, "decisions": found.decisions,
             "states": dict(found.states), "held_back_by": dict(found.held),
