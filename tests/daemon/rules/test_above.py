@@ -31,6 +31,8 @@ def test_before_anything_is_known_each_of_them_keeps_outputs_safe() -> None:
 def test_a_guard_permits_until_its_reading_is_too_old_and_says_what_it_forbids() -> None:
     story = Story(sensor=SENSORS, safety=STOP)
     assert story.feels("halt", False, age_ms=0) == [Permit("stop", story.now + S)]
+    assert story.stage.forbidding(story.now + S - 1) == []
+    assert story.stage.forbidding(story.now + S) == ["stop"]
     assert story.wait(0.1).feels("halt", True) == [Inhibit("stop", "stop: sensor halt says true")]
     assert story.loses("sensor.halt") == [Inhibit("stop", "stop: gone")]
     assert story.stage.forbidding(story.now) == ["stop"]
@@ -205,6 +207,19 @@ def test_a_trigger_says_what_triggered_it() -> None:
     story = Story({"when": [PRESSED], "then": FOR_5_S, "delay_s": 3})
     told = story.feels("button", True)
     assert told == [Triggered("rule 0", story.now + 3 * S, story.stage.rules[0].verdicts)]
+
+
+def test_the_hour_goes_along_with_the_time() -> None:
+    story = Story({"when": [PRESSED], "then": [{"actuator": "lamp", "set": "on", "for_s": 1}], "max_per_hour": 2})
+    at_min = [0, 1, 59, 60, 60.5, 61, 62, 119, 120, 121]
+    acted = []
+    for before, minute in zip([0, *at_min], at_min, strict=False):
+        acted.append(acts(story.wait((minute - before) * 60).feels("button", True)))
+    assert acted == [True, True, False, True, False, True, False, False, True, True]
+
+
+def test_a_rule_that_was_not_decided_yet_says_nothing() -> None:
+    assert Story({"when": [PRESSED], "then": FOLLOW}).stage.rules[0].verdicts == ()
 
 
 def test_an_hour_that_is_full_ends_nothing_that_goes_on() -> None:
