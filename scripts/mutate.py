@@ -248,7 +248,8 @@ def shortened(was: str, now: str) -> str:
     before = _same(was, now)
     after = min(_same(was[::-1], now[::-1]), min(len(was), len(now)) - before)
     begin = 0 if before <= CONTEXT else was.rfind(" ", 0, before - CONTEXT) + 1
-    cut = max(after - CONTEXT, 0)
+    end = was.find(" ", len(was) - after + CONTEXT) if after > CONTEXT else -1
+    cut = 0 if end < 0 else len(was) - end
     return " → ".join(f"{'… ' if begin else ''}{text[begin:len(text) - cut]}{' …' if cut else ''}" for text in (was, now))
 
 

@@ -75,7 +75,7 @@ class Outputs:
 
     def apply(self, commands: Iterable[Command], now: int) -> None:
         """Take the commands of one decision over and bring the outputs to what they ask for."""
-        for command in commands:
+        for command in sorted(commands, key=lambda one: not isinstance(one, Fired)):    # an event has its id before it is told
             self._take(command, now)
         self.settle(now)
 

@@ -110,12 +110,19 @@ def test_what_stands_above_says_once_that_it_keeps_outputs_safe_and_once_that_it
     bench = numbered(Bench())
     for _ in range(2):
         bench.gate.apply([Inhibit("stop", "stop: says true")], bench.now)
-    for _ in range(2):
-        bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
-    assert list(bench.gate.changes) == [
-        Change(ALL_SAFE, "", 0.0, "every output safe: stop: says true", event_id="1"),
-        Change(PERMITTED, "", 0.0, "stop permits outputs", event_id="2"),
-    ]
+    bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
+    twice = [Change(ALL_SAFE, "", 0.0, "every output safe: stop: says true", event_id="1"),
+             Change(PERMITTED, "", 0.0, "stop permits outputs", event_id="2")]
+    assert list(bench.gate.changes) == twice
+    bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
+    assert list(bench.gate.changes) == twice
+
+
+def test_what_forbids_after_it_permitted_lapses_no_more() -> None:
+    bench = Bench()
+    bench.gate.apply([Permit("stop", bench.now + S), Inhibit("stop", "stop: says true")], bench.now)
+    assert due(bench) is None
+    assert bench.at(2).gate.inhibited == {"stop": "stop: says true"}
 
 
 def test_what_is_lifted_neither_permits_nor_inhibits() -> None:
@@ -189,13 +196,57 @@ def test_a_level_in_words(level: float, text: str) -> None:
 def test_a_rule_takes_over_from_a_test_for_good() -> None:
     bench = numbered(Bench())
     bench.gate.apply([Claim(TEST, "lamp", 1.0, TEST_PRIORITY, bench.now + 5 * S, ())], bench.now)
-    bench.gate.changes.clear()
-    claim(bench, for_s=1)
-    (change,) = bench.gate.changes
-    assert (change.event, change.output, change.level, change.dry) == (OUTPUT, "lamp", 1.0, False)
-    assert str(change) == f'lamp on: rule "r": {REASONS}'
+    assert bench.gate.changes.pop().event_id == "", "a test is no event"
+    taking = Claim("r", "lamp", 1.0, 0, bench.now + S, WHY)
+    bench.gate.apply([taking, Fired("r", WHY)], bench.now)
+    assert list(bench.gate.changes) == [Change(OUTPUT, "lamp", 1.0, taking, False, "1")]
+    assert bench.gate.outputs["lamp"].why == f'on: rule "r": {REASONS}'
     assert bench.relays["lamp"].written == [1.0]
     assert bench.at(1).levels() == [0.0], "the test does not come back"
+
+
+def test_a_rule_takes_over_from_a_test_in_a_dry_run_too() -> None:
+    bench = Bench(dry_run="dry run")
+    bench.gate.apply([Claim(TEST, "lamp", 1.0, TEST_PRIORITY, bench.now + 5 * S, ())], bench.now)
+    told(bench)
+    claim(bench)
+    assert told(bench) == [(OUTPUT, f'lamp on: rule "r": {REASONS} (dry run: not driven)')]
+
+
+def test_another_level_of_an_active_output_is_no_new_activation() -> None:
+    bench = Bench(lamp={"max_on_s": 2}).claim(level=0.5, for_s=9)
+    assert bench.at(1).claim(level=0.8, for_s=9).levels() == [0.8]
+    assert bench.at(2).levels() == [0.0]
+
+
+def test_a_partner_that_takes_a_while_to_let_go_is_waited_for() -> None:
+    class Takes(Relay):
+        """Its worker has not carried a command out when it is given."""
+
+        def set(self, level: float) -> None:
+            super().set(level)
+            self.settled = False
+
+    bench = Bench(**PAIR).claim("up", rule="a", for_s=60)
+    up = bench.gate.outputs["up"].channel = Takes()
+    bench.claim("down", rule="b", priority=1, for_s=60)
+    assert (up.written, bench.levels()[1]) == ([0.0], 0.0), "told to let go, and not known to have done so"
+    up.settled = True
+    bench.gate.settle(bench.now)
+    assert bench.levels()[1] == 1.0
+
+
+def test_each_output_is_asked_at_this_moment_whether_it_was_followed() -> None:
+    asked: list[int] = []
+
+    class Asked(Relay):
+        def check(self, now: int) -> None:
+            asked.append(now)
+
+    bench = Bench()
+    bench.gate.outputs["lamp"].channel = Asked()
+    bench.gate.look(bench.now)
+    assert asked == [bench.now]
 
 
 def test_a_rule_that_takes_over_from_a_test_with_another_level_is_told_once() -> None:

@@ -60,10 +60,10 @@ class Lamp:
     ("return now < until", "return now <= until", "return now < until → return now <= until"),
     ("if a and b:", "if a or b:", "if a and b: → if a or b:"),
     ("f(x, x)", "f(x)", "f(x, x) → f(x)"),
-    ("at = first_of_all_of_these_names + second_of_all_of_these_names + 1 + third_of_all_of_these_names_here",
-     "at = first_of_all_of_these_names + second_of_all_of_these_names + 2 + third_of_all_of_these_names_here",
-     ("… second_of_all_of_these_names + 1 + third_of_all_of_these_names … → "
-     "… second_of_all_of_these_names + 2 + third_of_all_of_these_names …")),
+    ("return the_very_first + of_all_these_many_names + 1 + comes_here_and_then_there + are_two_more",
+     "return the_very_first + of_all_these_many_names + 2 + comes_here_and_then_there + are_two_more",
+     ("… the_very_first + of_all_these_many_names + 1 + comes_here_and_then_there + … → "
+      "… the_very_first + of_all_these_many_names + 2 + comes_here_and_then_there + …")),
 ])
 def test_a_change_is_told_with_what_is_around_it(was: str, now: str, told: str) -> None:
     assert mutate.shortened(was, now) == told
