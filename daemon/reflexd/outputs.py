@@ -81,7 +81,7 @@ class Outputs:
         """
         if any(until <= now for until in self._permits.values()):
             self.settle(now)
-        for command in commands:
+        for command in sorted(commands, key=lambda one: not isinstance(one, Fired)):    # an event has its id before it is told
             self._take(command, now)
             if isinstance(command, Inhibit):
                 self.settle(now)

@@ -61,7 +61,7 @@ class Rule:
         self._acted_at = other._acted_at
         self._starts = other._starts
 
-    def decide(self, now: int, moved: Source, may_act: bool = True) -> list[Command]:
+    def decide(self, now: int, moved: Source, may_act: bool) -> list[Command]:
         """Evaluate after a new item of one of the rule's sources; act only while something above the rules allows it."""
         for test in self.tests:
             if test.source is moved:

@@ -75,11 +75,9 @@ class Stage:
 
     def begin(self) -> list[Command]:
         """Keep every output safe until each thing that stands above the rules has permitted it."""
-        guards: list[Command] = [
-            Inhibit(by, f"{by}: sensor {guard.sensor} is not known yet") for by, guard in self._guards.items()
-        ]
-        guards += [Inhibit(source, f"{source} is required and not there yet") for source in sorted(self._required)]
-        unknown = [one for one in guards if isinstance(one, Inhibit) and not self._permits[one.by]]
+        whys = {by: f"{by}: sensor {guard.sensor} is not known yet" for by, guard in self._guards.items()}
+        whys |= {source: f"{source} is required and not there yet" for source in sorted(self._required)}
+        unknown = [Inhibit(by, why) for by, why in whys.items() if not self._permits[by]]
         return [*(Lift(by) for by in self._lifted), *unknown]
 
     def standing(self, now: int) -> list[Permit | Inhibit]:
@@ -256,7 +254,7 @@ class Stage:
                 continue
             source = self.sources[f"sensor.{sensor}"]
             blinked = self._blinked(by, guard, source)
-            permits = self._known(guard, now) is (by == "arm")
+            permits = equals(source.value, guard.is_) is (by == "arm")
             if blinked or not permits:
                 said = "changed for a moment" if permits else f"says {str(source.value).lower()}"
                 commands += self._forbid(by, f"{by}: sensor {sensor} {said}")
@@ -303,10 +301,6 @@ class Stage:
             source.epoch += 1
         for rule in self.rules:
             rule.void()
-
-    def _known(self, one: SensorIs, now: int) -> bool | None:
-        source = self.sources[f"sensor.{one.sensor}"]
-        return None if source.unusable(now) else equals(source.value, one.is_)
 
     def _down(self, item: Down, now: int) -> list[Command]:
         """Forget a failed source, and end what its rules hold. It takes along the models that watch it or are gated by it.

@@ -300,9 +300,11 @@ def test_only_what_a_rule_asks_for_is_followed():
 
 def test_a_reload_that_leaves_the_model_alone_leaves_its_tracks():
     one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": 0.3})
-    one.truths(IN, IN, IN)
+    one.truths(OUT, (), (), (), (), (), (), (), (), (), (), (), (), IN, IN, IN)
+    followed = [track.number for track in one.stage.sources["model.person"].tracks]
     one.stage = Stage(one.stage.settings, one.stage)
     assert one.truths(IN) == [True]
+    assert [track.number for track in one.stage.sources["model.person"].tracks] == followed != [0]
 
 
 def test_a_reload_after_which_nobody_has_to_be_followed_forgets_the_tracks():
