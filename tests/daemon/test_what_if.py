@@ -13,7 +13,7 @@ from reflexd.config.settings import Settings
 from reflexd.ctl.__main__ import main
 from reflexd.replay.plain import plain_of
 from reflexd.replay.tape import Begin, Taken, Writer
-from reflexd.replay.telling import changes
+from reflexd.replay.telling import as_plain, changes
 from reflexd.replay.whatif import WhatIf, what_if
 from reflexd.rules.items import Clock, Down, Item, Looked, Predicted, Sensed
 from reflexd.rules.packing import ordered, packed
@@ -134,9 +134,28 @@ def test_moments_tell_what_kept_the_other_from_acting(tape: Any) -> None:
         "  1.000 s: only then; now model.person person at least 0.7: 0.55"]
 
 
+@pytest.mark.parametrize(("then", "now", "why"), [
+    ({}, {"cooldown_s": 60}, "only then; now cooldown, 41.0 s left"),
+    ({}, {"max_per_hour": 1}, "only then; now max_per_hour is full, 59.7 min left"),
+    ({}, {"then": [{"actuator": "lamp", "set": "on", "for_s": 30}]}, "only then; now it acts already"),
+    ({"delay_s": 1, "then": LAMP}, {"delay_s": 5, "then": LAMP}, "only then; now it was triggered and waits for its delay_s"),
+], ids=["cooldown", "hour", "acting", "delay"])
+def test_what_held_it_back_is_told_with_what_is_left(tape: Any, then: Rule, now: Rule, why: str) -> None:
+    found = what_if(warm(tape({**WARM, **then}), (10, 11), (29, 30)), settings({**WARM, **now}))
+    assert why in told(found)
+
+
+def test_what_stands_above_the_rules_is_named(tape: Any) -> None:
+    one = tape(WARM)
+    for at_s, value in ((1, True), (2, 30), (3, 20)):
+        one.feels(at_s * S, value, "button" if at_s == 1 else "warmth")
+    found = what_if(one.end(), settings(WARM, safety={"stop": {"sensor": "button", "is": True}}))
+    assert "only then; now kept safe by stop: sensor button says true" in told(found)
+
+
 def test_rules_that_came_or_went_are_named(tape: Any) -> None:
     found = what_if(warm(tape(WARM), (10, 15)), settings())
-    assert 'rule "rule 0": is no longer there; it fired once' in told(found)
+    assert 'rule "rule 0": is no longer there; it fired once\noutput' in told(found), "and no list of moments"
     found = what_if(warm(tape(), (10, 15)), settings(WARM))
     assert 'rule "rule 0": would have fired once; there was no such rule' in told(found)
 
@@ -152,7 +171,7 @@ UNKNOWN: list[tuple[Rule, str]] = [
      "the recording does not have sensor rain"),
     ({"when": [{"sensor": "rain", "silent_for_s": 5}], "then": LAMP}, "the recording does not have sensor rain"),
     ({"when": [{"between": ["22:00", "06:00"]}], "then": LAMP},
-     "no rule asked for the time then, so the recording does not have it"),
+     "no rule asked for the time of day then, so the recording does not have it; one made by this configuration has"),
 ]
 
 
@@ -165,6 +184,18 @@ def test_what_was_not_asked_then_is_unknown_and_not_0_times(tape: Any, tmp_path:
     assert 'rule "rule 1": not known\n' in told(found)
     assert f"\n  not known: {why}\n" in told(found)
     assert 'rule "rule 0": would not have fired, as it did not' in told(found)
+    assert 'output lamp: not known, as rule "rule 1" is not; it was never active' in told(found)
+    assert "output fan: would not have been active, as it was not" in told(found)
+    assert as_plain(found)["outputs"]["lamp"] == {"then": {"times": 0, "active_s": 0}, "now": None, "doubts": ["rule 1"]}
+
+
+def test_an_output_is_not_known_where_its_interlocked_partner_is_not(tape: Any) -> None:
+    barred = {name: {"driver": "gpio-output", "safe": "off", "interlock": "motor"} for name in ("lamp", "fan")}
+    unasked = {"when": [{"sensor": "rain", "is": True}], "then": LAMP}
+    sensors = {name: {"driver": "scripted", "max_age_ms": 1000} for name in ("rain", "warmth", "button")}
+    found = what_if(warm(tape(WARM, actuator=barred), (10, 15)), settings(
+        {**WARM, "then": [{"actuator": "fan", "set": "on", "follow": True}]}, unasked, actuator=barred, sensor=sensors))
+    assert "output fan: not known, as rule" in told(found)
 
 
 @pytest.mark.parametrize(("table", "why"), [
@@ -219,6 +250,7 @@ def test_what_was_asked_for_part_of_the_time_is_told_as_that(tape: Any) -> None:
     one.tell(Looked("gate", "covered", START + 12_000 * MS), START + 12_000 * MS)
     found = what_if(one.end(), settings(PERSON, covered))
     assert 'rule "rule 1": would have fired at least once, as it did\n  not known for 10.0 s: ' in told(found)
+    assert "output lamp: would have been active once for 0.0 s, as it was, where that can be told" in told(found)
 
 
 def test_the_same_configuration_decides_the_same(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from reflexd.config.settings import CrossingCondition, ScoreCondition, Settings
+from reflexd.config.conditions import CrossingCondition, ScoreCondition
+from reflexd.config.settings import Settings
 from reflexd_models.base import Detection, Prediction
 
 MOST = 100       # moments that are kept of a model

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from pathlib import Path
 
-from reflexd.config.settings import CrossingCondition, ModelSettings, RuleSettings, ScoreCondition, Settings
+from reflexd.config.conditions import CrossingCondition, ScoreCondition
+from reflexd.config.settings import ModelSettings, RuleSettings, Settings
 from reflexd.rules.conditions import subjects_of
 from reflexd.rules.items import CLOCK
 from reflexd.rules.rule import Rule
@@ -45,7 +46,7 @@ def _of_rule(then: Stage, now: Stage, rule: Rule, asked: Set[str]) -> Iterator[s
 def _absent(source: str, then: Settings) -> str:
     """Say so of a source as a whole."""
     if source == CLOCK:
-        return "no rule asked for the time then, so the recording does not have it"
+        return "no rule asked for the time of day then, so the recording does not have it; one made by this configuration has"
     kind, _, name = source.partition(".")
     if kind == "camera" and name in then.camera:
         return f"no rule asked for the picture of camera {name} then, so the recording does not have its state"

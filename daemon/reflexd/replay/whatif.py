@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from reflexd.config.settings import Settings
 from reflexd.replay.again import Step, again
 from reflexd.replay.driven import Activity, Driven
+from reflexd.replay.explaining import forbidden
 from reflexd.replay.tape import Begin, Line, TapeError, read, shortly
 from reflexd.replay.unknown import missing
 from reflexd.rules.items import Fired
@@ -73,12 +74,17 @@ class WhatIf:
         self._missing: dict[str, list[str]] = {}
         self._said = said
         self._lacking: dict[str, str] = {}       # models of whose last frame nobody knows what they would have said; and why
+        self._driven_by: dict[str, list[str]] = {}
 
     @property
     def outputs(self) -> dict[str, tuple[Activity | None, Activity | None]]:
         """Give what each output did under the recorded configuration and would have done; None where it has no such output."""
         then, now = self._then.end(), self._now.end()
         return {name: (then.get(name), now.get(name)) for name in {**then, **now}}
+
+    def doubts(self, output: str) -> list[str]:
+        """Name the rules that bear on an output and of which something is not known."""
+        return [name for name in self._driven_by.get(output, ()) if self.rules[name].unknown_ns]
 
     def add(self, then: Step, now: Step) -> None:
         """Compare what both decided on an item."""
@@ -107,7 +113,8 @@ class WhatIf:
             self._begin(then.stage, now.stage)
 
     def _begin(self, then: Stage, now: Stage) -> None:
-        self._stage, self._missing = then, missing(then, now, self._said.asked if self._said else frozenset())
+        self._stage, self._driven_by = then, driven_by(now.settings)
+        self._missing = missing(then, now, self._said.asked if self._said else frozenset())
         for rule in now.rules:
             self._missing.setdefault(rule.name, []).extend(
                 why for model, why in self._lacking.items() if f"model.{model}" in rule.sources)
@@ -135,7 +142,16 @@ class WhatIf:
             one.differing += 1
             if len(one.moments) < MOST:
                 other = then.stage if name in after else now.stage
-                one.moments.append(Moment(then.taken.now, name in after, kept_by(other, name)))
+                one.moments.append(Moment(then.taken.now, name in after, kept_by(other, name, then.taken.now)))
+
+
+def driven_by(settings: Settings) -> dict[str, list[str]]:
+    """Name the rules that bear on each output: those that drive it, or an interlocked partner of it."""
+    tables, found = settings.actuator, {}
+    for output, table in tables.items():
+        bears = {name for name, one in tables.items() if table.interlock and one.interlock == table.interlock} | {output}
+        found[output] = [rule.name for rule in settings.rule if bears & {action.actuator for action in rule.then}]
+    return found
 
 
 def fired(step: Step) -> set[str]:
@@ -143,19 +159,27 @@ def fired(step: Step) -> set[str]:
     return {command.rule for command in step.commands if isinstance(command, Fired)}
 
 
-def kept_by(stage: Stage, name: str) -> str:
+def kept_by(stage: Stage, name: str, at: int) -> str:
     """Say what kept a rule from firing at this moment."""
     rule = next((one for one in stage.rules if one.name == name), None)
     if rule is None:
         return "there is no such rule"
-    return next(_hindrances(rule), "it acted already, cooldown_s or max_per_hour had it rest, or outputs were not permitted")
+    return next(_hindrances(rule, stage, at), "its conditions had held before")
 
 
-def _hindrances(rule: Rule) -> Iterator[str]:
+def _hindrances(rule: Rule, stage: Stage, at: int) -> Iterator[str]:
     wanted = len(rule.settings.when)
+    if rule.due is not None:       # whatever its conditions say by then
+        yield "it was triggered and waits for its delay_s"
     for index, verdict in enumerate(rule.verdicts):
         if verdict.truth is not (index < wanted):
             yield str(verdict) if index < wanted else f"unless {verdict}"
+    if above := forbidden(stage, at):
+        yield f"kept safe by {above}"
+    if rule.acting(at):
+        yield "it acts already"
+    if held := rule.held_back(at):
+        yield str(held)
 
 
 def what_if(path: Path, settings: Settings | None, said: Said | None = None) -> WhatIf:
