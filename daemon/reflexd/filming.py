@@ -20,6 +20,7 @@ from reflexd.status import Observer
 from reflexd.stills import FORMS, Form, encoded
 from reflexd.workers import Inbox, Wake
 from reflexd_drivers.base import Frame, View
+from reflexd_models.base import view_for
 
 LOOK_S = 0.25            # how often it looks whether a reload brought other networks
 TELL_S = 1.0             # how often it says something, so that a client that left is noticed
@@ -60,7 +61,7 @@ class Film:
                 self._wake.wait(LOOK_S)
                 for job, guest in self._guests.items():
                     frame = guest.take()
-                    if frame is not None and (part := self._part(job.looks_at.removeprefix("camera."), frame)) is not None:
+                    if frame is not None and (part := self._part(job.looks_at, frame)) is not None:
                         yield part
                 if monotonic() - told_at > TELL_S:
                     told_at = monotonic()
@@ -96,7 +97,9 @@ class Film:
         try:
             if (known := (camera, taken_at)) in self._sent:
                 return None
-            views = {name: View(view.format, tuple(plane.copy() for plane in view.planes)) for name, view in frame.views.items()}
+            sizes = {name: view.size_px for name, view in frame.views.items()}
+            views = {name: View(view.format, tuple(plane.copy() for plane in view.planes))
+                     for name, view in frame.views.items() if name in self._given(camera, frame.views)}
         finally:
             frame.release()
         self._sent.append(known)
@@ -105,5 +108,11 @@ class Film:
         if sum(map(len, raw)) > PART_BYTES:
             self._large += 1
             return None
-        return {"camera": camera, "taken_at": taken_at, "sequence": sequence, "form": self._form, "lost": self.lost,
-                "large": self._large, "views": {name: (view.format, len(view.planes)) for name, view in views.items()}}, raw
+        return {"camera": camera.removeprefix("camera."), "taken_at": taken_at, "sequence": sequence, "form": self._form,
+                "sizes": sizes, "views": {name: (view.format, len(view.planes)) for name, view in views.items()},
+                "lost": self.lost, "large": self._large}, raw
+
+    def _given(self, camera: str, views: Mapping[str, View]) -> set[str]:
+        """Name the views that networks are given: the small one that a camera's scaler makes costs a tenth of the main one."""
+        chosen = [view_for(job.model, views) for job in self._guests if job.looks_at == camera and job.model is not None]
+        return {name for name, view in views.items() if any(view is one for one in chosen)} or {"main"}

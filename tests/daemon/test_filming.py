@@ -31,6 +31,7 @@ from reflexd_drivers.base import Camera, CameraSettings, Frame, FramePool, View
 from reflexd_models.base import Prediction
 from tests.daemon.test_exercise import Bench
 from tests.daemon.test_faults import CONFIG, Devices, Start
+from tests.daemon.test_views import Shown, TwoViews
 from tests.stopwatch import within
 
 SETTINGS = CameraSettings(driver="fake")
@@ -134,6 +135,30 @@ def test_a_frame_that_a_network_looked_at_is_given_once_and_whole() -> None:
     scene.take()
     assert shown(parts)[0]["taken_at"] == 5, "the other network looked at the same frame: that is sent once"
     parts.close()
+
+
+def test_of_a_camera_with_a_small_view_that_is_recorded_which_a_network_is_given() -> None:
+    scene = Set()
+    camera: Any = TwoViews()
+    looking = Looking("yard", SETTINGS, Inbox[Looked](8, Wake()), Reports(Wake()))
+    job = CameraJob("yard", SETTINGS, lambda: cast("Camera", camera), looking)
+    job.open()
+    models = {name: ModelJob(name, SETTINGS, lambda size=size: cast("Any", Shown(size)), frozenset(), job,      # type: ignore[misc]
+                             Inbox[Predicted | Rested](8, Wake())) for name, size in (("small", (32, 24)), ("large", (64, 48)))}
+    for wanted, views in ((("small",), {"model"}), (("small", "large"), {"model", "main"}), (("large",), {"main"})):
+        scene.models.clear()
+        for name in wanted:
+            scene.models[name] = models[name]
+            models[name].open()
+        film = Film(scene.observer, "png")
+        film._follow()
+        frame = camera.read(1)
+        part = film._part("camera.yard", frame)
+        assert part is not None
+        said: Any = part[0]
+        assert said["views"].keys() == views
+        assert said["sizes"] == {"main": (64, 48), "model": (32, 24)}
+        assert frame.slot.holders == 0
 
 
 def test_who_is_slow_misses_frames_which_are_counted_and_holds_one_for_each_network() -> None:

@@ -122,9 +122,9 @@ def recorded(folder: Path, form: Form = "png", without: Callable[[int], bool] = 
     return found
 
 
-def write(writer: Writer, taken_at: int, picture: Pixels, form: Form, camera: str = "gate") -> None:
+def write(writer: Writer, taken_at: int, picture: Pixels, form: Form) -> None:
     view = View("grey", (picture,))
-    writer.frame(Framed(camera, taken_at, 1, form, {"main": ("grey", [bytes(one) for one in encoded(view, form)])}))
+    writer.frame(Framed("gate", taken_at, 1, form, {"main": ("grey", [bytes(one) for one in encoded(view, form)])}))
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -219,6 +219,16 @@ def test_the_pictures_of_an_event_are_looked_at_as_well(record: Make, tmp_path: 
     assert (main(["replay", str(event)]), main(["replay", str(event), "--infer"])) in ((0, 0), (0, 1))
     found = infer(event)
     assert (found.models["digit"].framed, found.lossy, found.unused) == (60, True, 0)
+
+
+@pytest.mark.parametrize(("small_px", "others"), [([28, 28], 0), ([20, 20], 1), ([5, 5], 1)])
+def test_of_a_view_that_was_not_kept_another_stands_in_and_that_is_said(
+        record: Make, small_px: list[int], others: int, capsys: pytest.CaptureFixture[str]) -> None:
+    file = spoilt(record(), lambda frame: frame.update(
+        views={"small": frame["views"]["main"]}, sizes={"main": [280, 280], "small": small_px}))
+    assert main(["replay", str(file), "--infer"]) == 0
+    told = capsys.readouterr().out
+    assert ("the view that it would be given was not kept, so it was given another: 1" in told) is bool(others)
 
 
 @pytest.mark.parametrize("form", ["rgb", "grey", "yuv420"])

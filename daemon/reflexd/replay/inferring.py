@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -74,6 +74,7 @@ class Inferred:
     frames: int = 0              # that some network was asked about
     unused: int = 0              # that no prediction was made of
     unframed: int = 0            # that were not recorded in time
+    smaller: dict[str, int] = field(default_factory=dict)      # frames of which the view that a model would be given was not kept
     lossy: bool = False          # some came as JPEG
     otherwise: dict[int, Predicted] = field(default_factory=dict)      # by the number of the item, where it differs
     silent: dict[int, Rested] = field(default_factory=dict)            # nobody knows what the other network would have said
@@ -199,22 +200,22 @@ class Inference:
     def _ask(self, frame: Framed, looks: list[Look]) -> None:
         try:
             views = {name: decoded(kind, planes) for name, (kind, planes) in frame.views.items()}
-            views.setdefault("main", next(iter(views.values())))
-        except (*WRONG, StopIteration) as error:
+            views.setdefault("main", max(views.values(), key=lambda view: view.planes[0].size))
+        except WRONG as error:
             raise TapeError(f"{self._source.tape}: the frame of camera {shortly(frame.camera)} at {frame.taken_at / NS:.3f} s "
                             f"is damaged: {shortly(error)}; record anew") from None
         self.found.frames += 1
         self.found.lossy = self.found.lossy or frame.form != "png"
         for look in looks:
             try:
-                self._compare(look, views)
+                self._compare(look, views, frame)
             except (TapeError, ModelError):
                 raise
             except Exception as error:      # what a damaged prediction, or a picture of no size, leads to
                 raise TapeError(f"{self._source.tape}: what model {shortly(look.item.model)} said at {look.now / NS:.3f} s "
                                 f"cannot be compared: {type(error).__name__}: {shortly(error)}; record anew") from None
 
-    def _compare(self, look: Look, views: Mapping[str, View]) -> None:
+    def _compare(self, look: Look, views: Mapping[str, View], frame: Framed) -> None:
         name, then = look.item.model, look.item.prediction
         network, sha256 = self._open(name, self._wish(name, look.part))
         self.found.exchanges.setdefault(name, set()).add(look.item.exchanges)
@@ -222,7 +223,11 @@ class Inference:
         recorded.update({look.part.bundles[name]} if name in look.part.bundles else ())
         asked.add(sha256)
         self.found.asked |= {name}
-        again = network.predict(view_for(network, views), then.taken_at)
+        wanted = name_for(network, frame.sizes)
+        if wanted is not None and wanted not in frame.views:
+            self.found.smaller[name] = self.found.smaller.get(name, 0) + 1
+        view = views[wanted] if wanted is not None and wanted in frame.views else view_for(network, views)
+        again = network.predict(view, then.taken_at)
         thresholds = thresholds_of(self._settings or look.part.settings, name)
         same = self.found.models[name].add(look.now, then, again, thresholds)
         if not same or then.scores.keys() != again.scores.keys():
@@ -266,6 +271,20 @@ class Inference:
         return self._settings is not None and (
             labels_of(self._settings, name) != labels_of(part.settings, name)
             or likeness(self._settings.model[name].options) != likeness(part.settings.model[name].options))
+
+
+class Stood(NamedTuple):
+    """Stands for a view of which only the size is known."""
+
+    name: str
+    size_px: tuple[int, int]
+    format: Literal["grey"] = "grey"
+    planes: tuple[Any, ...] = ()
+
+
+def name_for(network: Model, sizes: Mapping[str, tuple[int, int]]) -> str | None:
+    """Name the view that the camera would have given to a network; None where the recording does not tell."""
+    return view_for(network, {name: Stood(name, size) for name, size in sizes.items()}).name if "main" in sizes else None
 
 
 def options_of(bundle: Bundle, wish: Wish) -> Options:

@@ -100,4 +100,4 @@ class LiveFrames:
             views, rest = {}, iter(planes)
             for name, (kind, count) in said["views"].items():
                 views[name] = kind, [next(rest) for _ in range(count)]
-            yield Framed(said["camera"], said["taken_at"], said["sequence"], said["form"], views)
+            yield Framed(said["camera"], said["taken_at"], said["sequence"], said["form"], views, said["sizes"])

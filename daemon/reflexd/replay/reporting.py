@@ -43,6 +43,8 @@ def _networks(found: Inferred, name: str) -> Iterator[str]:
         yield "the recording does not tell which network it was"
     elif now - then:
         yield f"another network: sha256 {_short(then)} then, {_short(now)} now"
+    if name in found.smaller:
+        yield f"frames of which the view that it would be given was not kept, so it was given another: {found.smaller[name]}"
     if len(found.exchanges.get(name, ())) > 1:
         yield "its network was exchanged while it was recorded, and only the one at the beginning is known"
 
@@ -75,7 +77,8 @@ def as_plain(found: Inferred, clock: Clockwork) -> dict[str, Any]:
                        for label, apart in sorted(one.scores.items())},
             "crossed": [{"label": label, "at_least": threshold, "times": count}
                         for (label, threshold), count in sorted(one.crossed.items())],
-            "values": one.values, "detections": {"missing": one.missing, "added": one.added},
+            "other_view": found.smaller.get(name, 0), "values": one.values,
+            "detections": {"missing": one.missing, "added": one.added},
             "moments": [{"at_s": clock.seconds(at), "what": words} for at, words in one.moments],
         } for name, one in sorted(found.models.items())},
     }

@@ -82,6 +82,7 @@ class Framed(NamedTuple):
     sequence: int
     form: str                                          # stills.Form
     views: Mapping[str, tuple[str, list[bytes]]]       # by name: how its planes are to be read, and they as pictures
+    sizes: Mapping[str, tuple[int, int]] = {}          # of all views of the camera; what no network used is not kept
 
 
 class Unframed(NamedTuple):
@@ -258,7 +259,9 @@ def _line(what: Any) -> Line:   # noqa: ANN401  whatever stands there
     if kind == "frame":
         views = {name: (str(form), [base64.b64decode(plane, validate=True) for plane in planes])
                  for name, (form, *planes) in inner["views"].items()}
-        return Framed(str(inner["camera"]), _whole(inner["taken_at"]), _whole(inner["sequence"]), str(inner["form"]), views)
+        sizes = {name: (_whole(width), _whole(height)) for name, (width, height) in inner.get("sizes", {}).items()}
+        taken_at, sequence = _whole(inner["taken_at"]), _whole(inner["sequence"])
+        return Framed(str(inner["camera"]), taken_at, sequence, str(inner["form"]), views, sizes)
     if kind in ("lost", "unframed"):
         return (Lost if kind == "lost" else Unframed)(_whole(inner))
     return End(_whole(inner["items"]), str(inner["sha256"]))
