@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -273,6 +275,7 @@ def test_what_is_recorded_has_the_frame_of_each_prediction_and_nothing_that_a_ma
         assert (plane[:, :4] == 0).all(), "masked before anybody sees it"
         assert plane[:, 5:].tobytes() in drawn, "and else as it was, bit for bit"
     assert replay(file).whole
+    assert file.stat().st_mode & 0o777 == 0o600
     within(5, lambda: all(job._guest is None for job in bench.running.daemon.parts.models.values()))
 
 
@@ -338,6 +341,27 @@ def test_a_full_disk_ends_a_recording_with_frames_as_one_without(bench: Bench, c
     said = capsys.readouterr().err
     assert said.startswith("reflexctl: /dev/full: no space left on device; ")
     assert said.count("\n") == 1
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """Give a disk of 8 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(place)], check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_frames_leave_room_on_a_disk_and_items_alone_do_not_ask_for_it(
+        bench: Bench, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["record", str(small / "seen.jsonl"), "--frames", "--socket", str(bench.socket)]) == 1
+    said = capsys.readouterr()
+    assert f"{small / 'seen.jsonl'}: the recording ends here, for only " in said.err
+    assert said.err.count("\n") == 1
+    assert replay(small / "seen.jsonl").whole
+    assert main(["record", str(small / "day.jsonl"), "--for", "600ms", "--socket", str(bench.socket)]) == 0
 
 
 def test_who_may_only_read_gets_no_frames(bench: Bench) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HELP = "record what the daemon decides on, for reflexctl replay"
 ROUND_S = 0.5
+LEAST_FREE = 256 << 20       # bytes that frames leave on a disk, which others write to as well
 FORMS = ("png", "jpeg")      # as stills.py has them, which is not loaded for --help
 PATIENCE_S = 10.0      # with a daemon that does not answer for a moment: its trace reaches much further back
 DAYS_30_MS = 30 * 86_400_000
@@ -123,8 +124,17 @@ def follow(recorder: Recorder, stop: Event) -> str:
             print(f"\r\x1b[K{line(recorder)}", end="\n" if not more or stop.is_set() else "", flush=True)
         if not more or stop.is_set():
             return ""
+        if recorder.films and recorder.path.is_file() and (left := free(recorder.path)) < LEAST_FREE:
+            return f"{recorder.path}: the recording ends here, for only {size(left)} are free; make room, or use another disk"
         if not recorder.film(ROUND_S):
             stop.wait(ROUND_S)
+
+
+def free(path: Path) -> int:
+    """Say how many bytes the disk still takes of an ordinary user."""
+    from shutil import disk_usage
+
+    return disk_usage(path).free
 
 
 def line(recorder: Recorder) -> str:

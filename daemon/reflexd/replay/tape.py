@@ -129,6 +129,9 @@ class Writer:
         self.bytes = 0                # before they are compressed
         self._digest = Digest()
         self._file: IO[bytes] = open_packed(path, "wb" if force else "xb", 5 if state_dir is None else 1)     # frames are packed
+        if state_dir is not None and path.is_file():
+            with suppress(PermissionError):          # it is somebody else's, who lets us write
+                path.chmod(0o600)                    # pictures are for who made them
         head = {"recording": FORMAT, "version": version, "boot": boot}
         self._write(head if state_dir is None else {**head, "recording": FRAMES, "state_dir": state_dir})
 
