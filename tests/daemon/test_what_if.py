@@ -183,7 +183,7 @@ UNKNOWN: list[tuple[Rule, str]] = [
      "the recording does not have sensor rain"),
     ({"when": [{"sensor": "rain", "silent_for_s": 5}], "then": LAMP}, "the recording does not have sensor rain"),
     ({"when": [{"between": ["22:00", "06:00"]}], "then": LAMP},
-     "no rule asked for the time then, so the recording does not have it"),
+     "no rule asked for the time of day then, so the recording does not have it; one made by this configuration has"),
 ]
 
 
