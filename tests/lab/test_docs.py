@@ -1,7 +1,7 @@
 """The documents on a device: every page's commands run as root, in their order, on a freshly installed service.
 
-A page that changes its configuration has a service for itself, and its button is pressed; the others share one. Where a page has
-a camera, there is one. Lines keep their level as on a Pi.
+A page that changes its configuration, or wants something to happen, has a service for itself, and its button is pressed; the
+others share one. Where a page has a camera, there is one. Lines keep their level as on a Pi.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tests import pages
 from tests.lab.conftest import watched
 from tests.lab.machine import Machine, Said
 from tests.lab.service import CONFIG, Service
+from tests.lab.test_reflexes import BUTTON_AND_LAMP
 from tests.pages import PAGES, ROOT, Block
 
 BUTTON, RELAY = 4, 17
@@ -25,8 +26,8 @@ TOOLS = "/run/lab-docs"      # where sudo is, that need not be on a device of on
 SUDO = '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"\n'
 CAMERA = "/dev/video0"
 PULLS = {"wiring.md": {"line17": "up"}}      # the resistor outside
-FIRST_RULE, WIRING, SETUP = (ROOT / "docs" / name for name in ("first-rule.md", "wiring.md", "setup.md"))
-ALONE = (FIRST_RULE, WIRING, SETUP)          # the last by test_setup.py
+FIRST_RULE, WIRING, REPLAY, SETUP = (ROOT / "docs" / name for name in ("first-rule.md", "wiring.md", "replay.md", "setup.md"))
+ALONE = (FIRST_RULE, WIRING, REPLAY, SETUP)          # the last by test_setup.py
 SHARING = [page for page in PAGES if page not in ALONE and pages.run_in(page, "device")]
 
 
@@ -106,3 +107,15 @@ def test_the_relay_of_the_wiring_falls_off_on_every_way_out(service: Service) ->
             service.until("the relay pulls in", lambda: service.level(RELAY) == 0)
     assert service.show("ActiveState") == "inactive"
     assert service.level(RELAY) == 1
+
+
+def test_what_a_button_said_is_recorded_and_replayed(service: Service) -> None:
+    service.devices("keep")
+    service.put(f"{TOOLS}/sudo", SUDO)
+    service.must(f"chmod 755 {TOOLS}/sudo")
+    service.start(BUTTON_AND_LAMP)
+    service.pull(BUTTON, "up")
+    service.until("the lamp goes on", lambda: service.level(RELAY) == 1)
+    said = "".join(do(service, block).out for block in pages.run_in(REPLAY, "device"))
+    assert 'rule "lamp on a button" fired once' in said
+    assert "identical: sha256" in said
