@@ -93,13 +93,12 @@ class Changed(Valued):
 
     def forget(self) -> None:
         """Compare with nothing older."""
-        self._from, self._moved = None, False
+        self._from = None
 
     def see(self) -> None:
         """Compare with the value of the last change."""
         value = self.source.value
         if value is None:
-            self._moved = False
             return
         self._moved = self._from is not None and self._far(value, self._from)
         if self._moved or self._from is None:
@@ -168,7 +167,7 @@ class Edge(Valued):
 
     def forget(self) -> None:
         """Count from the next reading on."""
-        self._count, self._new = None, 0
+        self._count = None
 
     def see(self) -> None:
         """Compare the sensor's own count with the one of the last look."""
