@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def of_event(args: argparse.Namespace) -> Iterable[str]:
     """Explain an event. Raises: MomentError where there is none of that id, ReadError, TapeError."""
     from reflexd.ctl.events import line
+    from reflexd.ctl.explain import columns
     from reflexd.history.reading import Reader
     from reflexd.replay.moments import MomentError
     from reflexd.replay.wording import aligned
@@ -30,7 +31,7 @@ def of_event(args: argparse.Namespace) -> Iterable[str]:
     lines, then, why = _known(args, event)
     if args.json:
         return [json.dumps({"event": event, "then": then, "unknown": why}, indent=2, ensure_ascii=False)]
-    return [line(event), *aligned(list(_seen(event))), *(lines or [f"nothing else is known of that moment: {why}"])]
+    return [line(event), *aligned(list(_seen(event)), columns()), *(lines or [f"nothing else is known of that moment: {why}"])]
 
 
 def _seen(event: Mapping[str, Any]) -> Iterator[Row]:
@@ -40,7 +41,7 @@ def _seen(event: Mapping[str, Any]) -> Iterator[Row]:
     for one in event["verdicts"]:
         seen = one["observed"]
         shown = f"{seen:.6g}" if isinstance(seen, float) else str(seen).lower()
-        by = f"by {one['margin']:+.3g}" if "margin" in one else ""
+        shown, by = f"{shown} {one.get('unit', '')}".rstrip(), f"by {one['margin']:+.3g}" if "margin" in one else ""
         yield "  ", TRUTHS[one["truth"]], one["what"], "; ".join(part for part in (shown, by, one.get("note", "")) if part)
 
 

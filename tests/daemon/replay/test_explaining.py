@@ -196,9 +196,9 @@ def test_every_kind_of_condition_is_told_in_words() -> None:
             assert all(len(row) in (3, 5) and row[-2 if len(row) == 5 else -1] for row in rows)
             told |= {row[3] if len(row) == 5 else row[2] for row in rows}
             assert len(wording.aligned(rows)) == len(rows)
-    for words in (" needed", "zone path ok", "zone path: none in", "stands for ", " new", "rising for ", "is covered",
-                  "gated by only_while", "last heard ", "unplugged", "starts anew", "short by ", "was triggered, acts in ",
-                  "level 0."):
+    for words in (" needed", "zone path ok", "zone path: none in", "stands for ", " new", "does not rise", "is covered",
+                  "since it was true", "from the line", "gated by only_while", "last heard ", "unplugged", "starts anew",
+                  "short by ", "was triggered, acts in ", "level 0."):
         assert any(words in one for one in told), words
 
 
@@ -229,7 +229,27 @@ def test_what_is_lost_in_between_is_counted() -> None:
 
 @pytest.mark.parametrize(("observed", "threshold", "margin", "words"), [
     (0.68, 0.7, -0.02, "0.68 < 0.70, short by 0.02"), (0.699, 0.7, -0.001, "0.699 < 0.700, short by 0.001"),
-    (0.7, 0.7, 0.0, "0.70 = 0.70, by 0"), (26.5, 23.0, 3.5, "26.50 > 23.00, by 3.5"), (18.0, 19.0, 1.0, "18.00 < 19.00, by 1"),
+    (0.7, 0.7, 0.0, "0.70 = 0.70"), (26.5, 23.0, 3.5, "26.50 > 23.00, by 3.5"), (18.0, 19.0, 1.0, "18.00 < 19.00, by 1"),
 ])
 def test_two_numbers_are_told_apart(observed: float, threshold: float, margin: float, words: str) -> None:
     assert wording.compared(observed, threshold, margin) == words
+
+
+ROWS = [("a rule", "goes on", "all conditions hold"),
+        ("    when", "true", "model.person person at least 0.8", "0.84 > 0.70, by 0.14; 5 of 5 hits, 3 needed", "0.1 s old"),
+        ("    then", "", 'lamp on: rule "a rule": model.person person at least 0.8: 0.844 (3 of 5 hits, 3 needed), for 2.2 s'),
+        ("", "", "", "2 of 5 hits", "04:46:35")]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+def test_a_table_fits_the_terminal_and_loses_no_word(columns: int) -> None:
+    lines = [line for text in wording.aligned(ROWS, columns) for line in text.splitlines()]
+    assert all(len(line) <= columns for line in lines)
+    assert " ".join(lines).split() == " ".join(" ".join(row) for row in ROWS).split()
+    assert lines == wording.aligned(ROWS) if columns > 116 else lines != wording.aligned(ROWS)
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
+def test_a_long_name_moves_no_other_row() -> None:
+    without, more = wording.aligned(ROWS), wording.aligned([*ROWS, ("x" * 100, "false", "a reason")])
+    assert (more[:-1], more[-1]) == (without, f"{'x' * 100}  false    a reason")
