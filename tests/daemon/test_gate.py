@@ -503,6 +503,25 @@ def test_a_pattern_that_is_claimed_again_does_not_begin_anew_and_one_that_ended_
     assert bench.gate.outputs["lamp"].active
 
 
+def test_a_permission_that_lapses_at_the_moment_of_its_renewal_has_ended_every_claim() -> None:
+    bench = Bench()
+    bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
+    bench.claim(for_s=60)
+    bench.now += S
+    bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
+    assert bench.levels() == [0.0]
+
+
+def test_a_claim_that_lapses_at_the_moment_of_its_renewal_begins_its_pattern_anew() -> None:
+    bench = Bench()
+    pattern = Pattern((3 * S // 10, 4 * S // 10))
+    claim(bench, for_s=1, pattern=pattern)
+    bench.now += S          # where the first one would be in a pause
+    claim(bench, for_s=1, pattern=pattern)
+    assert bench.gate.outputs["lamp"].begun == {"r": bench.now}
+    assert bench.levels() == [1.0]
+
+
 def test_a_programming_error_of_one_driver_keeps_no_other_output_from_its_safe_level() -> None:
     bench = Bench(lamp={}, fan={}).claim("lamp").claim("fan")
 
