@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
+from reflexd.config.evidence import EvidenceSettings
 from reflexd.config.scene import Scene, Table
 from reflexd.config.times import MIDNIGHT, moment, never
 from reflexd.rules.items import TEST
@@ -403,6 +404,7 @@ class Settings(Table):
     gpio: GpioSettings = GpioSettings()
     safety: SafetySettings = SafetySettings()
     events: EventsSettings = EventsSettings()
+    evidence: EvidenceSettings | None = None
     place: PlaceSettings | None = None
     camera: dict[Name, CameraSettings] = Field(default_factory=dict)
     model: dict[Name, ModelSettings] = Field(default_factory=dict)

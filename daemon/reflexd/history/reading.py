@@ -88,6 +88,13 @@ class Reader:
         newest = -1 if wanted.newest is None else wanted.newest
         return self._rows(f"{' AND '.join(where)} ORDER BY seq DESC LIMIT ?", [*values, newest])[::-1]
 
+    def ids(self) -> set[str]:
+        """Give the ids of all events. Raises: ReadError."""
+        try:
+            return {str(one[0]) for one in self._db.execute("SELECT id FROM history")}
+        except sqlite3.Error as error:
+            raise self._wrong(error) from None
+
     def one(self, event_id: str) -> Told | None:
         """Give the event with that id. Raises: ReadError."""
         found = self._rows("id = ? ORDER BY seq DESC LIMIT 1", [event_id])

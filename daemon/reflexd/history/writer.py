@@ -58,7 +58,7 @@ class Writer:
         self.trouble = ""                  # why events wait
         self._settings = settings
         self._trial = trial
-        self._clock = synchronised
+        self.clock = synchronised
         self._opens, self._pause_s, self._wrote = opens, pause_s, wrote
         self._wake = Wake()
         self._inbox: Inbox[Incident] = Inbox(WAITING, self._wake)
@@ -142,6 +142,15 @@ class Writer:
             raise OSError(why)
         return gone
 
+    def spares(self, count: float) -> bool:
+        """Say whether the budget has room for what can be left out; from any thread."""
+        return self._budget.spares(count, time.monotonic())
+
+    def charge(self, count: float) -> None:
+        """Count bytes that were written beside the store; from any thread."""
+        self._budget.spend(count, time.monotonic())
+        self._wake.set()
+
     def report(self) -> dict[str, object]:
         """Describe how it is doing, for reflexctl status."""
         now, settings = time.monotonic(), self._settings
@@ -171,7 +180,7 @@ class Writer:
 
     def _collect(self) -> None:
         for one in self._inbox.drain():
-            self._waiting.append(one if one.synchronised is not None else replace(one, synchronised=self._clock()))
+            self._waiting.append(one if one.synchronised is not None else replace(one, synchronised=self.clock()))
         while len(self._waiting) > WAITING:
             self._waiting.popleft()
             self._dropped += 1
@@ -186,7 +195,8 @@ class Writer:
     def _may_write(self) -> bool:
         now = time.monotonic()
         if self._budget.wait_s(now) <= 0:
-            return now >= self._not_before and bool(self._waiting or self.trouble or now >= self._tidy_at)
+            due = bool(self._waiting or self.trouble or self._budget.to_be_saved or now >= self._tidy_at)
+            return now >= self._not_before and due
         if self._waiting:
             self._hindered(f"the write budget of {self._settings.write_budget_mb_per_day:g} MB a day is used up; raise "
                            "write_budget_mb_per_day in [events], or have rules fire less often")
