@@ -102,7 +102,7 @@ def test_what_a_daemon_decided_is_decided_ten_times_to_one_hash(folder: Path, re
     assert (found["identical"], found["times"], found["lost"], found["cut_off"]) == (True, 10, 0, False)
     assert found["sha256"] in said[0]
     assert found["items"] > (100_000 if long else 1000)
-    assert found["rules"]["seven"]["fired"] >= 3
+    assert found["rules"]["seven"]["fired"] >= 1, "something was decided that a hash can tell apart"
     assert any(isinstance(line, Begin) and line.bundles.get("digit") for line in read(file)), "which network spoke is recorded"
 
 

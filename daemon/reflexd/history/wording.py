@@ -54,8 +54,9 @@ def moment_of(utc_ns: int) -> str:
 def _plain(verdict: Verdict) -> dict[str, object]:
     observed = verdict.observed if not isinstance(verdict.observed, float) else round(verdict.observed, 6)
     plain: dict[str, object] = {"what": verdict.what, "truth": verdict.truth, "observed": observed}
-    return plain | ({"note": verdict.note} if verdict.note else {}) | (
-        {"margin": round(verdict.margin, 6)} if verdict.margin is not None else {})
+    more = {"note": verdict.note or None, "margin": None if verdict.margin is None else round(verdict.margin, 6),
+            "unit": verdict.unit or None}
+    return plain | {name: value for name, value in more.items() if value is not None}
 
 
 def _json(value: object) -> str:

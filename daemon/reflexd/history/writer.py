@@ -22,10 +22,11 @@ from typing import TypeAlias
 from reflexd.config.settings import DaemonSettings, EventsSettings
 from reflexd.events import EVENTS_ASIDE, EVENTS_STORED, EVENTS_WAIT, Event
 from reflexd.history.budget import DAY_S, MB, Budget, card_years, estimated, thread_wrote
+from reflexd.history.hindrance import Hindrance
 from reflexd.history.incident import Incident, Run, unknown
 from reflexd.history.store import FILE, Bounds, Connect, DamagedError, Store, connect, set_aside
 from reflexd.history.wording import Hashes, explained
-from reflexd.workers import BACKOFF_S, Inbox, Wake, start_thread
+from reflexd.workers import Inbox, Wake, start_thread
 
 WAITING = 1000           # events that wait for the disk; as many more may come in while one call into it does not return
 BATCH = 250              # events of one commit
@@ -55,7 +56,6 @@ class Writer:
         self.stored = 0                    # of this run
         self.stored_up_to = ""             # id of the newest one
         self.kept = 0                      # in the store
-        self.trouble = ""                  # why events wait
         self._settings = settings
         self._trial = trial
         self.clock = synchronised
@@ -72,14 +72,10 @@ class Writer:
         self._budget = Budget(settings.write_budget_mb_per_day, time.monotonic())
         self._restored = False
         self._text_bytes = 0
-        self._attempt = 0
-        self._not_before = 0.0             # times are monotonic seconds
-        self._tidy_at = 0.0
+        self._hindrance = Hindrance()
+        self._tidy_at = 0.0                # monotonic seconds
         self._since_tidy = 0
         self._synchronised: bool | None = None      # the wall clock, when the newest event happened
-        self._trouble_since = 0.0
-        self._told = False                 # that events wait
-        self._lost_before = 0
         self._ending = False
         self._thread: threading.Thread | None = None
 
@@ -87,6 +83,11 @@ class Writer:
     def enabled(self) -> bool:
         """Say whether events are stored."""
         return self._settings.enabled and not self._trial
+
+    @property
+    def trouble(self) -> str:
+        """Say why events wait; empty while they do not."""
+        return self._hindrance.why
 
     @property
     def dropped(self) -> int:
@@ -125,7 +126,7 @@ class Writer:
         if self._thread is not None:
             self._thread.join(timeout_s)
         late = self._thread is not None and self._thread.is_alive()
-        if not self.waiting or not (late or self._told):
+        if not self.waiting or not (late or self._hindrance.told):
             return ""
         return f"{self.waiting} events are not stored: {'the disk takes too long' if late else self.trouble}"
 
@@ -159,7 +160,7 @@ class Writer:
             "enabled": self.enabled, "file": str(self.path), "durability": settings.durability,
             "stored": self.stored, "stored_up_to": self.stored_up_to, "waiting": self.waiting, "dropped": self.dropped,
             "kept": self.kept, "used_mb": round(self._used_bytes / MB, 3), "trouble": self.trouble,
-            "trouble_s": round(now - self._trouble_since, 1) if self.trouble else 0.0,
+            "trouble_s": round(self._hindrance.lasts_s(now), 1),
             "written_mb_24h": round(day / MB, 3), "write_budget_mb_per_day": settings.write_budget_mb_per_day,
             "written_mb": round(self._budget.total / MB, 3),
             "card_years_at_budget": round(card_years(settings.write_budget_mb_per_day * MB), 1),
@@ -187,7 +188,7 @@ class Writer:
 
     def _pause(self) -> float:
         """Say how long there is nothing to do unless something happens."""
-        now, due = time.monotonic(), self._not_before
+        now, due = time.monotonic(), self._hindrance.not_before
         if not self._waiting and not self.trouble:
             due = max(due, self._tidy_at)
         return max(due - now, self._budget.wait_s(now))
@@ -196,7 +197,7 @@ class Writer:
         now = time.monotonic()
         if self._budget.wait_s(now) <= 0:
             due = bool(self._waiting or self.trouble or self._budget.to_be_saved or now >= self._tidy_at)
-            return now >= self._not_before and due
+            return now >= self._hindrance.not_before and due
         if self._waiting:
             self._hindered(f"the write budget of {self._settings.write_budget_mb_per_day:g} MB a day is used up; raise "
                            "write_budget_mb_per_day in [events], or have rules fire less often")
@@ -285,19 +286,14 @@ class Writer:
 
     def _went_well(self) -> None:
         now = time.monotonic()
-        self._attempt, self._not_before = 0, now + self._pause_s
-        if not self.trouble or self._budget.wait_s(now) > 0:
-            return
-        if self._told:
-            self.tell(EVENTS_STORED, f"{self.path}: events are stored again after {now - self._trouble_since:.1f} s; "
-                                     f"{self.dropped - self._lost_before} were dropped meanwhile")
-        self.trouble, self._told = "", False
+        self._hindrance.go_on(now + self._pause_s)
+        if self.trouble and self._budget.wait_s(now) <= 0 and (line := self._hindrance.end(self.dropped, now)):
+            self.tell(EVENTS_STORED, f"{self.path}: {line}")
 
     def _failed(self, error: Exception) -> None:
         """Try again later; with a damaged store out of the way."""
         self._close()
-        self._not_before = time.monotonic() + BACKOFF_S[min(self._attempt, len(BACKOFF_S) - 1)]
-        self._attempt += 1
+        self._hindrance.put_off(time.monotonic())
         if isinstance(error, DamagedError):
             try:
                 aside = set_aside(self.path)
@@ -311,10 +307,5 @@ class Writer:
         self._hindered(explained(error, self.path), quietly=absent)      # run by hand, without a service around it
 
     def _hindered(self, why: str, quietly: bool = False) -> None:
-        """Say that events wait, once."""
-        if not self.trouble:
-            self._trouble_since, self._lost_before = time.monotonic(), self.dropped
-        self.trouble = why
-        if not self._told and not quietly:
-            self._told = True
-            self.tell(EVENTS_WAIT, f"events wait in memory: {why}")
+        if line := self._hindrance.begin(why, self.dropped, time.monotonic(), quietly):
+            self.tell(EVENTS_WAIT, line)

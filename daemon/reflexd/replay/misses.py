@@ -22,6 +22,11 @@ class Near(NamedTuple):
     observed: float | bool | str | None
     threshold: float | None
     now: int
+    unit: str = ""
+
+    def nearer(self, other: Near | None) -> bool:
+        """Say whether it was closer than another one; what only lacks time was closer than what lacks its score."""
+        return other is None or (self.unit != "s", abs(self.by)) < (other.unit != "s", abs(other.by))
 
 
 @dataclass(slots=True)
@@ -69,13 +74,14 @@ class Misses:
         if unknown:
             return
         test = rule.tests[place]
-        margin, hits = verdict.margin, hits_of(test, now)
-        if margin is not None and (margin < 0) is (kind == "when") and (one.closest is None or abs(margin) < abs(one.closest.by)):
-            one.closest = Near(margin, verdict.observed, threshold_of(test, verdict), now)
+        margin, hits, core = verdict.margin, hits_of(test, now), test.parts[-1]
+        if margin is not None and (margin < 0) is (kind == "when"):
+            near = Near(margin, verdict.observed, threshold_of(test, verdict), now, verdict.unit)
+            one.closest = near if near.nearer(one.closest) else one.closest
         if hits is not None and kind == "when" and (one.hits is None or hits > one.hits.by):
             one.hits = Near(hits, verdict.observed, threshold_of(test, verdict), now)
-        if isinstance(test, Score):
-            one.needed, one.of = test.needed, test.window
+        if isinstance(core, Score):
+            one.needed, one.of = core.needed, core.window
 
 
 def misses(lines: Iterable[Line], name: str, since: int, until: int | None = None) -> Misses | list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reflexd.config.settings import CrossingCondition, ModelSettings, RuleSettings, ScoreCondition, Settings
+from reflexd.config.conditions import CrossingCondition, ScoreCondition
+from reflexd.config.settings import ModelSettings, RuleSettings, Settings
 from reflexd.rules.conditions import subjects_of
 from reflexd.rules.items import CLOCK
 from reflexd.rules.rule import Rule

@@ -9,17 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import ClassVar
 
-from reflexd.config.settings import (
-    ArmedBy,
-    Condition,
-    CrossingCondition,
-    ModelSettings,
-    RuleSettings,
-    ScoreCondition,
-    SensorIs,
-    Settings,
-    ValueCondition,
-)
+from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition, ValueCondition
+from reflexd.config.settings import ArmedBy, ModelSettings, RuleSettings, SensorIs, Settings
 from reflexd.rules.conditions import asks_clock
 from reflexd.rules.items import (
     CLOCK,

@@ -10,10 +10,11 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from reflexd.config.conditions import ValueCondition
 from reflexd.config.lint import never, pace
 from reflexd.config.lint.demands import possible, what_is_given
 from reflexd.config.lint.facts import Facts
-from reflexd.config.settings import Settings, ValueCondition
+from reflexd.config.settings import Settings
 from reflexd.rules.items import NS, Claim, Item, Predicted, Sensed
 from reflexd.rules.stage import Stage
 from reflexd_drivers.base import Reading

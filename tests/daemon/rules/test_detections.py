@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reflexd.config.settings import ValueCondition
+from reflexd.config.conditions import ValueCondition
 from reflexd.rules.stage import Stage, followed_by, labels_of
 from reflexd.rules.tracks import MISSED_NS, MISSES
 from tests.daemon.rules.scenes import PATIENT, Scene, at
@@ -40,11 +40,11 @@ def test_thresholds_hysteresis_and_hits_mean_the_same_in_a_zone():
 def test_the_verdict_tells_where_how_many_and_how_long():
     one = Scene({"at_least": 0.7, "zone": "path", "hits": 2, "of": 3},
                 {"at_least": 0.5, "zone": "path", "count": 2, "dwell_s": 0.2})
-    one.truths(at(0.3, 0.9, 0.82), at(0.3, 0.9, 0.82))
+    one.truths(*[(at(0.1, 0.9, 0.82), at(0.3, 0.9, 0.6))] * 2)
     verdicts = [str(verdict) for verdict in one.stage.rules[0].verdicts]
     assert verdicts == [
         "model.person person at least 0.7 in path: 0.82 (2 of 3 hits, 2 needed)",
-        "model.person person at least 0.5, 2 of them in path for 0.2 s: 0 (stands for 0.1 s)",
+        "model.person person at least 0.5, 2 of them in path for 0.2 s: 0.1 s (score 0.60)",
     ]
 
 

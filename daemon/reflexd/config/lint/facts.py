@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, TypeGuard
 
+from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition, ValueCondition
 from reflexd.config.messages import show
 from reflexd.config.positions import Location
-from reflexd.config.settings import Condition, CrossingCondition, RuleSettings, ScoreCondition, Settings, ValueCondition
+from reflexd.config.settings import RuleSettings, Settings
 from reflexd.rules.conditions import subject_of
 from reflexd_models.bundle import Bundle
 

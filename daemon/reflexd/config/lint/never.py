@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition, ValueCondition
 from reflexd.config.lint.demands import Demand, culprits, from_above, of_term, possible, what_is_given
 from reflexd.config.lint.facts import Facts, Finding, Term, is_moment, shown
 from reflexd.config.messages import show
-from reflexd.config.settings import Condition, CrossingCondition, ScoreCondition, ValueCondition
 
 
 def contradictions(facts: Facts) -> Iterator[Finding]:

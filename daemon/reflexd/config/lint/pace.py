@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reflexd.config.conditions import CrossingCondition, ScoreCondition
 from reflexd.config.lint.facts import Facts, Finding, Term, Understood, shown
-from reflexd.config.settings import CrossingCondition, ScoreCondition
 from reflexd_drivers.base import CameraSettings
 
 JITTER = 1.05        # frames come a little earlier and later than their rate says
