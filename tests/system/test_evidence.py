@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,3 +126,34 @@ def test_the_recording_gives_the_same_decisions(kept: Path) -> None:
     assert found["cut_off"] is False
     assert found["rules"]["away"]["fired"] == 1
     assert found["seconds"] >= 2.9, "until a second after the event"
+
+
+def test_an_id_is_enough_to_replay_it_and_to_list_it(kept: Path, config: Path) -> None:
+    store = ("--store", str(kept.parent.parent / "events.db"))
+    by_id, by_file = (json.loads(reflexctl("replay", one, *store, "--json").stdout)
+                      for one in (kept.name, str(kept / "recording.jsonl.gz")))
+    assert by_id == by_file
+    (other,) = [one for one in events(config) if one["rule"] != "away"][:1]
+    refused = reflexctl("replay", other["id"], *store)
+    assert refused.returncode == 1
+    assert refused.stderr == (f"reflexctl: {other['id']}: has no evidence, or it may not be read by this user; use sudo, or see "
+                              "--store and [evidence]\n")
+    assert [one["evidence"] for one in events(config) if one["id"] in (kept.name, other["id"])] == [None, str(kept)]
+    listed = reflexctl("events", "--config", str(config), "--rule", "away").stdout.splitlines()
+    assert listed[0].endswith("sensor.away is true: true [evidence]")
+    told = reflexctl("status", "--socket", str(config.parent / "control.sock")).stdout
+    assert re.search(r"evidence: 1 kept of this run, 0 under way, 0 left out; 1 in 0\.\d+ MB\n    [1-6]?\d frames in memory, "
+                     r"0\.\d+ MB of 16 MB", told)
+
+
+def test_its_event_is_explained_by_it_when_the_trace_is_gone_and_goes_with_it(kept: Path, config: Path) -> None:
+    """Last, because it removes it."""
+    gone = ("--socket", "none.sock", "--config", str(config))
+    told = reflexctl("explain", kept.name, *gone)
+    assert told.returncode == 0, told.stderr
+    assert "nothing else is known" not in told.stdout
+    assert re.search(r"^away +fired", told.stdout, re.MULTILINE), told.stdout
+    assert reflexctl("prune", "--keep", "0", "--yes", "--socket", str(config.parent / "control.sock")).returncode == 0
+    assert not kept.exists()
+    missing = reflexctl("explain", kept.name, *gone)
+    assert f"no event is called {kept.name}" in missing.stderr

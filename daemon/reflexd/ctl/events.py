@@ -43,11 +43,20 @@ def run(args: argparse.Namespace) -> int:
     wanted = Wanted(args.since, args.rule, args.kind, newest)
     found = 0
     for one in _following(path, wanted) if args.follow else _once(path, wanted):
+        one["evidence"] = _evidence(path, one)
         print(json.dumps(one, ensure_ascii=False) if args.json else line(one), flush=args.follow)
         found += 1
     if not found:
         print(f"reflexctl: {NOTHING}", file=sys.stderr)
     return 0
+
+
+def _evidence(store: Path, one: Told) -> str | None:
+    """Say where its evidence is."""
+    from reflexd.evidence.folders import evidence_of
+
+    found = evidence_of(store, one["id"])
+    return None if found is None else str(found)
 
 
 def _once(path: Path, wanted: Wanted) -> list[Told]:
@@ -89,7 +98,8 @@ def line(one: Told) -> str:
     spans = f" ({one['latency_ms']:.0f} ms after its frame)" if one["latency_ms"] is not None else ""
     held = f"; not driven: {one['held']}" if one["held"] else ""
     did = ": ".join(filter(None, (what, outputs)))
-    return f"{when:%Y-%m-%d %H:%M:%S}{doubt} {one['id']:<12}  {did}{spans}{held}: {one['why']}"
+    evidence = " [evidence]" if one.get("evidence") else ""
+    return f"{when:%Y-%m-%d %H:%M:%S}{doubt} {one['id']:<12}  {did}{spans}{held}: {one['why']}{evidence}"
 
 
 def fields(one: Told) -> dict[str, Any]:

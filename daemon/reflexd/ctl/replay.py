@@ -19,10 +19,11 @@ EX_CONFIG = 78
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="made by reflexctl record")
+    parser.add_argument("file", type=Path, metavar="FILE", help="made by reflexctl record; or the id of an event with evidence")
     parser.add_argument("--config", type=Path, metavar="FILE", help="what would this configuration have decided?")
     parser.add_argument("--times", type=often, default=1, metavar="N", help="do it N times over, which has to give one hash")
     parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--store", type=Path, metavar="PATH", help="the store of events, for an id; default: that of the daemon")
 
 
 def often(text: str) -> int:
@@ -36,12 +37,14 @@ def often(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Replay and tell. 0 it is the same, or the difference was told; 1 it is not the same; 78 the configuration is wrong."""
     from reflexd.config.load import ConfigError
+    from reflexd.ctl.stored import recording_of
     from reflexd.replay.tape import TapeError
 
     if args.config is not None and args.times > 1:
         print("reflexctl: --times goes without --config; leave one of them out", file=sys.stderr)
         return 2
     try:
+        args.file = recording_of(args.file, args.store)
         return same(args) if args.config is None else other(args)
     except ConfigError as error:
         print(error, file=sys.stderr)

@@ -22,7 +22,7 @@ from reflexd.config.settings import Settings
 from reflexd.events import EVIDENCE_KEPT, EVIDENCE_LOST
 from reflexd.evidence.folders import FOLDER, FRAMES, PAGE, RECORDING, Folders, Write, write_file
 from reflexd.evidence.keeper import Keeper
-from reflexd.evidence.orphans import remove_orphans
+from reflexd.evidence.orphans import prune, remove_orphans
 from reflexd.evidence.recording import Fetch, write_recording
 from reflexd.history.budget import DAY_S, MB, thread_wrote
 from reflexd.history.incident import Incident, Kind
@@ -139,7 +139,7 @@ class Evidence:
     def prune(self) -> None:
         """Remove the evidence of events that are not stored any more. Raises: OSError."""
         if self._thread is None:
-            remove_orphans(self._folders, self._history.path)
+            prune(self._history.path)
             return
         answers: SimpleQueue[str] = SimpleQueue()
         self._asked.append(answers)
@@ -189,11 +189,15 @@ class Evidence:
             before_s, after_s = (wanted.before_s, wanted.after_s) if wanted is not None else (0.0, 0.0)
             known = one if one.synchronised is not None else replace(one, synchronised=self._history.clock())
             self._waiting.append(Waiting(known, one.monotonic_ns - round(before_s * NS), one.monotonic_ns + round(after_s * NS)))
-        self.keeper.ring.wanted_since = min((one.begin for one in self._waiting), default=None)
+        self._hold()
         if self._crowded > self._crowded_told:
             self._leave_out(f"rules fire so often that the evidence of {WAITING} events is under way already; name those that "
                             "matter with rules in [evidence], or give them a cooldown_s", self._crowded - self._crowded_told)
             self._crowded_told = self._crowded
+
+    def _hold(self) -> None:
+        """Have the ring keep what waits to be written, as far as it has room."""
+        self.keeper.ring.wanted_since = min((one.begin for one in self._waiting), default=None)
 
     def _attend(self) -> None:
         """Write what is due; of what fails, again later."""
@@ -204,6 +208,7 @@ class Evidence:
             while self._waiting and (self._ending or self._waiting[0].end + GRACE_NS <= time.monotonic_ns()):
                 self._finish(self._waiting[0])
                 self._waiting.popleft()
+                self._hold()
             self._tidy()
         except Exception as error:    # a mistake of ours as well: outputs have nothing to do with it
             self._failed(error)
@@ -272,6 +277,7 @@ class Evidence:
         lost = 0
         while self._waiting and self._waiting[0].end + GIVE_UP_NS < self._not_before:
             self._waiting.popleft()
+            self._hold()
             lost += 1
         self._leave_out(why, lost)
 

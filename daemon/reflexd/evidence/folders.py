@@ -127,12 +127,13 @@ class Folders:
         self.entries.remove(one)
 
 
-def kept(folder: Path) -> set[str]:
-    """Name the events that have evidence in the folder of a store; nothing where that cannot be read."""
+def evidence_of(store: Path, event_id: str) -> Path | None:
+    """Find the evidence of an event of that store; None where there is none, or it may not be seen."""
+    place = store.parent / FOLDER / event_id
     try:
-        return {one.name for one in os.scandir(folder / FOLDER) if not one.name.endswith(PART)}
+        return place if place.is_dir() else None
     except OSError:
-        return set()
+        return None
 
 
 def _remove(path: Path) -> None:

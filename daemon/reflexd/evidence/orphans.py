@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reflexd.evidence.folders import Folders
+from reflexd.evidence.folders import FOLDER, Folders
 from reflexd.history.reading import Reader
+
+
+def prune(store: Path) -> None:
+    """Remove it where no daemon is at it. Raises: OSError."""
+    folders = Folders(store.parent / FOLDER)
+    if folders.folder.is_dir():
+        folders.open()
+        remove_orphans(folders, store)
 
 
 def remove_orphans(folders: Folders, store: Path) -> int:

@@ -18,7 +18,7 @@ import pytest
 from reflexd.config.settings import EventsSettings, Settings
 from reflexd.events import EVIDENCE_KEPT, EVIDENCE_LOST
 from reflexd.evidence.evidence import WAITING, Evidence
-from reflexd.evidence.folders import EVENT, FOLDER, PART, RECORDING, Folders, kept, write_file
+from reflexd.evidence.folders import EVENT, FOLDER, PART, RECORDING, Folders, evidence_of, write_file
 from reflexd.evidence.ring import Key
 from reflexd.history.incident import Kind
 from reflexd.history.store import FILE
@@ -116,8 +116,10 @@ def test_an_event_has_its_frames_in_a_folder_and_no_others(make: Make, tmp_path:
     assert len(list((tmp_path / FOLDER / "abc123-1" / "frames" / "gate").glob("*.jpg"))) == 4
     told = evidence.report()
     assert (told["written"], told["kept"], told["left_out"], told["waiting"], told["trouble"]) == (1, 1, 0, 0, "")
+    assert evidence.keeper.ring.wanted_since is None, "it was written, and may go"
     assert 0.12 < float(str(told["used_mb"])) < 0.2
-    assert kept(tmp_path) == {"abc123-1"}
+    assert evidence_of(evidence._history.path, "abc123-1") == tmp_path / FOLDER / "abc123-1"
+    assert evidence_of(evidence._history.path, "abc123-2") is None
 
 
 def test_its_recording_reaches_from_a_mark_before_it_to_its_end(make: Make, tmp_path: Path) -> None:
