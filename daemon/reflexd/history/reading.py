@@ -111,6 +111,13 @@ class Reader:
             values += [this_boot(), monotonic_ns() - span, time_ns() - span]
         return " AND ".join(where), values
 
+    def ids(self) -> set[str]:
+        """Give the ids of all events. Raises: ReadError."""
+        try:
+            return {str(one[0]) for one in self._db.execute("SELECT id FROM history")}
+        except sqlite3.Error as error:
+            raise self._wrong(error) from None
+
     def one(self, event_id: str) -> Told | None:
         """Give the event with that id. Raises: ReadError."""
         found = self._rows("id = ? ORDER BY seq DESC LIMIT 1", [event_id])
