@@ -291,7 +291,7 @@ def test_without_a_daemon_or_a_recording_it_says_so(tmp_path: Path, capsys: Said
     assert "reflexd does not run" in capsys.readouterr().err
     (tmp_path / "it").write_text("hello\n")
     assert main(["explain", "--file", str(tmp_path / "it")]) == 1
-    assert "line 1: is no line of a recording" in capsys.readouterr().err
+    assert "it: is no recording, and if it is compressed, its name has to end in .gz; make one with" in capsys.readouterr().err
     assert main(["explain", "--file", str(tmp_path / "none")]) == 1
     assert "no such file" in capsys.readouterr().err
 
@@ -310,9 +310,11 @@ def test_a_recording_is_explained_without_a_daemon(bench: Bench, tmp_path: Path,
     assert main(["explain", "--file", str(path), "--rule", "see"]) == 0
     told = capsys.readouterr().out
     assert "before" not in told.splitlines()[0]
+    assert told.splitlines()[1].startswith("what outputs did is not part of a recording")
     assert "person 0.68 < 0.70, short by 0.02" in told
     assert main(["explain", "--file", str(path), "--ago", "10ms", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["ago_s"] == 0.01
+    found = json.loads(capsys.readouterr().out)
+    assert (found["ago_s"], found["outputs"]) == (0.01, None)
     assert main(["explain", "--file", str(path), "--not", "see"]) == 0
     assert 'rule "see": ' in capsys.readouterr().out
     assert main(["explain", "--file", str(path), "--ago", "5h"]) == 1

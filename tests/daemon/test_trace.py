@@ -188,7 +188,7 @@ def test_a_recording_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path, name: 
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (b"", ""), (b"hello\nworld\n", "line 1: is no line of a recording"), (b"{}\n", "is no recording; make one"),
+    (b"", ""), (b"hello\nworld\n", "is no recording, and if it is compressed"), (b"{}\n", "is no recording; make one"),
     (b'{"recording": 9, "version": "4.0"}\n', "is of format 9, and this reflexd reads 1 and 2; use the one that made it, 4.0"),
     (b'{"recording": 1}\n[1]\n{}\n', "line 2: is no line of a recording"),
     (b'{"recording": 1}\n{"mark": {"now": 1}}\n[]\n', "line 2: is no line of a recording"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,17 @@ def test_what_held_it_back_is_told_with_what_is_left(tape: Any, then: Rule, now:
     assert why in told(found)
 
 
+def test_the_level_that_an_action_follows_is_no_hindrance(tape: Any) -> None:
+    dims = {"lamp": {"driver": "gpio-output", "safe": "off"}, "fan": {"driver": "pwm", "safe": "off"}}
+    follows = {**WARM, "then": [{"actuator": "fan", "follow": True,
+                                 "set": {"sensor": "warmth", "from": [20, 40], "to": [0.1, 1.0]}}]}
+    one = tape(follows, actuator=dims)
+    for at_s, value in ((1, 26), (2, 36), (3, 20)):
+        one.feels(at_s * 500, value)
+    found = what_if(one.end(), settings({**follows, "when": [{"sensor": "warmth", "above": 35}]}, actuator=dims))
+    assert "  1.000 s: only now; then it acts already" in told(found)
+
+
 def test_what_stands_above_the_rules_is_named(tape: Any) -> None:
     one = tape(WARM)
     for at_s, value in ((1, True), (2, 30), (3, 20)):
@@ -223,6 +235,20 @@ def test_a_pattern_is_one_activation_and_a_level_counts_while_it_lives(tape: Any
     lamp, fan = ([(one.times, one.active_ns // MS) for one in found.outputs[name] if one is not None] for name in ("lamp", "fan"))
     assert lamp == [(1, 5000), (1, 2000)]
     assert fan == [(1, 5000), (1, 5000)]
+
+
+def test_rules_and_networks_hear_a_sensor_that_the_other_configuration_changed(tape: Any) -> None:
+    """A rule goes with what its level follows, and a network with what sends it to rest, as in a reload."""
+    patient = {"button": {"driver": "scripted", "max_age_ms": 5000}, "warmth": {"driver": "scripted", "max_age_ms": 5000}}
+    gated = {"person": {"bundle": "person", "camera": "gate", "only_while": [{"sensor": "button", "is": True}]}}
+    follows = {**PERSON, "then": [{"actuator": "fan", "follow": True,
+                                   "set": {"sensor": "warmth", "from": [20, 40], "to": [0.1, 1.0]}}]}
+    one = tape(follows, model=gated)
+    one.feels(0, True, "button")
+    one.feels(100, 30)
+    one.sees(200, 0.9)
+    then, now = what_if(one.end(), settings(follows, model=gated, sensor=patient)).outputs["fan"]
+    assert [(found.times, found.active_ns) for found in (then, now) if found] == [(1, 0), (1, 0)]
 
 
 def test_a_network_that_rested_then_is_unknown_where_it_would_not_rest(tape: Any) -> None:
@@ -318,3 +344,32 @@ def test_wrong_usage_and_wrong_configurations_have_their_own_status(tape: Any, t
     assert f"against {file}" in said.out
     assert main(["replay", str(file), "--config", str(tmp_path / "good.toml"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rules"]["rule 0"]["now"] is None
+
+
+@pytest.mark.parametrize("often", ["0", "1001", "x", "-1"])
+def test_a_number_of_times_that_is_none_is_wrong_usage(often: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", "day.jsonl", f"--times={often}"])
+    assert ended.value.code == 2
+    assert f"{often} is no number from 1 to 1000" in capsys.readouterr().err
+
+
+def test_a_folder_stands_for_the_recordings_in_it_and_what_cannot_be_read_keeps_none_back(
+        tape: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = warm(tape(WARM), (10, 15))
+    folder, empty, good = tmp_path / "days", tmp_path / "empty", tmp_path / "good.toml"
+    for made in (folder, empty):
+        made.mkdir()
+        (made / "README").write_text("what is in here")
+    for day in ("2.jsonl", "1.jsonl"):
+        (folder / day).write_bytes(file.read_bytes())
+    (folder / "3.jsonl.gz").write_bytes(gzip.compress(file.read_bytes()))
+    good.write_text("schema = 1\n")
+    assert main(["check", str(good), "--against", str(folder)]) == 0
+    told = [line.split(",")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("against")]
+    assert told == [f"against {folder / name}" for name in ("1.jsonl", "2.jsonl", "3.jsonl.gz")]
+    assert main(["check", str(good), "--against", str(tmp_path / "nothing"), str(empty), str(file)]) == 1
+    said = capsys.readouterr()
+    assert f"against {file}, 120 items" in said.out
+    assert f"{tmp_path / 'nothing'}: no such file or directory; name another one\n" in said.err
+    assert f"{empty}: has no file that ends in .jsonl or .jsonl.gz; name another one\n" in said.err

@@ -29,6 +29,7 @@ HELP = "why each rule acts, or what stops it first: now, at a moment, or summed 
 NS = 1_000_000_000
 DAY_MS = 86_400_000
 SINCE_MS = 600_000
+GATE = "what outputs did is not part of a recording: told is what rules claimed, without max_on_s, min_off_s and interlocks"
 COLOURS = {"fired": 32, "goes on": 32, "waits": 33, "held back": 33, "unknown": 33, "false": 31}
 
 
@@ -104,11 +105,12 @@ def told(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
         at -= args.ago_ms * 1_000_000
     found, outputs = at_moment(recorded, args, at)
     if args.json:
-        return [json.dumps(data(recorded, at, found, outputs), indent=2, ensure_ascii=False)]
+        return [json.dumps(data(recorded, at, found, None if args.file else outputs), indent=2, ensure_ascii=False)]
     end = "the end" if args.file else "now"
+    above = [GATE] if args.file else outputs.get("", [])
     none = [] if found else ["no rule was configured"]
     ago = (recorded.end - at) / NS
-    return [f"{shown(recorded, at)}, {f'{span(ago)} before ' if ago else ''}{end}", *outputs.get("", []),
+    return [f"{shown(recorded, at)}, {f'{span(ago)} before ' if ago else ''}{end}", *above,
             *none, *table(recorded, at, found, outputs)]
 
 
@@ -181,8 +183,8 @@ def _coloured(line: str, state: str) -> str:
     return line.replace(f"  {state}", f"  \x1b[{COLOURS[state]}m{state}\x1b[0m", 1)
 
 
-def data(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Give what was explained as JSON has it."""
+def data(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapping[str, list[str]] | None) -> dict[str, Any]:
+    """Give what was explained as JSON has it; null for outputs of which nothing is known."""
     from reflexd.replay.moments import local
 
     when = local(recorded, at)
@@ -225,12 +227,16 @@ def summed(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
 
 def _sums(found: Misses, end: int, asked_s: float, lasts_s: float) -> dict[str, Any]:
     def near(one: Near | None) -> dict[str, Any] | None:
-        return None if one is None else {"by": one.by, "observed": one.observed, "threshold": one.threshold,
-                                         "ago_s": (end - one.now) / NS}
+        if one is None:
+            return None
+        plain = one._asdict()
+        ago_s = (end - plain.pop("now")) / NS
+        return {**plain, "ago_s": ago_s}
 
     def stopped(place: int, one: Stopped) -> dict[str, Any]:
         plain = {"place": place, **asdict(one), "closest": near(one.closest), "hits": near(one.hits)}
-        return {**plain, "newest_ago_s": (end - plain.pop("newest")) / NS}
+        newest_ago_s = (end - plain.pop("newest")) / NS
+        return {**plain, "newest_ago_s": newest_ago_s}
 
     return {"rule": found.rule, "asked_s": asked_s, "covered_s": lasts_s, "lost": found.lost, "decisions": found.decisions,
             "states": dict(found.states), "held_back_by": dict(found.held),

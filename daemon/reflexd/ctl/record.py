@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import get_terminal_size
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -64,12 +65,16 @@ def run(args: argparse.Namespace) -> int:
                         None if args.for_ms is None else args.for_ms * 1_000_000, frames)
     with stopped_by_signals() as stop:
         try:
-            wrong = follow(recorder, stop)
+            try:
+                wrong = follow(recorder, stop)
+            finally:
+                print(end="\n" if recorder.begun and sys.stdout.isatty() else "")      # what follows has a line of its own
             if recorder.begun:
                 print(summary(recorder, recorder.end()))
                 wrong = wrong or (f"frames are missing in the end: {recorder.unfilmed}" if recorder.unfilmed else "")
                 if recorder.reached_s < args.last_ms / 1000:
-                    print(f"it begins {recorder.reached_s:.0f} s before it was asked for: the daemon has nothing older")
+                    print(f"it reaches back {recorder.reached_s:.0f} s and not {args.last_ms / 1000:.0f} s: "
+                          f"the daemon has nothing older")
         except FileExistsError:
             return refuse(args.file)
         except OSError as error:      # of the disk: what the daemon does is told by follow()
@@ -121,7 +126,7 @@ def follow(recorder: Recorder, stop: Event) -> str:
                 return f"the recording ends here: {error}"
             more = True
         if live:
-            print(f"\r\x1b[K{line(recorder)}", end="\n" if not more or stop.is_set() else "", flush=True)
+            print(f"\r\x1b[K{line(recorder)[:get_terminal_size().columns - 1]}", end="", flush=True)
         if not more or stop.is_set():
             return ""
         if recorder.films and recorder.path.is_file() and (left := free(recorder.path)) < LEAST_FREE:

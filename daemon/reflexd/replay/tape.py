@@ -198,7 +198,7 @@ def read(path: Path, frames: bool = False) -> Iterator[Line]:
                     raise
                 if not line.endswith(b"\n"):
                     return                       # it was cut off while it was written
-                raise TapeError(f"{path}: line {number}: is no line of a recording: {shortly(error)}; record anew") from None
+                raise _no_line(path, number, error) from None
 
 
 def head(path: Path) -> Head:
@@ -209,7 +209,14 @@ def head(path: Path) -> Head:
         except WRONG as error:
             if isinstance(error, TapeError):
                 raise
-            raise TapeError(f"{path}: line 1: is no line of a recording: {shortly(error)}; record anew") from None
+            raise _no_line(path, 1, error) from None
+
+
+def _no_line(path: Path, number: int, error: Exception) -> TapeError:
+    if number == 1:            # then it is something else altogether
+        return TapeError(f"{path}: is no recording, and if it is compressed, its name has to end in .gz; "
+                         f"make one with reflexctl record")
+    return TapeError(f"{path}: line {number}: is no line of a recording: {shortly(error)}; record anew")
 
 
 def tape_of(path: Path) -> Path:

@@ -16,6 +16,7 @@ from reflexd.replay.unknown import missing
 from reflexd.rules.items import Fired
 from reflexd.rules.rule import Rule
 from reflexd.rules.stage import Stage
+from reflexd.rules.telling import kind_of, stopper
 
 MOST = 100       # moments that are kept of a rule
 
@@ -168,12 +169,11 @@ def kept_by(stage: Stage, name: str, at: int) -> str:
 
 
 def _hindrances(rule: Rule, stage: Stage, at: int) -> Iterator[str]:
-    wanted = len(rule.settings.when)
     if rule.due is not None:       # whatever its conditions say by then
         yield "it was triggered and waits for its delay_s"
-    for index, verdict in enumerate(rule.verdicts):
-        if verdict.truth is not (index < wanted):
-            yield str(verdict) if index < wanted else f"unless {verdict}"
+    place = stopper(rule.verdicts, rule.settings)
+    if place is not None:
+        yield f"{'unless ' if kind_of(rule.settings, place) == 'unless' else ''}{rule.verdicts[place]}"
     if above := forbidden(stage, at):
         yield f"kept safe by {above}"
     if rule.acting(at):
