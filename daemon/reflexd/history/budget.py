@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+<<<<<<< HEAD
 from collections.abc import Callable, Mapping
 from functools import wraps
+=======
+from collections.abc import Mapping
+from math import isfinite
+>>>>>>> e70f04a (Say how a store is read from a card that cannot be written, and pass over notes of the budget that are no numbers)
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -109,7 +114,9 @@ class Budget:
             at_s, tokens, total = float(told["at_s"]), float(told["tokens"]), int(told["total"])
             before = Budget(float(told.get("daily", self.daily)) / MB, at_s)
             hours = [[float(hour), float(count)] for hour, count in told["hours"]]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return
+        if not all(map(isfinite, (gone_s, at_s, tokens, before.daily, *(number for hour in hours for number in hour)))):
             return
         spent = self.daily * BURST - self.tokens       # of this run
         self._at = at_s + gone_s
