@@ -26,9 +26,9 @@ REMEDIES = {
 def row(run: int, one: Incident, config: str) -> tuple[object, ...]:
     """Put an event into words, in the order of the columns."""
     verdicts = [_plain(reason) for reason in one.reasons]
-    why = one.text or "; ".join(map(str, one.reasons))
+    why = _text(one.text or "; ".join(map(str, one.reasons)))
     return (run << RUN_SHIFT | one.number, one.kind.value, one.rule, why, _json(verdicts),
-            _json({name: level_text(level) for name, level in one.outputs}), one.held, config, _json(dict(one.models)),
+            _json({name: level_text(level) for name, level in one.outputs}), _text(one.held), config, _json(dict(one.models)),
             _ms(one.frame_age_ns), _ms(one.latency_ns), one.utc_ns, one.monotonic_ns, one.synchronised)
 
 
@@ -40,7 +40,12 @@ def _plain(verdict: Verdict) -> dict[str, object]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def _text(text: str) -> str:
+    """Write what no encoding can say, as half of a pair from a file's name, so that it can be stored."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _ms(span_ns: int | None) -> float | None:

@@ -129,15 +129,22 @@ class Writer:
             return ""
         return f"{self.waiting} events are not stored: {'the disk takes too long' if late else self.trouble}"
 
-    def prune(self, before_utc_ns: int | None, keep: int | None) -> int:
+    def prune(self, before_utc_ns: int | None, keep: int | None, within_s: float = ASK_S) -> int:
         """Remove what happened before, or all but the newest; from any thread but this one. Raises: OSError."""
+        if self._thread is None:
+            raise OSError(f"{self.path}: this reflexd stores no events; name the file with --store")
         answers: SimpleQueue[Answer] = SimpleQueue()
-        self._asked.append((before_utc_ns, keep, answers))
+        asked = (before_utc_ns, keep, answers)
+        self._asked.append(asked)
         self._wake.set()
         try:
-            gone, why = answers.get(timeout=ASK_S if self._thread is not None else 0.0)
+            gone, why = answers.get(timeout=within_s)
         except Empty:
-            raise TimeoutError(f"{self.path}: the store does not answer; see reflexctl status") from None
+            try:
+                self._asked.remove(asked)      # not to be done behind the back of who was told that it failed
+            except ValueError:
+                raise TimeoutError(f"{self.path}: the store is still at it; see reflexctl events later") from None
+            raise TimeoutError(f"{self.path}: the store does not answer, and nothing is removed; see reflexctl status") from None
         if why:
             raise OSError(why)
         return gone
@@ -185,15 +192,20 @@ class Writer:
 
     def _may_write(self) -> bool:
         now = time.monotonic()
+        if self._budget.daily != (daily := self._settings.write_budget_mb_per_day) * MB:
+            self._budget.change(daily)      # before it is asked: a reload may have raised it
         if self._budget.wait_s(now) <= 0:
             return now >= self._not_before and bool(self._waiting or self.trouble or now >= self._tidy_at)
         if self._waiting:
-            self._hindered(f"the write budget of {self._settings.write_budget_mb_per_day:g} MB a day is used up; raise "
-                           "write_budget_mb_per_day in [events], or have rules fire less often")
+            self._hindered(self._used_up())
         return False
 
-    def _attend(self, do: Callable[[], object]) -> None:
-        """Do something with the store, count what that wrote, and take in how it went."""
+    def _used_up(self) -> str:
+        return (f"the write budget of {self._settings.write_budget_mb_per_day:g} MB a day is used up; raise "
+                "write_budget_mb_per_day in [events], or have rules fire less often")
+
+    def _attend(self, do: Callable[[], object], *, asked: bool = False) -> None:
+        """Do something with the store, count what that wrote, and take in how it went; `asked`: somebody wanted it."""
         before, self._text_bytes, failure = self._wrote(), 0, None
         try:
             do()
@@ -201,14 +213,14 @@ class Writer:
             failure = error
         after = self._wrote()
         wrote = estimated(self._text_bytes) * bool(self._text_bytes) if before is None or after is None else after - before
-        self._budget.spend(wrote, time.monotonic())
+        self._budget.spend(wrote, time.monotonic(), asked=asked)
         if failure is None:
             self._went_well()
         else:
             self._failed(failure)
 
     def _open(self) -> Store:
-        if self._store is not None and self._store.durability != self._settings.durability:
+        if self._store is not None and (self._store.gone or self._store.durability != self._settings.durability):
             self._close()
         if self._store is None:
             self._store = store = Store(self.path, self._settings.durability, self._opens)
@@ -221,7 +233,6 @@ class Writer:
     def _write(self) -> None:
         """Store all that waits."""
         store = self._open()
-        self._budget.change(self._settings.write_budget_mb_per_day)
         while self._waiting:
             batch = list(islice(self._waiting, BATCH))
             self._text_bytes += store.add(self.run, batch, self._hashes.of)
@@ -253,7 +264,7 @@ class Writer:
         while self._asked:
             before_utc_ns, keep, answers = self._asked.popleft()
             self._gone = -1
-            self._attend(partial(self._prune, before_utc_ns, keep))
+            self._attend(partial(self._prune, before_utc_ns, keep), asked=True)
             lost = f"{self.path}: the store was damaged, and is begun anew"
             answers.put((self._gone, "") if self._gone >= 0 else (0, self.trouble or lost))
 
@@ -265,7 +276,7 @@ class Writer:
     def _leave(self) -> None:
         if self._store is not None:
             with suppress(Exception):     # the next run takes it for spent
-                self._store.note("budget", self._budget.saved(time.time()))
+                self._store.note("budget", self._budget.saved(time.time(), ended=True))
         self._close()
 
     def _close(self) -> None:
@@ -276,7 +287,10 @@ class Writer:
     def _went_well(self) -> None:
         now = time.monotonic()
         self._attempt, self._not_before = 0, now + self._pause_s
-        if not self.trouble or self._budget.wait_s(now) > 0:
+        if not self.trouble:
+            return
+        if self._budget.wait_s(now) > 0:
+            self.trouble = self._used_up()
             return
         if self._told:
             self.tell(EVENTS_STORED, f"{self.path}: events are stored again after {now - self._trouble_since:.1f} s; "
