@@ -61,6 +61,7 @@ class Store:
             with _telling_damage():
                 self._prepare(durability)
             self._file = _identity(path)
+            self.kept = self.count()      # events, from here on without looking at all of them
         except BaseException:
             self.close()
             raise
@@ -89,7 +90,9 @@ class Store:
             number = self._number_of(run)
             rows = [row(number, one, config(one)) for one in incidents]
             # not INSERT OR IGNORE, which would pass over a value that is missing as well
-            self._db.executemany(f"INSERT INTO events VALUES ({', '.join('?' * COLUMNS)}) ON CONFLICT (seq) DO NOTHING", rows)   # noqa: S608
+            new = self._db.executemany(
+                f"INSERT INTO events VALUES ({', '.join('?' * COLUMNS)}) ON CONFLICT (seq) DO NOTHING", rows).rowcount   # noqa: S608
+        self.kept += new
         return sum(len(text) for one in rows for text in one if isinstance(text, str))
 
     def _number_of(self, run: Run) -> int:
@@ -143,7 +146,8 @@ class Store:
             gone = self._db.execute(
                 f"DELETE FROM events WHERE seq IN (SELECT seq FROM ({places}) WHERE place > ? AND seq <= ? "    # noqa: S608
                 "ORDER BY seq LIMIT ?)", (keep, last, most)).rowcount
-        return max(gone, 0)
+        self.kept -= gone
+        return gone
 
     def prune(self, before_utc_ns: int | None, keep: int | None) -> int:
         """Remove what happened before that, or all but the newest `keep`, and give their room back. Gives how many went.
@@ -158,8 +162,9 @@ class Store:
             newest = self._one("SELECT max(run) FROM runs")
             self._db.execute(f"DELETE FROM runs WHERE run < ? AND run NOT IN (SELECT seq >> {RUN_SHIFT} FROM events)",   # noqa: S608
                              (newest,))
+        self.kept -= gone
         self._give_back()
-        return max(gone, 0)
+        return gone
 
     def _give_back(self) -> None:
         """Make the file as small as what is in it."""

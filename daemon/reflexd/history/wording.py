@@ -77,6 +77,8 @@ def explained(error: Exception, path: Path) -> str:
         return f"{path}: {error}; {REMEDIES.get(code, 'look at the file and its disk')}"
     if isinstance(error, FileNotFoundError):
         return f"{path.parent}: there is no such folder; make it, or set state_dir in [daemon]"
+    if isinstance(error, IsADirectoryError):
+        return f"{path}: is a folder, and the store has to be a file; move it away"
     if isinstance(error, OSError):
         return f"{path}: {(error.strerror or str(error)).lower()}; let the daemon's user write there, and look at the disk"
     return f"{path}: {error}"

@@ -224,7 +224,7 @@ class Writer:
             self._close()
         if self._store is None:
             self._store = store = Store(self.path, self._settings.durability, self._opens)
-            self.kept, self._used_bytes = store.count(), store.used_bytes
+            self.kept, self._used_bytes = store.kept, store.used_bytes
             if not self._restored:
                 self._budget.restore(store.recall("budget"), time.time(), time.monotonic())
                 self._restored = True
@@ -240,7 +240,7 @@ class Writer:
                 self._waiting.popleft()
             self.stored_up_to = batch[-1].id
             self.stored += len(batch)
-            self.kept += len(batch)
+            self.kept = store.kept
             self._since_tidy += len(batch)
             self._synchronised = batch[-1].synchronised
         self._tidy(store)
@@ -255,7 +255,7 @@ class Writer:
             return
         oldest = None if self._synchronised is False else time.time_ns() - round(settings.keep_days * DAY_S * 1e9)
         gone = store.tidy(Bounds(oldest, round(settings.keep_mb * MB), settings.keep_per_rule))
-        self.kept -= gone
+        self.kept = store.kept
         self._since_tidy = 0
         self._tidy_at = now + (self._pause_s if gone else TIDY_S)     # there may be more
 
@@ -271,7 +271,7 @@ class Writer:
     def _prune(self, before_utc_ns: int | None, keep: int | None) -> None:
         store = self._open()
         self._gone = store.prune(before_utc_ns, keep)
-        self.kept, self._used_bytes = store.count(), store.used_bytes
+        self.kept, self._used_bytes = store.kept, store.used_bytes
 
     def _leave(self) -> None:
         if self._store is not None:

@@ -364,6 +364,35 @@ def test_a_store_that_somebody_removes_is_begun_anew_and_no_later_event_is_lost(
     assert writer.report()["kept"] == len(ids(writer.path))
 
 
+def test_what_a_disk_took_although_it_told_a_failure_is_stored_and_counted_once(make: Make) -> None:
+    fails = [True]
+
+    class Late(sqlite3.Connection):
+        def execute(self, *args: Any) -> sqlite3.Cursor:
+            done = super().execute(*args)
+            if args[0] == "COMMIT" and fails and int(super().execute("SELECT count(*) FROM events").fetchone()[0]):
+                fails.clear()
+                raise sqlite3.OperationalError("disk I/O error")
+            return done
+
+    writer = make(opens=lambda path: sqlite3.connect(path, factory=Late, isolation_level=None))
+    put(writer, *range(1, 6))
+    within(PATIENCE_S, lambda: writer.stored == 5)
+    assert not fails
+    assert ids(writer.path) == [1, 2, 3, 4, 5]
+    assert writer.report()["kept"] == 5
+
+
+def test_a_folder_in_the_place_of_the_store_is_told_as_that(make: Make, log: Log, tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    writer = make()
+    within(PATIENCE_S, lambda: len(log) == 1)
+    assert log[0][1].endswith(f"{FILE}: is a folder, and the store has to be a file; move it away")
+    (tmp_path / FILE).rmdir()
+    put(writer, 1)
+    within(PATIENCE_S, lambda: writer.stored == 1)
+
+
 def test_status_names_what_events_wait_for_now(make: Make) -> None:
     disk = Disk()
     disk.failing = sqlite3.SQLITE_FULL
