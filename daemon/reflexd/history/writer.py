@@ -76,7 +76,6 @@ class Writer:
         self._not_before = 0.0             # times are monotonic seconds
         self._tidy_at = 0.0
         self._since_tidy = 0
-        self._synchronised: bool | None = None      # the wall clock, when the newest event happened
         self._trouble_since = 0.0
         self._told = False                 # that events wait
         self._lost_before = 0
@@ -242,7 +241,6 @@ class Writer:
             self.stored += len(batch)
             self.kept = store.kept
             self._since_tidy += len(batch)
-            self._synchronised = batch[-1].synchronised
         self._tidy(store)
         if self._budget.to_be_saved:
             store.note("budget", self._budget.saved(time.time()))
@@ -253,7 +251,8 @@ class Writer:
         now, settings = time.monotonic(), self._settings
         if now < self._tidy_at and self._since_tidy < TIDY_AFTER:
             return
-        oldest = None if self._synchronised is False else time.time_ns() - round(settings.keep_days * DAY_S * 1e9)
+        # Asked now: a clock that was set by ten years since the newest event, or before the first, makes nothing old.
+        oldest = None if self._clock() is False else time.time_ns() - round(settings.keep_days * DAY_S * 1e9)
         gone = store.tidy(Bounds(oldest, round(settings.keep_mb * MB), settings.keep_per_rule))
         self.kept = store.kept
         self._since_tidy = 0

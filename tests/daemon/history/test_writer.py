@@ -18,9 +18,9 @@ from reflexd.config.settings import EventsSettings
 from reflexd.events import EVENTS_ASIDE, EVENTS_STORED, EVENTS_WAIT
 from reflexd.history.reading import Reader, Wanted
 from reflexd.history.shape import VERSION
-from reflexd.history.store import FILE
+from reflexd.history.store import FILE, Store
 from reflexd.history.writer import USUAL_FOLDER, WAITING, Writer
-from tests.daemon.history.incidents import Disk, incident, run_named
+from tests.daemon.history.incidents import NS, Disk, incident, run_named
 from tests.stopwatch import Stopwatch, within
 
 PATIENCE_S = 20
@@ -436,6 +436,19 @@ def test_what_need_not_be_kept_goes_while_it_writes(make: Make) -> None:
     assert found[-1] == 3000
     assert 10 <= len(found) < 1000
     assert found == list(range(3001 - len(found), 3001))
+
+
+@pytest.mark.parametrize(("known", "left"), [(False, 10), (True, 0)])
+def test_a_clock_that_is_not_known_to_be_right_makes_no_event_old(make: Make, tmp_path: Path, known: bool, left: int) -> None:
+    store = Store(tmp_path / FILE)
+    then = time.time_ns() - 3650 * 86_400 * NS           # it was right then, and the clock has been set forward since
+    store.add(run_named("before"), [incident(number, utc_ns=then, synchronised=True) for number in range(1, 11)], lambda _one: "")
+    store.close()
+    writer = make(SETTINGS.model_copy(update={"keep_per_rule": 0}), synchronised=lambda: known)
+    within(PATIENCE_S, lambda: writer._tidy_at > 0)
+    put(writer, 11)
+    within(PATIENCE_S, lambda: writer.stored == 1)
+    assert len(ids(writer.path)) == left + 1
 
 
 @pytest.mark.parametrize("seed", range(6))
