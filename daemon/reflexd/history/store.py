@@ -76,7 +76,7 @@ class Store:
             self._db.execute(f"PRAGMA {pragma}").fetchall()
         found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise DamagedError(str(found))
+            raise DamagedError(str(found).splitlines()[-1])      # above it stands only which database
         # What a failed sync left in the log may be in memory only, and would not be synced again: take it over into the file.
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         migrate(self._db)

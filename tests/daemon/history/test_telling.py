@@ -94,3 +94,17 @@ def test_an_export_takes_the_place_of_a_file_when_it_is_whole(path: Path, tmp_pa
     assert main(["export", f"--{kind}", "--store", str(path), str(file)]) == 1
     assert file.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+
+
+def test_a_store_with_a_page_that_is_damaged_is_told_in_one_line_with_what_to_do(
+        path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(path, range(1, 1201))
+    with path.open("r+b") as file:
+        file.seek(40 * 4096)
+        file.write(bytes(range(7, 256)) * 20)
+    assert main(["prune", "--keep", "1", "--yes", "--store", str(path)]) == 1
+    told = capsys.readouterr().err
+    assert told.endswith("; start the daemon, which begins a new one\n")
+    assert told.count("\n") == 1
+    assert main(["events", "--store", str(path), "-n", "3"]) == 0, "what is whole can be read"
+    assert capsys.readouterr().out.count("\n") == 3
