@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 
 MB = 1e6
@@ -80,7 +81,9 @@ class Budget:
             at_s, tokens, total = float(told["at_s"]), float(told["tokens"]), int(told["total"])
             before = Budget(float(told.get("daily", self.daily)) / MB, at_s)
             hours = [[float(hour), float(count)] for hour, count in told["hours"]]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return
+        if not all(map(isfinite, (gone_s, at_s, tokens, before.daily, *(number for hour in hours for number in hour)))):
             return
         spent = self.daily * BURST - self.tokens       # of this run
         self._at = at_s + gone_s
