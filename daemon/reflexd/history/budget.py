@@ -15,6 +15,7 @@ MB = 1e6
 DAY_S = 86_400.0
 BURST = 0.25             # of a day's budget, that may be written at once
 UNSAVED = 1 / 64         # of it may be spent before the store is told; taken off after a death, which did not tell
+UNSAVED_MOST = 1 << 17   # bytes of that: deaths one after another use up no budget that they did not write
 PAGE = 4096
 LEAVING = 16 * PAGE      # what an end costs after it told what was spent: that note, and the log's last pages
 # What a card takes in its life. Assumption: a plain card of 32 GB takes 3 TB, a tenth of what is claimed for those that are
@@ -35,7 +36,7 @@ class Budget:
         self._ahead = 0.0                                 # of this clock, from the one of the process
         self._at = now_s
         self._hours: deque[list[float]] = deque(maxlen=25)     # [hour, bytes]
-        self._unsaved = 0.0
+        self._unsaved = self.daily       # told with the first events: what each death left untold would be forgiven for ever
 
     def change(self, mb_per_day: float) -> None:
         """Go by another budget from now on: what was spent stays spent, and a smaller one alone makes nobody wait."""
@@ -64,7 +65,7 @@ class Budget:
     @property
     def to_be_saved(self) -> bool:
         """Say whether so much was spent that the store has to know it."""
-        return self._unsaved > self.daily * UNSAVED
+        return self._unsaved > self._slack
 
     def saved(self, utc_s: float, *, ended: bool = False) -> Mapping[str, object]:
         """Give what the next run has to know; `ended`: this one writes no more."""
@@ -91,13 +92,14 @@ class Budget:
         before.tokens = tokens
         before.wait_s(self._at)
         before.change(self.daily / MB)
-        ended = told.get("ended") is True
-        self.tokens = before.tokens - spent - (LEAVING if ended else self.daily * UNSAVED)
-        if ended:
-            self._unsaved = self.daily        # told with the next events that this run has not ended
+        self.tokens = before.tokens - spent - (LEAVING if told.get("ended") is True else self._slack)
         self.total += total
         self._hours = deque(hours, maxlen=25)
         self._note(spent)
+
+    @property
+    def _slack(self) -> float:
+        return min(self.daily * UNSAVED, UNSAVED_MOST)
 
     def _note(self, count: float) -> None:
         hour = self._at // 3600
