@@ -68,10 +68,11 @@ class Misses:
         one.times, one.note, one.newest = one.times + 1, verdict.note, now
         if unknown:
             return
+        if verdict.margin == 0 and kind == "when" and not isinstance(rule.tests[place], Score):      # as 25.0 of above = 25
+            one.closest = Near(0.0, verdict.observed, threshold_of(rule.tests[place], verdict), now)
         test = rule.tests[place]
         margin, hits = verdict.margin, hits_of(test, now)
-        missed = margin is not None and ((margin < 0) is (kind == "when") or (margin == 0 and not isinstance(test, Score)))
-        if margin is not None and missed and (one.closest is None or abs(margin) < abs(one.closest.by)):
+        if margin is not None and (margin < 0) is (kind == "when") and (one.closest is None or abs(margin) < abs(one.closest.by)):
             one.closest = Near(margin, verdict.observed, threshold_of(test, verdict), now)
         if hits is not None and kind == "when" and (one.hits is None or hits > one.hits.by):
             one.hits = Near(hits, verdict.observed, threshold_of(test, verdict), now)
