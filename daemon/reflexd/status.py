@@ -168,9 +168,9 @@ def _rule(rule: Rule, now: int) -> Report:
         "truth": rule.truth,
         "reasons": [str(one) for one in rule.verdicts],
         "conditions": [
-            {"what": one.what, "truth": one.truth, "observed": one.observed, "margin": one.margin, "note": one.note,
-             "hits": None if one.truth is None else hits_of(test, now),
-             "needed": test.needed if isinstance(test, Score) else None}
+            {"what": one.what, "truth": one.truth, "observed": one.observed, "margin": one.margin, "unit": one.unit,
+             "note": one.note, "hits": None if one.truth is None else hits_of(test, now),
+             "needed": core.needed if isinstance(core := test.parts[-1], Score) else None}
             for test, one in zip(rule.tests, rule.verdicts, strict=False)],      # none before the first decision
         "first": stopper(rule.verdicts, rule.settings),
         "rests": str(held or ""),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reflexd.clock import STEP_NS, Seen, WallClock, seen
-from reflexd.config.settings import TimeCondition
+from reflexd.config.conditions import TimeCondition
 from reflexd.kernel_clock import kernel_says
 from reflexd.parts import what_stays
 from reflexd.report import lines

@@ -183,7 +183,7 @@ UNKNOWN: list[tuple[Rule, str]] = [
      "the recording does not have sensor rain"),
     ({"when": [{"sensor": "rain", "silent_for_s": 5}], "then": LAMP}, "the recording does not have sensor rain"),
     ({"when": [{"between": ["22:00", "06:00"]}], "then": LAMP},
-     "no rule asked for the time then, so the recording does not have it"),
+     "no rule asked for the time of day then, so the recording does not have it; one made by this configuration has"),
 ]
 
 
@@ -235,6 +235,20 @@ def test_a_pattern_is_one_activation_and_a_level_counts_while_it_lives(tape: Any
     lamp, fan = ([(one.times, one.active_ns // MS) for one in found.outputs[name] if one is not None] for name in ("lamp", "fan"))
     assert lamp == [(1, 5000), (1, 2000)]
     assert fan == [(1, 5000), (1, 5000)]
+
+
+def test_rules_and_networks_hear_a_sensor_that_the_other_configuration_changed(tape: Any) -> None:
+    """A rule goes with what its level follows, and a network with what sends it to rest, as in a reload."""
+    patient = {"button": {"driver": "scripted", "max_age_ms": 5000}, "warmth": {"driver": "scripted", "max_age_ms": 5000}}
+    gated = {"person": {"bundle": "person", "camera": "gate", "only_while": [{"sensor": "button", "is": True}]}}
+    follows = {**PERSON, "then": [{"actuator": "fan", "follow": True,
+                                   "set": {"sensor": "warmth", "from": [20, 40], "to": [0.1, 1.0]}}]}
+    one = tape(follows, model=gated)
+    one.feels(0, True, "button")
+    one.feels(100, 30)
+    one.sees(200, 0.9)
+    then, now = what_if(one.end(), settings(follows, model=gated, sensor=patient)).outputs["fan"]
+    assert [(found.times, found.active_ns) for found in (then, now) if found] == [(1, 0), (1, 0)]
 
 
 def test_a_network_that_rested_then_is_unknown_where_it_would_not_rest(tape: Any) -> None:

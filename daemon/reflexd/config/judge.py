@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reflexd.config.actions import judge_actions
+from reflexd.config.conditions import TimeCondition, ValueCondition
 from reflexd.config.merge import write_location
 from reflexd.config.messages import show, suggest
 from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
 from reflexd.config.references import judge_references, select
-from reflexd.config.settings import RuleSettings, SensorIs, TimeCondition, ValueCondition
+from reflexd.config.settings import RuleSettings, SensorIs
 from reflexd.config.timing import judge_place, judge_silence, judge_time, judge_within
 from reflexd.config.windows import judge_windows
 from reflexd.config.zones import judge_zones

@@ -13,12 +13,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from reflexd.config.bundles import ENVELOPE, options_of, task_names
+from reflexd.config.conditions import CrossingCondition, ScoreCondition, TimeCondition, ValueCondition
 from reflexd.config.parts import ENVELOPES
 from reflexd.config.scene import SCENE_KEYS, Scene
 from reflexd.config.settings import (
     Action,
     ArmedBy,
-    CrossingCondition,
     DaemonSettings,
     EventsSettings,
     GpioSettings,
@@ -28,10 +28,7 @@ from reflexd.config.settings import (
     PlausibleSettings,
     RuleSettings,
     SafetySettings,
-    ScoreCondition,
     SensorIs,
-    TimeCondition,
-    ValueCondition,
     WindowSettings,
 )
 from reflexd_drivers import registry

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from reflexd.config.conditions import CrossingCondition, ScoreCondition, TimeCondition, ValueCondition
 from reflexd.config.messages import show
 from reflexd.config.parts import Draft
 from reflexd.config.positions import Location
-from reflexd.config.settings import CrossingCondition, ScoreCondition, TimeCondition, ValueCondition
 from reflexd.config.times import moment
 from reflexd_drivers.base import CameraSettings, SensorSettings
 

@@ -29,6 +29,7 @@ HELP = "why each rule acts, or what stops it first: now, at a moment, or summed 
 SINCE_MS = 600_000
 NS = 1_000_000_000
 DAY_MS = 86_400_000
+GATE = "what outputs did is not part of a recording: told is what rules claimed, without max_on_s, min_off_s and interlocks"
 COLOURS = {"fired": 32, "goes on": 32, "waits": 33, "held back": 33, "unknown": 33, "false": 31}
 
 
@@ -104,10 +105,11 @@ def told(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
         at -= args.ago_ms * 1_000_000
     found, outputs = at_moment(recorded, args, at)
     if args.json:
-        return [json.dumps(data(recorded, at, found, outputs), indent=2, ensure_ascii=False)]
+        return [json.dumps(data(recorded, at, found, None if args.file else outputs), indent=2, ensure_ascii=False)]
     end = "the end" if args.file else "now"
+    above = [GATE] if args.file else outputs.get("", [])
     ago = (recorded.end - at) / NS
-    return [f"{shown(recorded, at)}, {f'{span(ago)} before ' if ago else ''}{end}", *outputs.get("", []),
+    return [f"{shown(recorded, at)}, {f'{span(ago)} before ' if ago else ''}{end}", *above,
             *table(recorded, at, found, outputs)]
 
 
@@ -183,8 +185,8 @@ def _coloured(line: str, state: str) -> str:
     return line.replace(f"  {state}", f"  \x1b[{COLOURS[state]}m{state}\x1b[0m", 1)
 
 
-def data(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Give what was explained as JSON has it."""
+def data(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapping[str, list[str]] | None) -> dict[str, Any]:
+    """Give what was explained as JSON has it; null for outputs of which nothing is known."""
     from reflexd.replay.moments import local
 
     when = local(recorded, at)

@@ -41,7 +41,7 @@ def _seen(event: Mapping[str, Any]) -> Iterator[Row]:
     for one in event["verdicts"]:
         seen = one["observed"]
         shown = f"{seen:.6g}" if isinstance(seen, float) else str(seen).lower()
-        by = f"by {one['margin']:+.3g}" if "margin" in one else ""
+        shown, by = f"{shown} {one.get('unit', '')}".rstrip(), f"by {one['margin']:+.3g}" if "margin" in one else ""
         yield "  ", TRUTHS[one["truth"]], one["what"], "; ".join(part for part in (shown, by, one.get("note", "")) if part)
 
 

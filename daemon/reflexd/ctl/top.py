@@ -230,7 +230,7 @@ def rules(report: Report) -> list[Row]:
     for name, one in report["rules"].items():
         conditions = one["conditions"]
         hits = [f"{found['hits']}/{found['needed']}" for found in conditions if found["hits"] is not None]
-        margins = [f"{found['margin']:+.2g}" for found in conditions if found["margin"] is not None]
+        margins = [f"{found['margin']:+.2g} {found['unit']}".rstrip() for found in conditions if found["margin"] is not None]
         state = {True: "acts" if one["acts"] else "held back", False: "false", None: "unknown"}[one["truth"]]
         state = "waits" if "acts_in_s" in one else state
         first = one["reasons"][one["first"]] if one["first"] is not None else ""

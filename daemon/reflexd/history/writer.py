@@ -22,10 +22,11 @@ from typing import TypeAlias
 from reflexd.config.settings import DaemonSettings, EventsSettings
 from reflexd.events import EVENTS_ASIDE, EVENTS_STORED, EVENTS_WAIT, Event
 from reflexd.history.budget import DAY_S, MB, Budget, card_years, estimated, thread_wrote
+from reflexd.history.hindrance import Hindrance
 from reflexd.history.incident import Incident, Run, unknown
 from reflexd.history.store import FILE, Bounds, Connect, DamagedError, Store, connect, set_aside
 from reflexd.history.wording import Hashes, explained
-from reflexd.workers import BACKOFF_S, Inbox, Wake, start_thread
+from reflexd.workers import Inbox, Wake, start_thread
 
 WAITING = 1000           # events that wait for the disk; as many more may come in while one call into it does not return
 BATCH = 250              # events of one commit
@@ -55,7 +56,6 @@ class Writer:
         self.stored = 0                    # of this run
         self.stored_up_to = ""             # id of the newest one
         self.kept = 0                      # in the store
-        self.trouble = ""                  # why events wait
         self._settings = settings
         self._trial = trial
         self._clock = synchronised
@@ -72,14 +72,9 @@ class Writer:
         self._budget = Budget(settings.write_budget_mb_per_day, time.monotonic())
         self._restored = False
         self._text_bytes = 0
-        self._attempt = 0
-        self._not_before = 0.0             # times are monotonic seconds
-        self._tidy_at = 0.0
+        self._hindrance = Hindrance()
+        self._tidy_at = 0.0                # monotonic seconds
         self._since_tidy = 0
-        self._synchronised: bool | None = None      # the wall clock, when the newest event happened
-        self._trouble_since = 0.0
-        self._told = False                 # that events wait
-        self._lost_before = 0
         self._ending = False
         self._thread: threading.Thread | None = None
 
@@ -87,6 +82,11 @@ class Writer:
     def enabled(self) -> bool:
         """Say whether events are stored."""
         return self._settings.enabled and not self._trial
+
+    @property
+    def trouble(self) -> str:
+        """Say why events wait; empty while they do not."""
+        return self._hindrance.why
 
     @property
     def dropped(self) -> int:
@@ -125,19 +125,26 @@ class Writer:
         if self._thread is not None:
             self._thread.join(timeout_s)
         late = self._thread is not None and self._thread.is_alive()
-        if not self.waiting or not (late or self._told):
+        if not self.waiting or not (late or self._hindrance.told):
             return ""
         return f"{self.waiting} events are not stored: {'the disk takes too long' if late else self.trouble}"
 
-    def prune(self, before_utc_ns: int | None, keep: int | None) -> int:
+    def prune(self, before_utc_ns: int | None, keep: int | None, within_s: float = ASK_S) -> int:
         """Remove what happened before, or all but the newest; from any thread but this one. Raises: OSError."""
+        if self._thread is None:
+            raise OSError(f"{self.path}: this reflexd stores no events; name the file with --store")
         answers: SimpleQueue[Answer] = SimpleQueue()
-        self._asked.append((before_utc_ns, keep, answers))
+        asked = (before_utc_ns, keep, answers)
+        self._asked.append(asked)
         self._wake.set()
         try:
-            gone, why = answers.get(timeout=ASK_S if self._thread is not None else 0.0)
+            gone, why = answers.get(timeout=within_s)
         except Empty:
-            raise TimeoutError(f"{self.path}: the store does not answer; see reflexctl status") from None
+            try:
+                self._asked.remove(asked)      # not to be done behind the back of who was told that it failed
+            except ValueError:
+                raise TimeoutError(f"{self.path}: the store is still at it; see reflexctl events later") from None
+            raise TimeoutError(f"{self.path}: the store does not answer, and nothing is removed; see reflexctl status") from None
         if why:
             raise OSError(why)
         return gone
@@ -150,7 +157,7 @@ class Writer:
             "enabled": self.enabled, "file": str(self.path), "durability": settings.durability,
             "stored": self.stored, "stored_up_to": self.stored_up_to, "waiting": self.waiting, "dropped": self.dropped,
             "kept": self.kept, "used_mb": round(self._used_bytes / MB, 3), "trouble": self.trouble,
-            "trouble_s": round(now - self._trouble_since, 1) if self.trouble else 0.0,
+            "trouble_s": round(self._hindrance.lasts_s(now), 1),
             "written_mb_24h": round(day / MB, 3), "write_budget_mb_per_day": settings.write_budget_mb_per_day,
             "written_mb": round(self._budget.total / MB, 3),
             "card_years_at_budget": round(card_years(settings.write_budget_mb_per_day * MB), 1),
@@ -178,22 +185,27 @@ class Writer:
 
     def _pause(self) -> float:
         """Say how long there is nothing to do unless something happens."""
-        now, due = time.monotonic(), self._not_before
+        now, due = time.monotonic(), self._hindrance.not_before
         if not self._waiting and not self.trouble:
             due = max(due, self._tidy_at)
         return max(due - now, self._budget.wait_s(now))
 
     def _may_write(self) -> bool:
         now = time.monotonic()
+        if self._budget.daily != (daily := self._settings.write_budget_mb_per_day) * MB:
+            self._budget.change(daily)      # before it is asked: a reload may have raised it
         if self._budget.wait_s(now) <= 0:
-            return now >= self._not_before and bool(self._waiting or self.trouble or now >= self._tidy_at)
+            return now >= self._hindrance.not_before and bool(self._waiting or self.trouble or now >= self._tidy_at)
         if self._waiting:
-            self._hindered(f"the write budget of {self._settings.write_budget_mb_per_day:g} MB a day is used up; raise "
-                           "write_budget_mb_per_day in [events], or have rules fire less often")
+            self._hindered(self._used_up())
         return False
 
-    def _attend(self, do: Callable[[], object]) -> None:
-        """Do something with the store, count what that wrote, and take in how it went."""
+    def _used_up(self) -> str:
+        return (f"the write budget of {self._settings.write_budget_mb_per_day:g} MB a day is used up; raise "
+                "write_budget_mb_per_day in [events], or have rules fire less often")
+
+    def _attend(self, do: Callable[[], object], *, asked: bool = False) -> None:
+        """Do something with the store, count what that wrote, and take in how it went; `asked`: somebody wanted it."""
         before, self._text_bytes, failure = self._wrote(), 0, None
         try:
             do()
@@ -201,18 +213,18 @@ class Writer:
             failure = error
         after = self._wrote()
         wrote = estimated(self._text_bytes) * bool(self._text_bytes) if before is None or after is None else after - before
-        self._budget.spend(wrote, time.monotonic())
+        self._budget.spend(wrote, time.monotonic(), asked=asked)
         if failure is None:
             self._went_well()
         else:
             self._failed(failure)
 
     def _open(self) -> Store:
-        if self._store is not None and self._store.durability != self._settings.durability:
+        if self._store is not None and (self._store.gone or self._store.durability != self._settings.durability):
             self._close()
         if self._store is None:
             self._store = store = Store(self.path, self._settings.durability, self._opens)
-            self.kept, self._used_bytes = store.count(), store.used_bytes
+            self.kept, self._used_bytes = store.kept, store.used_bytes
             if not self._restored:
                 self._budget.restore(store.recall("budget"), time.time(), time.monotonic())
                 self._restored = True
@@ -221,7 +233,6 @@ class Writer:
     def _write(self) -> None:
         """Store all that waits."""
         store = self._open()
-        self._budget.change(self._settings.write_budget_mb_per_day)
         while self._waiting:
             batch = list(islice(self._waiting, BATCH))
             self._text_bytes += store.add(self.run, batch, self._hashes.of)
@@ -229,9 +240,8 @@ class Writer:
                 self._waiting.popleft()
             self.stored_up_to = batch[-1].id
             self.stored += len(batch)
-            self.kept += len(batch)
+            self.kept = store.kept
             self._since_tidy += len(batch)
-            self._synchronised = batch[-1].synchronised
         self._tidy(store)
         if self._budget.to_be_saved:
             store.note("budget", self._budget.saved(time.time()))
@@ -242,9 +252,10 @@ class Writer:
         now, settings = time.monotonic(), self._settings
         if now < self._tidy_at and self._since_tidy < TIDY_AFTER:
             return
-        oldest = None if self._synchronised is False else time.time_ns() - round(settings.keep_days * DAY_S * 1e9)
+        # Asked now: a clock that was set by ten years since the newest event, or before the first, makes nothing old.
+        oldest = None if self._clock() is False else time.time_ns() - round(settings.keep_days * DAY_S * 1e9)
         gone = store.tidy(Bounds(oldest, round(settings.keep_mb * MB), settings.keep_per_rule))
-        self.kept -= gone
+        self.kept = store.kept
         self._since_tidy = 0
         self._tidy_at = now + (self._pause_s if gone else TIDY_S)     # there may be more
 
@@ -253,19 +264,19 @@ class Writer:
         while self._asked:
             before_utc_ns, keep, answers = self._asked.popleft()
             self._gone = -1
-            self._attend(partial(self._prune, before_utc_ns, keep))
+            self._attend(partial(self._prune, before_utc_ns, keep), asked=True)
             lost = f"{self.path}: the store was damaged, and is begun anew"
             answers.put((self._gone, "") if self._gone >= 0 else (0, self.trouble or lost))
 
     def _prune(self, before_utc_ns: int | None, keep: int | None) -> None:
         store = self._open()
         self._gone = store.prune(before_utc_ns, keep)
-        self.kept, self._used_bytes = store.count(), store.used_bytes
+        self.kept, self._used_bytes = store.kept, store.used_bytes
 
     def _leave(self) -> None:
         if self._store is not None:
             with suppress(Exception):     # the next run takes it for spent
-                self._store.note("budget", self._budget.saved(time.time()))
+                self._store.note("budget", self._budget.saved(time.time(), ended=True))
         self._close()
 
     def _close(self) -> None:
@@ -275,19 +286,18 @@ class Writer:
 
     def _went_well(self) -> None:
         now = time.monotonic()
-        self._attempt, self._not_before = 0, now + self._pause_s
-        if not self.trouble or self._budget.wait_s(now) > 0:
+        self._hindrance.go_on(now + self._pause_s)
+        if not self.trouble:
             return
-        if self._told:
-            self.tell(EVENTS_STORED, f"{self.path}: events are stored again after {now - self._trouble_since:.1f} s; "
-                                     f"{self.dropped - self._lost_before} were dropped meanwhile")
-        self.trouble, self._told = "", False
+        if self._budget.wait_s(now) > 0:
+            self._hindered(self._used_up())
+        elif line := self._hindrance.end(self.dropped, now):
+            self.tell(EVENTS_STORED, f"{self.path}: {line}")
 
     def _failed(self, error: Exception) -> None:
         """Try again later; with a damaged store out of the way."""
         self._close()
-        self._not_before = time.monotonic() + BACKOFF_S[min(self._attempt, len(BACKOFF_S) - 1)]
-        self._attempt += 1
+        self._hindrance.put_off(time.monotonic())
         if isinstance(error, DamagedError):
             try:
                 aside = set_aside(self.path)
@@ -301,10 +311,5 @@ class Writer:
         self._hindered(explained(error, self.path), quietly=absent)      # run by hand, without a service around it
 
     def _hindered(self, why: str, quietly: bool = False) -> None:
-        """Say that events wait, once."""
-        if not self.trouble:
-            self._trouble_since, self._lost_before = time.monotonic(), self.dropped
-        self.trouble = why
-        if not self._told and not quietly:
-            self._told = True
-            self.tell(EVENTS_WAIT, f"events wait in memory: {why}")
+        if line := self._hindrance.begin(why, self.dropped, time.monotonic(), quietly):
+            self.tell(EVENTS_WAIT, line)

@@ -22,6 +22,11 @@ class Near(NamedTuple):
     observed: float | bool | str | None
     threshold: float | None
     now: int
+    unit: str = ""
+
+    def nearer(self, other: Near | None) -> bool:
+        """Say whether it was closer than another one; what only lacks time was closer than what lacks its score."""
+        return other is None or (self.unit != "s", abs(self.by)) < (other.unit != "s", abs(other.by))
 
 
 @dataclass(slots=True)
@@ -68,16 +73,16 @@ class Misses:
         one.times, one.note, one.newest = one.times + 1, verdict.note, now
         if unknown:
             return
-        if verdict.margin == 0 and kind == "when" and not isinstance(rule.tests[place], Score):      # as 25.0 of above = 25
-            one.closest = Near(0.0, verdict.observed, threshold_of(rule.tests[place], verdict), now)
         test = rule.tests[place]
-        margin, hits = verdict.margin, hits_of(test, now)
-        if margin is not None and (margin < 0) is (kind == "when") and (one.closest is None or abs(margin) < abs(one.closest.by)):
-            one.closest = Near(margin, verdict.observed, threshold_of(test, verdict), now)
+        margin, hits, core = verdict.margin, hits_of(test, now), test.parts[-1]
+        missed = margin is not None and ((margin < 0) is (kind == "when") or (margin == 0 and not isinstance(core, Score)))
+        if margin is not None and missed:
+            near = Near(margin, verdict.observed, threshold_of(test, verdict), now, verdict.unit)
+            one.closest = near if near.nearer(one.closest) else one.closest
         if hits is not None and kind == "when" and (one.hits is None or hits > one.hits.by):
             one.hits = Near(hits, verdict.observed, threshold_of(test, verdict), now)
-        if isinstance(test, Score):
-            one.needed, one.of = test.needed, test.window
+        if isinstance(core, Score):
+            one.needed, one.of = core.needed, core.window
 
 
 def misses(lines: Iterable[Line], name: str, since: int, until: int | None = None) -> Misses | list[str]:

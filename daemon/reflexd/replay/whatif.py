@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from reflexd.config.settings import Settings
 from reflexd.replay.again import Step, again
@@ -44,10 +44,28 @@ class RuleChange:
         return any(lacking >= whole_ns for lacking in self.unknown_ns.values())
 
 
+class Said(Protocol):
+    """What networks said when they were asked again."""
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """Name them."""
+        ...
+
+    def lines(self, lines: Iterator[Line]) -> Iterator[Line]:
+        """Give a recording as it would be with that."""
+        ...
+
+    def lacks(self, number: int, model: str | None) -> bool | None:
+        """Say whether it is not known what a model would have said in that item; None: that item says nothing of it."""
+        ...
+
+
 class WhatIf:
     """Collects what differs."""
 
-    def __init__(self) -> None:
+    def __init__(self, said: Said | None = None) -> None:
+        """`said` has what networks said when they were asked again."""
         self.rules: dict[str, RuleChange] = {}
         self.items = self.otherwise = 0        # so many were decided otherwise by this version than is recorded
         self.first = self.last = 0             # moments of its beginning and of its last item; monotonic ns
@@ -55,6 +73,8 @@ class WhatIf:
         self._then, self._now = Driven(), Driven()
         self._stage: Stage | None = None
         self._missing: dict[str, list[str]] = {}
+        self._said = said
+        self._lacking: dict[str, str] = {}       # models of whose last frame nobody knows what they would have said; and why
         self._driven_by: dict[str, list[str]] = {}
 
     @property
@@ -73,6 +93,8 @@ class WhatIf:
         if then.stage is not self._stage:
             self._begin(then.stage, now.stage)
         self._pass(at - self.last)
+        if self._said is not None:
+            self._hear(self._said, then, now)
         self.items += 1
         self.last = at
         self.otherwise += then.orders != then.taken.orders
@@ -81,8 +103,22 @@ class WhatIf:
         if then.commands or now.commands:
             self._compare(then, now)
 
+    def _hear(self, said: Said, then: Step, now: Step) -> None:
+        """Follow whether what a network would have said of its last frame is known."""
+        model = then.taken.item[1] if then.taken.item[0] == "predicted" else None
+        if (lacks := said.lacks(self.items, model)) is not None and lacks is not (model in self._lacking):
+            if lacks:
+                self._lacking[str(model)] = f"model {model} says something else now, and not all of its frames were recorded"
+            else:
+                del self._lacking[str(model)]
+            self._begin(then.stage, now.stage)
+
     def _begin(self, then: Stage, now: Stage) -> None:
-        self._stage, self._missing, self._driven_by = then, missing(then, now), driven_by(now.settings)
+        self._stage, self._driven_by = then, driven_by(now.settings)
+        self._missing = missing(then, now, self._said.asked if self._said else frozenset())
+        for rule in now.rules:
+            self._missing.setdefault(rule.name, []).extend(
+                why for model, why in self._lacking.items() if f"model.{model}" in rule.sources)
         for rule in then.rules:
             one = self.rules.setdefault(rule.name, RuleChange())
             one.then = one.then or 0
@@ -146,10 +182,14 @@ def _hindrances(rule: Rule, stage: Stage, at: int) -> Iterator[str]:
         yield str(held)
 
 
-def what_if(path: Path, settings: Settings) -> WhatIf:
-    """Decide on a recording by its own configuration and by another one. Raises: TapeError, OSError."""
-    found = WhatIf()
-    for then, now in zip(again(_timed(read(path), found)), again(read(path), settings), strict=True):
+def what_if(path: Path, settings: Settings | None, said: Said | None = None) -> WhatIf:
+    """Decide on a recording by its own configuration, and by another one or on what networks said when they were asked again.
+
+    Raises: TapeError, OSError.
+    """
+    found = WhatIf(said)
+    other = said.lines(read(path)) if said else read(path)
+    for then, now in zip(again(_timed(read(path), found)), again(other, settings), strict=True):
         try:
             found.add(then, now)
         except Exception as error:      # whatever damaged settings lead to: the gate trusts them

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from reflexd.replay.explaining import FALSE, FIRED, GOES_ON, HELD_BACK, UNKNOWN, WAITS, Explained
 from reflexd.replay.misses import Misses, Near, Stopped
 from reflexd.replay.moments import span
-from reflexd.rules.items import NS
+from reflexd.rules.items import CLOCK, NS, written
 from reflexd.rules.rule import Held
 from reflexd.rules.telling import Said
 
@@ -65,29 +65,41 @@ def short(said: Said) -> str:
 def _seen(said: Said) -> str:
     if said.truth is None:
         return said.note or "not known yet"
+    return "; ".join(part for part in (_observed(said), _where(said), said.note) if part)
+
+
+def _observed(said: Said) -> str:
+    """Write what was observed; nothing where the note says more than that."""
     if said.margin is not None and isinstance(said.observed, (int, float)) and said.threshold is not None:
-        return "; ".join(part for part in (compared(said.observed, said.threshold, said.margin), _zone(said), said.note) if part)
-    return "; ".join(part for part in (f"is {_plain(said.observed)}", said.note) if part)
-
-
-def _zone(said: Said) -> str:
-    if said.zone is None:
+        return compared(said.observed, said.threshold, said.margin, said.unit)
+    if said.note and (said.margin is not None or isinstance(said.observed, bool)):
         return ""
-    if said.observed:
+    if said.margin is not None and said.source == CLOCK:
+        return f"is {said.observed}, {'ends' if said.truth else 'begins'} in {span(abs(said.margin))}"
+    return f"is {_plain(said.observed)}"
+
+
+def _where(said: Said) -> str:
+    """Write how many there are of those that are needed; nothing where one anywhere is enough."""
+    if said.there is None or said.count is None or (said.zone is None and said.count == 1):
+        return ""
+    if said.count > 1:
+        return f"{said.there} of {said.count}" + ("" if said.zone is None else f" in zone {said.zone}")
+    if said.there:
         return f"zone {said.zone} ok"
     return f"zone {said.zone}: " + (f"none in it, {said.elsewhere:.2f} elsewhere" if said.elsewhere else "none in sight")
 
 
 def _plain(value: float | bool | str | None) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else written(value)
 
 
-def compared(observed: float, threshold: float, margin: float) -> str:
+def compared(observed: float, threshold: float, margin: float, unit: str = "") -> str:
     """Write two numbers with as many digits as it takes to tell them apart."""
     digits = next((one for one in range(2, 7) if f"{observed:.{one}f}" != f"{threshold:.{one}f}"), 2)
     sign = "<" if observed < threshold else ">" if observed > threshold else "="
-    by = f"short by {-margin:.3g}" if margin < 0 else f"by {margin:.3g}"
-    return f"{observed:.{digits}f} {sign} {threshold:.{digits}f}, {by}"
+    by = f", short by {-margin:.3g}" if margin < 0 else f", by {margin:.3g}" if margin > 0 else ""
+    return f"{observed:.{digits}f} {sign} {threshold:.{digits}f}" + (f" {unit}" if unit else "") + by
 
 
 def summed(found: Misses, asked_s: float, lasts_s: float, when: Callable[[int], str]) -> Iterator[Row]:
@@ -117,7 +129,7 @@ def _stopped(one: Stopped, when: Callable[[int], str]) -> Iterator[Row]:
 def _closest(one: Stopped, when: Callable[[int], str]) -> Iterator[Row]:
     near: Near | None = one.closest
     if near is not None and isinstance(near.observed, (int, float)) and near.threshold is not None:
-        yield compared(near.observed, near.threshold, near.by), when(near.now)
+        yield compared(near.observed, near.threshold, near.by, near.unit), when(near.now)
     if one.hits is not None and one.of is not None and one.of > 1:
         yield f"{one.hits.by:.0f} of {one.of} hits, {one.needed} needed", when(one.hits.now)
 

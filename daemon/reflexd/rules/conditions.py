@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from reflexd.config.settings import (
-    Condition,
-    CrossingCondition,
-    PlaceSettings,
-    RuleSettings,
-    ScoreCondition,
-    Settings,
-    TimeCondition,
-    ValueCondition,
-)
-from reflexd.rules.items import CLOCK, NS
-from reflexd.rules.remembering import Test, Valued, number
+from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition, TimeCondition, ValueCondition
+from reflexd.config.settings import LevelOf, PlaceSettings, RuleSettings, Settings
+from reflexd.rules.items import CLOCK, NS, written
+from reflexd.rules.levels import source_of_level
+from reflexd.rules.remembering import Remembering, Test, Timed, Valued, new, number
 from reflexd.rules.schedule import Between
 from reflexd.rules.scores import Crossing, about_label
 from reflexd.rules.silence import Silent, Within
@@ -31,13 +24,22 @@ class Is(Valued):
     """The value equals another one."""
 
     def __init__(self, source: Source, wanted: bool | float | str) -> None:
-        super().__init__(source, f"{source.name} is {str(wanted).lower()}")
+        super().__init__(source, f"{source.name} is {written(wanted)}")
         self._wanted = wanted
 
     def holds(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Compare."""
         truth = equals(self.source.value, self._wanted)
         return truth, "" if truth is not None else "values of two kinds"
+
+    def threshold(self) -> float | None:
+        """Give the number that is wanted."""
+        return None if isinstance(self._wanted, bool) else number(self._wanted)
+
+    def margin(self) -> float | None:
+        """Give the distance of two numbers."""
+        value, wanted = number(self.source.value), self.threshold()
+        return None if value is None or wanted is None else -abs(value - wanted)
 
 
 class Beyond(Valued):
@@ -83,17 +85,19 @@ class Beyond(Valued):
 class Changed(Valued):
     """The value moved far enough since this was last true; true for the one item that did it."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_from", "_moved")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_from", "_moved", "_by", "_moved_at")
 
     def __init__(self, source: Source, step: float | bool) -> None:
         super().__init__(source, f"{source.name} changed" + ("" if step is True else f" by {step:g}"))
         self._step = 0.0 if step is True else float(step)
-        self._from: float | bool | str | None = None
-        self._moved = False
+        self.forget()
 
     def forget(self) -> None:
         """Compare with nothing older."""
-        self._from, self._moved = None, False
+        self._from: float | bool | str | None = None
+        self._moved = False
+        self._by: float | None = None       # by how much it has moved since, or did with the newest item
+        self._moved_at = -1
 
     def see(self) -> None:
         """Compare with the value of the last change."""
@@ -101,25 +105,38 @@ class Changed(Valued):
         if value is None:
             self._moved = False
             return
-        self._moved = self._from is not None and self._far(value, self._from)
+        before = value if self._from is None else self._from
+        now, old = number(value), number(before)
+        self._by = None if now is None or old is None or not self._step else abs(now - old)
+        self._moved = value != before if self._by is None else self._by >= self._step
+        if self._moved:
+            self._moved_at = self.source.taken_at
         if self._moved or self._from is None:
             self._from = value
 
-    def _far(self, value: float | bool | str, before: float | bool | str) -> bool:
-        new, old = number(value), number(before)
-        if new is None or old is None or self._step == 0.0:
-            return value != before
-        return abs(new - old) >= self._step
-
     def holds(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Say so once."""
-        return self._moved and moved, ""
+        if self._by is None:
+            return self._moved and moved, new(int(self._moved and moved), self._moved_at, now)
+        return self._moved and moved, "not new" if self._moved and not moved else ""
+
+    def observed(self) -> float | bool | str | None:
+        """Give the distance, where one is asked for."""
+        return self.source.value if self._by is None else self._by
+
+    def threshold(self) -> float | None:
+        """Give the distance that it takes."""
+        return None if self._by is None else self._step
+
+    def margin(self) -> float | None:
+        """Compare the distances."""
+        return None if self._by is None else self._by - self._step
 
 
-class Rising(Valued):
+class Rising(Timed):
     """The value has kept rising for a time, with no pause that is too long."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_value", "_since", "_last")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_value", "_since", "_last", "_began")
 
     def __init__(self, source: Source, for_s: float, pause_s: float | None) -> None:
         super().__init__(source, f"{source.name} rising for {for_s:g} s")
@@ -132,6 +149,7 @@ class Rising(Valued):
         """Start with no rise."""
         self._value = None
         self._since = self._last = -1
+        self._began: int | None = -1      # the first number; None once it is known that no climb goes on from before it
 
     def see(self) -> None:
         """Note a rise; a fall ends the climb."""
@@ -139,6 +157,10 @@ class Rising(Valued):
         if value is None:
             return
         at = self.source.taken_at
+        if self._began is not None:
+            self._began = at if self._began < 0 else self._began
+            if (self._value is not None and value < self._value) or at - max(self._began, self._last) > self._pause_ns:
+                self._began = None
         if self._value is not None and value > self._value:
             if self._since < 0 or at - self._last > self._pause_ns:
                 self._since = at
@@ -149,43 +171,68 @@ class Rising(Valued):
 
     def holds(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Say for how long it has been rising."""
+        climbed = self._climbed_ns()
+        no = None if self.unwanted and self._began is not None else False
+        return (no, "does not rise") if climbed is None else (climbed >= self._for_ns or no, "")
+
+    def _climbed_ns(self) -> int | None:
+        """Give how long it has been rising, up to the newest item; None where it is not."""
         if self._since < 0 or self.source.taken_at - self._last > self._pause_ns:
-            return False, "does not rise"
-        climbed = self.source.taken_at - self._since
-        return climbed >= self._for_ns, f"rising for {climbed / NS:.1f} s"
+            return None
+        return self.source.taken_at - self._since
+
+    def observed(self) -> float:
+        """Give the seconds for which it has been rising."""
+        return (self._climbed_ns() or 0) / NS
+
+    def threshold(self) -> float:
+        """Give the seconds that it takes."""
+        return self._for_ns / NS
+
+    def margin(self) -> float:
+        """Give the seconds beyond."""
+        return ((self._climbed_ns() or 0) - self._for_ns) / NS
 
 
 class Edge(Valued):
     """A sensor went on (or off) since the last look, however short it was."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_count", "_new")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_count", "_new", "_new_at")
 
     def __init__(self, source: Source, edge: str) -> None:
         super().__init__(source, f"{source.name} {edge}")
         self._rise = edge == "rise"
-        self._count: int | None = None
-        self._new = 0
+        self.forget()
 
     def forget(self) -> None:
         """Count from the next reading on."""
-        self._count, self._new = None, 0
+        self._count: int | None = None
+        self._new = 0
+        self._new_at = -1       # when the newest reading was taken that brought one
 
     def see(self) -> None:
         """Compare the sensor's own count with the one of the last look."""
         count = self.source.rises if self._rise else self.source.falls
         self._new = 0 if self._count is None else max(0, count - self._count)
         self._count = count
+        if self._new:
+            self._new_at = self.source.taken_at
 
     def holds(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Say so once for the reading that brought it."""
-        return moved and self._new > 0, f"{self._new} new"
+        return moved and self._new > 0, new(self._new if moved else 0, self._new_at, now)
 
 
-def build(condition: Condition, sources: dict[str, Source], place: PlaceSettings | None = None) -> Test:
-    """Make the condition that a line of the configuration asks for; `place` is where the sun is asked for."""
+def build(condition: Condition, sources: dict[str, Source], place: PlaceSettings | None = None, unwanted: bool = False) -> Test:
+    """Make the condition that a line of the configuration asks for; `place` is where the sun is asked for.
+
+    What is `unwanted` stands in `unless`, and has to be known to be false.
+    """
     if isinstance(condition, TimeCondition):
         return Between(sources[CLOCK], condition, place)
     test = _build(condition, sources)
+    if isinstance(test, Remembering):
+        test.unwanted = unwanted
     return test if condition.within_s is None else Within(test, condition.within_s)
 
 
@@ -210,8 +257,9 @@ def subject_of(condition: Condition) -> str:
 
 
 def subjects_of(rule: RuleSettings) -> set[str]:
-    """Name what the conditions of a rule are about."""
-    return {subject_of(one) for one in (*rule.when, *rule.unless)}
+    """Name what the conditions of a rule are about, and what its levels follow."""
+    levels = {source_of_level(action.set) for action in rule.then if isinstance(action.set, LevelOf)}
+    return levels | {subject_of(one) for one in (*rule.when, *rule.unless)}
 
 
 def stands(rule: RuleSettings, old: Settings, new: Settings) -> bool:

@@ -78,12 +78,19 @@ class Verdict(NamedTuple):
     observed: float | bool | str | None
     note: str = ""
     margin: float | None = None       # by how much it holds, in the unit of what was observed; negative: what it is short of
+    unit: str = ""                    # of what was observed, where that is not the source's own: "s" of a time
 
     def __str__(self) -> str:
         """Write it for a person: "model.gate person at least 0.7: 0.82 (3 of 5 hits)"."""
-        seen = f"{round(self.observed, 3):g}" if isinstance(self.observed, float) else str(self.observed).lower()
-        shown = "unknown" if self.truth is None else seen
+        shown = "unknown" if self.truth is None else written(self.observed) + (f" {self.unit}" if self.unit else "")
         return f"{self.what}: {shown}" + (f" ({self.note})" if self.note else "")
+
+
+def written(value: float | bool | str | None) -> str:
+    """Write a value for a person."""
+    if isinstance(value, str):
+        return value
+    return f"{round(value, 3):g}" if isinstance(value, float) else str(value).lower()
 
 
 class Pattern(NamedTuple):

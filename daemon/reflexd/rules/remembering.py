@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
-from reflexd.rules.items import Verdict
+from reflexd.rules.items import NS, Verdict
 from reflexd.rules.sources import Source
 
 
@@ -48,6 +48,7 @@ class Remembering:
     def __init__(self, source: Source, what: str) -> None:
         self.source = source
         self.what = what
+        self.unwanted = False      # in `unless`: what was not seen may hide that it is true, and false lets the rule act
         self._epoch = -1
 
     @property
@@ -81,11 +82,15 @@ class Remembering:
         if trouble or self._epoch != self.source.epoch:
             return Verdict(None, self.what, None, trouble or "starts anew")
         truth, note = self.says(now, moved is self.source)
-        return Verdict(truth, self.what, self.observed(), note, self.margin())
+        return Verdict(truth, self.what, self.observed(), note, self.margin(), self.unit())
 
     def observed(self) -> float | bool | str | None:
         """Give the number behind the verdict."""
         return self.source.value
+
+    def unit(self) -> str:
+        """Name the unit of that number, where it is not the one of the source's value."""
+        return ""
 
     def threshold(self) -> float | None:
         """Give the threshold that counts: to begin, or to go on. None where there is none."""
@@ -108,6 +113,19 @@ class Valued(Remembering):
     def holds(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Give the truth and a note, the value being known."""
         raise TypeError(f"{type(self).__name__} holds nothing")
+
+
+class Timed(Valued):
+    """One that compares a time, in seconds."""
+
+    def unit(self) -> str:
+        """What is observed is a time."""
+        return "s"
+
+
+def new(count: int, last: int, now: int) -> str:
+    """Say how often something came with the newest item, and where it did not, how long ago it last did."""
+    return f"{count} new" + (f", the last {(now - last) / NS:.1f} s before" if not count and last >= 0 else "")
 
 
 def number(value: object) -> float | None:

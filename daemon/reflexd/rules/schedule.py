@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import ClassVar
 
-from reflexd.config.settings import PlaceSettings, TimeCondition
+from reflexd.config.conditions import TimeCondition
+from reflexd.config.settings import PlaceSettings
 from reflexd.config.times import DAYS, Moment, ends_next_day, moment
 from reflexd.rules.remembering import Remembering
 from reflexd.rules.sources import Source

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar
 
-from reflexd.config.settings import CrossingCondition, ScoreCondition
+from reflexd.config.conditions import CrossingCondition, ScoreCondition
 from reflexd.rules.items import NS
 from reflexd.rules.memory import kept
-from reflexd.rules.remembering import Remembering
+from reflexd.rules.remembering import Remembering, new
 from reflexd.rules.scene import Seen
 from reflexd.rules.sources import Source
 from reflexd.rules.tracks import Track, lost
@@ -52,18 +52,25 @@ class Score(Remembering):
 
     def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Count the hits that are not too old: where predictions are missing, there is no hit."""
-        score = self.observed()
-        if score is None or not isfinite(score):
+        if self._score is None or not isfinite(self._score):
             return None, "the network gave no score for it"
         if self.window == 1:
             return self._held, ""
-        hits = self.hits(now)
-        return hits >= self.needed, f"{hits} of {self.window} hits, {self.needed} needed"
+        recent = self._recent(now)
+        hits, missing = sum(recent), self.window - len(recent)
+        note = f"{hits} of {self.window} hits, {self.needed} needed"
+        if self.unwanted and hits < self.needed <= hits + missing:
+            return None, f"{note}, {missing} not seen"
+        return hits >= self.needed, note
 
     def hits(self, now: int) -> int:
         """Count those that are not too old."""
+        return sum(self._recent(now))
+
+    def _recent(self, now: int) -> list[bool]:
+        """Give what is not too old: hits and misses."""
         oldest = now - self.window * 2 * self.source.period_ns
-        return sum(held and taken_at >= oldest for taken_at, held in self._hits)
+        return [held for taken_at, held in self._hits if taken_at >= oldest]
 
     def score(self) -> float | None:
         """Read the score that counts, of the newest prediction; None where it tells none."""
@@ -79,7 +86,8 @@ class Score(Remembering):
 
     def margin(self) -> float | None:
         """Compare with the threshold that counts."""
-        return None if self._score is None else self._score - self.threshold()
+        observed = self.observed()
+        return None if observed is None else observed - self.threshold()
 
 
 @kept
@@ -97,34 +105,47 @@ class Stay:
 class Standing(Score):
     """Enough things stand in a zone, each for long enough; without a zone, anywhere."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_stays", "_longest")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_stays", "there", "_best", "_stood_ns", "_first")
 
     def __init__(self, source: Source, condition: ScoreCondition) -> None:
         super().__init__(source, condition)
         self._zone = None if condition.zone is None else source.zones[condition.zone]
-        self._count = condition.count
+        self.count = condition.count
         self._dwell_ns = None if condition.dwell_s is None else round(condition.dwell_s * NS)
         self._stays: dict[int, Stay] = {}     # by the number of the track
-        self._longest = 0
+        self._first = -1      # the first prediction after a gap: what it shows may have stood there before
+        self._stand_nowhere()
 
     def forget(self) -> None:
         """Start with no hits, and with nothing that stands there."""
         super().forget()
         self._stays.clear()
-        self._longest = 0
+        self._first = -1
+        self._stand_nowhere()
+
+    def _stand_nowhere(self) -> None:
+        self.there = 0                         # things in the zone, however sure and however long
+        self._best = 0.0                       # score of the last one of them that is needed
+        self._stood_ns: int | None = None      # how long that many have stood there; None where fewer do
 
     def score(self) -> float | None:
         """Give the score of the last one that is needed, 0 if there are fewer; None where more may be there than is told."""
+        self._stand_nowhere()
         if self._label not in self.source.scores:
             return None
         there = [one for one in self.source.seen if one.label == self._label and self._in_zone(one)]
+        self.there, self._best = len(there), self._last_needed(there)
         unsure = self.source.cut
         if self._dwell_ns is not None:
             unsure = unsure or any(one.track is None for one in there)      # beyond the bound of what is followed
             there = self._long_enough(there, self._dwell_ns)
-        scores = sorted((one.score for one in there), reverse=True)
+            unsure = unsure or (self.unwanted and self._may_stand_longer(self._dwell_ns))
         fewer = None if unsure else 0.0
-        return scores[self._count - 1] if len(scores) >= self._count else fewer
+        return self._last_needed(there) if len(there) >= self.count else fewer
+
+    def _last_needed(self, there: list[Seen]) -> float:
+        scores = sorted((one.score for one in there), reverse=True)
+        return scores[self.count - 1] if len(scores) >= self.count else 0.0
 
     def _in_zone(self, one: Seen) -> bool:
         return self._zone is None or inside(self._zone, one.at)
@@ -132,6 +153,7 @@ class Standing(Score):
     def _long_enough(self, there: list[Seen], dwell_ns: int) -> list[Seen]:
         """Keep what has stood there long enough; what only seems to be gone stays as long as its track does."""
         now = self.source.taken_at
+        self._first = now if self._first < 0 else self._first
         here = {one.track.number for one in there if one.track is not None}
         gone = {one.track.number for one in self.source.seen if one.track is not None} - here
         for number in gone & self._stays.keys():
@@ -141,9 +163,14 @@ class Standing(Score):
         for one in there:
             self._note(one, now)
         self._stays = {number: stay for number, stay in self._stays.items() if not lost(now, stay.sure_at, stay.missed)}
-        self._longest = max((now - stay.since for stay in self._stays.values()), default=0)
-        return [one for one in there if one.track is not None and one.track.number in self._stays
-                and now - self._stays[one.track.number].since >= dwell_ns]
+        stood = {number: now - stay.since for number, stay in self._stays.items() if number in here}
+        self._stood_ns = sorted(stood.values(), reverse=True)[self.count - 1] if len(stood) >= self.count else None
+        return [one for one in there if one.track is not None and stood.get(one.track.number, -1) >= dwell_ns]
+
+    def _may_stand_longer(self, dwell_ns: int) -> bool:
+        """Say whether something stands there, not for long enough yet, that was there at the first look after a gap."""
+        return (self.source.taken_at - self._first < dwell_ns
+                and any(stay.since == self._first for stay in self._stays.values()))
 
     def _note(self, one: Seen, now: int) -> None:
         """Begin a stay with a score that is a hit, and go on with one that does not release."""
@@ -155,18 +182,39 @@ class Standing(Score):
             self._stays[one.track.number] = Stay(since, now)
 
     def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
-        """Tell the longest stay besides."""
+        """Tell how long it has stood there besides; where that is what it is short of, with which score."""
         truth, note = super().says(now, moved)
-        if self._dwell_ns is None or truth is None:
+        if self._stood_ns is None or truth is None:
             return truth, note
-        stood = f"stands for {self._longest / NS:.1f} s"
+        stood = f"score {self._best:.2f}" if self._too_short else f"stands for {self._stood_ns / NS:.1f} s"
         return truth, f"{note}, {stood}" if note else stood
+
+    @property
+    def _too_short(self) -> bool:
+        """Say whether all is as it should be, but not for long enough."""
+        return self._dwell_ns is not None and self._stood_ns is not None and self._stood_ns < self._dwell_ns
+
+    def observed(self) -> float | None:
+        """Give the last score, also of what has not stood there for long; or else the seconds that it has."""
+        if self._too_short and self._stood_ns is not None:
+            return self._stood_ns / NS
+        return self._score or (None if self._score is None else self._best)
+
+    def unit(self) -> str:
+        """What is observed may be a time."""
+        return "s" if self._too_short else ""
+
+    def threshold(self) -> float:
+        """Give that of the score, or the seconds that it takes."""
+        if self._too_short and self._dwell_ns is not None:
+            return self._dwell_ns / NS
+        return super().threshold()
 
 
 class Crossing(Remembering):
     """Something crossed a line and is clear of it again; true for the one prediction that shows it."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_over", "_new")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_over", "_new", "_new_at", "_nearest", "_unsure")
 
     def __init__(self, source: Source, condition: CrossingCondition) -> None:
         way = "" if condition.direction == "either" else f" {condition.direction}"
@@ -175,18 +223,23 @@ class Crossing(Remembering):
         self._ways = {"forward": (1,), "backward": (-1,), "either": (1, -1)}[condition.direction]
         self._label = condition.label
         self._least = condition.at_least
-        self._over: dict[int, int] = {}    # by the number of the track that crossed and is not clear yet: which way
-        self._new = 0
+        self.forget()
 
     def forget(self) -> None:
         """Nothing has crossed."""
-        self._over.clear()
+        self._over: dict[int, int] = {}        # by the number of the track that crossed and is not clear yet: which way
         self._new = 0
+        self._new_at = -1                      # when the newest prediction was taken that brought one
+        self._nearest: float | None = None     # how far from the line what is nearest to it stands
+        self._unsure = 0.0                     # best score of one that crossed, and was never sure enough
 
     def see(self) -> None:
         """Follow each track by its last step."""
         tracks = [one.track for one in self.source.seen if one.track is not None and one.label == self._label]
+        self._unsure = 0.0
         self._new = sum(self._crossed(track) in self._ways for track in tracks)
+        self._new_at = self.source.taken_at if self._new else self._new_at
+        self._nearest = min((away(self._line, track.at) for track in tracks), default=None)
         if self._over:
             followed = {track.number for track in self.source.tracks}
             self._over = {number: ways for number, ways in self._over.items() if number in followed}
@@ -201,17 +254,35 @@ class Crossing(Remembering):
         if away(self._line, track.at) < CLEAR:
             self._over[track.number] = ways
             return 0
-        return (1 if ways > 0 else -1) if track.best >= self._least else 0
+        way = 1 if ways > 0 else -1
+        if track.best >= self._least:
+            return way
+        self._unsure = max(self._unsure, track.best if way in self._ways else 0.0)
+        return 0
 
     def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
-        """Say so once for the prediction that brought it."""
+        """Say so once for the prediction that brought it; else how near it came."""
         if self._label not in self.source.scores:
             return None, "the network gave no score for it"
-        return moved and self._new > 0, f"{self._new} new"
+        if moved and self._new:
+            return True, f"{self._new} new"
+        if self._unsure:
+            return False, "crossed, and was never sure enough"
+        near = "" if self._nearest is None else f", the nearest {self._nearest:.2f} from the line"
+        return False, new(0, self._new_at, now) + near
 
-    def observed(self) -> bool:
-        """Say whether the newest prediction brought one."""
-        return self._new > 0
+    def observed(self) -> float | bool:
+        """Say whether the newest prediction brought one; or else the score of what crossed and does not count."""
+        return self._new > 0 or self._unsure or False
+
+    def threshold(self) -> float | None:
+        """Give the score that it takes, where that was missed."""
+        return self._least if self._unsure and not self._new else None
+
+    def margin(self) -> float | None:
+        """Compare with it."""
+        least = self.threshold()
+        return None if least is None else self._unsure - least
 
 
 def _where(condition: ScoreCondition) -> str:

@@ -45,6 +45,10 @@ class Silent(Remembering):
             return True, self._subject.trouble
         return (False if self._subject.heard_at >= self._since else None), ""
 
+    def unit(self) -> str:
+        """What is observed is a time."""
+        return "s"
+
     def observed(self) -> float:
         """Give the seconds for which nothing was heard."""
         return max(self._silent_ns(), 0) / NS
@@ -81,9 +85,9 @@ class Within:
         if self._inner.judge(self.source.taken_at, self.source).truth:
             self._true_at = self.source.taken_at
 
-    def threshold(self) -> float | None:
-        """Give the number of the other one."""
-        return self._inner.threshold()
+    def threshold(self) -> float:
+        """Give the seconds for which it counts."""
+        return self._within_ns / NS
 
     def void(self) -> None:
         """Forget: what was seen before a stop does not count after it."""
@@ -96,4 +100,4 @@ class Within:
         if verdict.truth or self._true_at < 0 or now - self._true_at > self._within_ns:
             return verdict
         ago = (now - self._true_at) / NS
-        return Verdict(True, verdict.what, ago, "seconds ago it was true", self._within_ns / NS - ago)
+        return Verdict(True, verdict.what, ago, "since it was true", self.threshold() - ago, "s")

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose
 
-from reflexd.config.settings import RuleSettings, ScoreCondition
+from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition
+from reflexd.config.settings import RuleSettings
+from reflexd.rules.conditions import subject_of
 from reflexd.rules.items import NS, Verdict
 from reflexd.rules.remembering import Test
 from reflexd.rules.rule import Rule
-from reflexd.rules.scores import Score
+from reflexd.rules.scores import Score, Standing
 from reflexd.rules.sources import NEVER
 
 
@@ -26,11 +28,14 @@ class Said:
     observed: float | bool | str | None
     threshold: float | None                    # that counted: to begin, or to go on
     margin: float | None                       # negative: what it is short of
+    unit: str                                  # of these three, where it is not that of the source
     hits: int | None
     needed: int | None
     of: int | None
     zone: str | None
     elsewhere: float | None                    # the best score of the label at all, where a zone is asked for
+    there: int | None                          # of a detector: how many there are where they are asked for
+    count: int | None                          # and how many it takes
     dwell_s: float | None
     note: str
     age_s: float | None                        # of the item that it was said of, at the moment of asking
@@ -65,21 +70,33 @@ def _said(rule: Rule, place: int, verdict: Verdict, decided_at: int, now: int) -
     conditions = (*rule.settings.when, *rule.settings.unless)
     test, condition = rule.tests[place], conditions[place] if place < len(conditions) else None
     score = condition if isinstance(condition, ScoreCondition) else None
-    counts = isinstance(test, Score) and verdict.truth is not None
+    core, known = test.parts[-1], verdict.truth is not None      # what within_s is about
+    standing = core if known and isinstance(core, Standing) else None
     return Said(
-        kind_of(rule.settings, place), verdict.what, test.source.name,
-        score.label if score else test.source.name.partition(".")[2] or test.source.name,
-        verdict.truth, verdict.observed, threshold_of(test, verdict), verdict.margin,
-        hits_of(test, decided_at) if counts else None, score.hits if score else None, score.window if score else None,
-        score.zone if score else None, test.source.scores.get(score.label) if score and score.zone else None,
-        score.dwell_s if score else None, verdict.note,
-        None if test.source.taken_at == NEVER else (now - test.source.taken_at) / NS,
-        verdict.truth is None or contrary(rule.settings, place, verdict.truth))
+        kind=kind_of(rule.settings, place), what=verdict.what, source=test.source.name, about=_about(test, condition),
+        truth=verdict.truth, observed=verdict.observed, threshold=threshold_of(test, verdict), margin=verdict.margin,
+        unit=verdict.unit, note=verdict.note,
+        hits=hits_of(test, decided_at) if known else None,
+        needed=score.hits if score else None, of=score.window if score else None,
+        zone=score.zone if score else None, elsewhere=test.source.scores.get(score.label) if score and score.zone else None,
+        there=standing.there if standing else None, count=standing.count if standing else None,
+        dwell_s=score.dwell_s if score else None,
+        age_s=None if test.source.taken_at == NEVER else (now - test.source.taken_at) / NS,
+        stops=not known or contrary(rule.settings, place, verdict.truth))
+
+
+def _about(test: Test, condition: Condition | None) -> str:
+    """Name the label, or else the source, without what kind of source it is."""
+    if isinstance(condition, (ScoreCondition, CrossingCondition)):
+        return condition.label
+    name = test.source.name if condition is None else subject_of(condition)
+    return name.partition(".")[2] or name
 
 
 def hits_of(test: Test, now: int) -> int | None:
     """Count the hits that a score has had; None for what has none."""
-    return test.hits(now) if isinstance(test, Score) else None
+    core = test.parts[-1]      # what within_s is about
+    return core.hits(now) if isinstance(core, Score) else None
 
 
 def threshold_of(test: Test, verdict: Verdict) -> float | None:
@@ -87,7 +104,8 @@ def threshold_of(test: Test, verdict: Verdict) -> float | None:
 
     What was true a while ago is told in seconds, and not in the unit of the test that it is about.
     """
-    threshold, seen = test.threshold(), verdict.observed
-    if threshold is None or verdict.margin is None or isinstance(seen, (bool, str)) or seen is None:
+    seen, margin = verdict.observed, verdict.margin
+    if margin is None or isinstance(seen, (bool, str)) or seen is None:
         return None
-    return threshold if isclose(abs(seen - threshold), abs(verdict.margin), abs_tol=1e-6) else None
+    thresholds = (part.threshold() for part in reversed(test.parts))
+    return next((one for one in thresholds if one is not None and isclose(abs(seen - one), abs(margin), abs_tol=1e-6)), None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import ClassVar
 
-from reflexd.rules.items import NS
-from reflexd.rules.remembering import Valued, number
+from reflexd.rules.items import NS, written
+from reflexd.rules.remembering import Timed, Valued, number
 from reflexd.rules.sources import Source
 
 PARTS = 32      # that the time of a rate is divided into: what is remembered does not grow with the sensor's own rate
@@ -93,7 +93,7 @@ class Rate(Valued):
         return None if self._rate is None else (self._rate - self._threshold) * self._sign
 
 
-class Stuck(Valued):
+class Stuck(Timed):
     """The value has not changed for a time in which the source was heard.
 
     Before that time is over, and while no change was seen, nobody knows: that is not "it moves".
@@ -126,7 +126,7 @@ class Stuck(Valued):
         """Say for how long it has been the same, up to the newest item."""
         same = self.source.taken_at - self._since
         if same >= self._for_ns:
-            return True, f"{str(self.source.value).lower()} all the time"
+            return True, f"{written(self.source.value)} all the time"
         return (False if self._moves else None), "" if self._moves else "no change was seen yet"
 
     def observed(self) -> float | None:

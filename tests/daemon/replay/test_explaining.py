@@ -196,9 +196,9 @@ def test_every_kind_of_condition_is_told_in_words() -> None:
             assert all(len(row) in (3, 5) and row[-2 if len(row) == 5 else -1] for row in rows)
             told |= {row[3] if len(row) == 5 else row[2] for row in rows}
             assert len(wording.aligned(rows)) == len(rows)
-    for words in (" needed", "zone path ok", "zone path: none in", "stands for ", " new", "rising for ", "is covered",
-                  "gated by only_while", "last heard ", "unplugged", "starts anew", "short by ", "was triggered, acts in ",
-                  "level 0."):
+    for words in (" needed", "zone path ok", "zone path: none in", "stands for ", " new", "does not rise", "is covered",
+                  "since it was true", "from the line", "gated by only_while", "last heard ", "unplugged", "starts anew",
+                  "short by ", "was triggered, acts in ", "level 0."):
         assert any(words in one for one in told), words
 
 
@@ -229,7 +229,7 @@ def test_what_is_lost_in_between_is_counted() -> None:
 
 @pytest.mark.parametrize(("observed", "threshold", "margin", "words"), [
     (0.68, 0.7, -0.02, "0.68 < 0.70, short by 0.02"), (0.699, 0.7, -0.001, "0.699 < 0.700, short by 0.001"),
-    (0.7, 0.7, 0.0, "0.70 = 0.70, by 0"), (26.5, 23.0, 3.5, "26.50 > 23.00, by 3.5"), (18.0, 19.0, 1.0, "18.00 < 19.00, by 1"),
+    (0.7, 0.7, 0.0, "0.70 = 0.70"), (26.5, 23.0, 3.5, "26.50 > 23.00, by 3.5"), (18.0, 19.0, 1.0, "18.00 < 19.00, by 1"),
 ])
 def test_two_numbers_are_told_apart(observed: float, threshold: float, margin: float, words: str) -> None:
     assert wording.compared(observed, threshold, margin) == words

@@ -28,7 +28,7 @@ def test_what_never_spoke_is_silent_once_the_time_is_over() -> None:
     assert clocks(one, 5) == [None, None, None, True, True]
     assert one.verdict().observed == 4
     assert one.verdict().margin == 1
-    assert str(one.verdict()) == "sensor.warmth silent for 3 s: 4 (has said nothing yet)"
+    assert str(one.verdict()) == "sensor.warmth silent for 3 s: 4 s (has said nothing yet)"
 
 
 def test_what_speaks_is_not_silent_and_what_falls_silent_is() -> None:
@@ -169,7 +169,7 @@ def test_a_dog_mutes_the_alarm_for_a_while() -> None:
     assert not person(one)
     assert one.verdict(0, 1).truth is True
     assert one.verdict(0, 1).margin == pytest.approx(0.1)
-    assert str(one.verdict(0, 1)) == "model.dog dog at least 0.5 within 10 s: 9.9 (seconds ago it was true)"
+    assert str(one.verdict(0, 1)) == "model.dog dog at least 0.5 within 10 s: 9.9 s (since it was true)"
     dog(one.wait(0.2), 0.1)
     assert person(one)
 

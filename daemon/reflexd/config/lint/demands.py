@@ -11,9 +11,10 @@ from itertools import pairwise
 from math import inf, nextafter
 from typing import NamedTuple
 
+from reflexd.config.conditions import ValueCondition
 from reflexd.config.lint.facts import Facts, Term, shown
 from reflexd.config.positions import Location
-from reflexd.config.settings import SensorIs, ValueCondition
+from reflexd.config.settings import SensorIs
 from reflexd.rules.remembering import number
 from reflexd.rules.sources import equals
 from reflexd_drivers.base import Value

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import cache
 from math import floor
 
+from reflexd.config.conditions import ValueCondition
 from reflexd.config.lint.demands import bounds_of, of_term, possible, what_is_given
 from reflexd.config.lint.facts import Facts, Finding, shown
-from reflexd.config.settings import ValueCondition
 from reflexd_models.reach import largest_score
 
 ROUNDING = 1e-6      # of scores: a network's are float32
