@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from collections.abc import Callable
@@ -265,7 +266,7 @@ def test_the_pictures_of_an_event_are_looked_at_as_well(record: Make, tmp_path: 
     one = record(without=lambda _number: True)
     event = tmp_path / "evidence" / "20261122-1"
     (event / "frames" / "gate").mkdir(parents=True)
-    one.file.rename(event / "recording.jsonl")
+    (event / "recording.jsonl.gz").write_bytes(gzip.compress(one.file.read_bytes()))
     for (at, picture) in ((said.taken_at, picture) for said, picture in zip(one.said, pictures(), strict=True)):
         cv2.imwrite(str(event / "frames" / "gate" / f"{at}.jpg"), picture)
     (event / "frames" / "gate" / "notes.jpg").write_text("no frame")

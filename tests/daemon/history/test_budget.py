@@ -160,7 +160,9 @@ def test_it_may_be_asked_from_another_thread_while_it_counts() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("told", [None, 3, {}, {"utc_s": "soon"}, {"utc_s": 1, "at_s": 1, "tokens": 1, "total": 1, "hours": [1]}])
+@pytest.mark.parametrize("told", [None, 3, {}, {"utc_s": "soon"}, {"utc_s": 1, "at_s": 1, "tokens": 1, "total": 1, "hours": [1]},
+                                  {"utc_s": 1, "at_s": 1, "tokens": float("nan"), "total": 1, "hours": []},
+                                  {"utc_s": 1, "at_s": 1, "tokens": 1, "total": float("inf"), "hours": []}])
 def test_notes_that_make_no_sense_are_no_notes(told: object) -> None:
     budget = Budget(20, 0.0)
     budget.restore(told, 0.0, 0.0)
