@@ -121,9 +121,10 @@ class Arming:
             loop.outputs.drive(self.dry_run, "", monotonic_ns())
             return why
         self.armed = armed
-        if bool(self.dry_run) != bool(loop.outputs.dry_run):
-            loop.consume(Armed(armed, now := monotonic_ns()), now)
+        changes = bool(self.dry_run) != bool(loop.outputs.dry_run)
         loop.outputs.drive(self.dry_run, "it was armed just now" if armed else "disarmed", monotonic_ns())
+        if changes:       # every claim has ended at the gate, and so it has for the rules
+            loop.consume(Armed(armed, now := monotonic_ns()), now)
         return ""
 
     def _forbidden(self) -> str:

@@ -10,24 +10,26 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import sleep
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from reflexd.access import Access, Policy, group_id, peer_of
 from reflexd.config.settings import DaemonSettings
-from reflexd.protocol import CLIENT_S, MAX_REQUEST, VERSION, ControlError, line_of, read_line
+from reflexd.protocol import CLIENT_S, MAX_REQUEST, STREAM_S, VERSION, ControlError, line_of, read_line
 from reflexd.workers import start_thread
 
 CLIENTS = 8             # at a time
+Part: TypeAlias = tuple[object, Sequence[memoryview]]      # of an answer that goes on: what is said, and bytes that belong to it
+Parts: TypeAlias = Generator[Part, None, None]
 FORM = f'a request is {{"v": {VERSION}, "verb": "…"}}'
 
 
 class Verb(NamedTuple):
-    """What may be asked for, and how much a client has to be allowed for it."""
+    """What may be asked for, and how much a client has to be allowed for it; `do` gives the answer, or Parts that go on."""
 
     access: Access
     do: Callable[[Mapping[str, Any]], object]
@@ -81,7 +83,11 @@ class Server:
     def _answer(self, client: socket.socket) -> None:
         try:
             access = self._policy.access(peer_of(client))
-            answer: dict[str, object] = {"ok": True, "result": self._do(read_line(client, MAX_REQUEST, CLIENT_S), access)}
+            result = self._do(read_line(client, MAX_REQUEST, CLIENT_S), access)
+            if isinstance(result, Generator):
+                _send_parts(client, cast("Parts", result))
+                return
+            answer: dict[str, object] = {"ok": True, "result": result}
         except (ValueError, OSError) as error:   # what a client can cause, in words
             answer = {"ok": False, "error": str(error)}
         except Exception as error:    # a network or a library that failed: the next client is answered all the same
@@ -159,6 +165,16 @@ def _unreadable() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def _send_parts(client: socket.socket, parts: Parts) -> None:
+    """Send until there is no more, or the client leaves. Bytes go as they are: written as text, they would hold the loop up."""
+    with closing(parts):
+        for said, belonging in parts:
+            client.settimeout(STREAM_S)
+            client.sendall(line_of({"ok": True, "result": said, "bytes": [len(one) for one in belonging]}))
+            for one in belonging:
+                client.sendall(one)
 
 
 def _send(client: socket.socket, answer: Mapping[str, object]) -> None:

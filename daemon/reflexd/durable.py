@@ -12,7 +12,14 @@ from typing import IO
 
 @contextmanager
 def writing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
-    """Give a file to write into, which takes the place of `path` when all went well. Raises: OSError, of `path`."""
+    """Give a file to write into, which takes the place of `path` when all went well. Raises: OSError, of `path`.
+
+    What is no file, as /dev/null or a pipe, is written to as it is: nothing may take its place.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("wb") as there:
+            yield there
+        return
     made = None
     try:
         descriptor, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

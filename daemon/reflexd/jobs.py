@@ -168,6 +168,18 @@ class ModelJob(NetworkJob[Model]):
         self._required = settings.required
         self._camera = camera
         self._frames = camera.add_reader(self._wake)
+        self._guest: Inbox[Frame] | None = None      # who is shown the frames that the network looked at
+        self._showing = threading.Lock()     # around the guest; held while a frame is handed over
+
+    @property
+    def looks_at(self) -> str:
+        """Name the camera whose frames it is given: "camera.NAME"."""
+        return self._camera.name
+
+    def show_to(self, guest: Inbox[Frame] | None) -> None:
+        """Put each frame that the network looked at into an inbox as well, or into none: once this returns, no more arrive."""
+        with self._showing:
+            self._guest = guest
 
     @property
     def frames_dropped(self) -> int:
@@ -189,10 +201,17 @@ class ModelJob(NetworkJob[Model]):
                 return True
             began = monotonic_ns()
             prediction = model.predict(view_for(model, frame.views), frame.taken_at)
+            self._tell(prediction, began)
+            if self._guest is not None:
+                self._show(frame)
         finally:
             frame.release()
-        self._tell(prediction, began)
         return True
+
+    def _show(self, frame: Frame) -> None:
+        with self._showing:
+            if self._guest is not None:
+                self._guest.put(frame.retain())
 
     def leave(self) -> None:
         """Read no more frames: another job takes the place of this one."""

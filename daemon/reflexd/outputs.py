@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, TRIGGERED, Event
 from reflexd.output import NEVER, Change, Channel, Output
-from reflexd.rules.items import NS, TEST, Claim, Command, Fired, Lift, Permit, Release, Triggered
+from reflexd.rules.items import NS, TEST, Claim, Command, Fired, Inhibit, Lift, Permit, Release, Triggered
 from reflexd_drivers.base import ActuatorSettings, DriverError
 
 RETRY_NS = NS // 2          # between two tries to set a failed actuator safe
@@ -74,14 +74,22 @@ class Outputs:
                 self._groups.setdefault(output.settings.interlock, []).append(output)
 
     def apply(self, commands: Iterable[Command], now: int) -> None:
-        """Take the commands of one decision over and bring the outputs to what they ask for."""
-        for command in commands:
+        """Take the commands of one decision over and bring the outputs to what they ask for.
+
+        What keeps outputs safe is carried out before the next command, which may permit them again: a stop that was pressed
+        for a moment only, or a permission that lapsed while the loop was held up, is no less of an end.
+        """
+        if any(until <= now for until in self._permits.values()):
+            self.settle(now)
+        for command in sorted(commands, key=lambda one: not isinstance(one, Fired)):    # an event has its id before it is told
             self._take(command, now)
+            if isinstance(command, Inhibit):
+                self.settle(now)
         self.settle(now)
 
     def _take(self, command: Command, now: int) -> None:
         if isinstance(command, Claim):
-            self._claim(self.outputs[command.actuator], command)
+            self._claim(self.outputs[command.actuator], command, now)
         elif isinstance(command, Release):
             if command.actuator in self.outputs:      # it may have been let go
                 self.outputs[command.actuator].end(command.rule)
@@ -98,7 +106,10 @@ class Outputs:
         else:
             self._inhibit(command.by, command.why)
 
-    def _claim(self, output: Output, claim: Claim) -> None:
+    def _claim(self, output: Output, claim: Claim, now: int) -> None:
+        before = output.claims.get(claim.rule)
+        if before is not None and before.until <= now:      # it lapsed, and nobody looked since: no renewal, but a new one
+            output.end(claim.rule)
         output.claims[claim.rule] = claim
         if claim.rule != TEST and output.end(TEST) is not None:   # a rule takes over from a test, for good
             output.cause = claim

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from reflexd.actuating import ActuatorJob
-from reflexd.config.settings import LevelOf, RuleSettings, Settings
+from reflexd.config.settings import RuleSettings, Settings
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
 from reflexd.rules.conditions import stands, subjects_of
 from reflexd.rules.items import CLOCK, Looked, Predicted, Rested, Sensed
-from reflexd.rules.levels import source_of_level
 from reflexd.rules.stage import labels_of
 from reflexd.series import SeriesJob
 from reflexd.workers import Inbox, Worker
@@ -117,5 +116,4 @@ def _rules(settings: Settings) -> dict[str, RuleSettings]:
 
 def _needs(rule: RuleSettings) -> set[str]:
     """Name what a rule looks at and what it drives."""
-    return {*(f"actuator.{action.actuator}" for action in rule.then), *subjects_of(rule),
-            *(source_of_level(action.set) for action in rule.then if isinstance(action.set, LevelOf))}
+    return {*(f"actuator.{action.actuator}" for action in rule.then), *subjects_of(rule)}

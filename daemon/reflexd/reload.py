@@ -24,7 +24,7 @@ from reflexd.config.settings import DaemonSettings, Settings
 from reflexd.lifecycle import Daemon
 from reflexd.networks import renewed
 from reflexd.parts import Parts, Stays, only, what_stays
-from reflexd.rules.items import NS
+from reflexd.rules.items import NS, Armed
 from reflexd.rules.stage import Stage, labels_of
 from reflexd.sandbox import explained
 from reflexd.wiring import Network, channels, missing
@@ -206,6 +206,8 @@ class Reloader:
         outputs = daemon.loop.outputs
         daemon.arming.take_over(new.daemon)
         daemon.history.take_over(new.events)
+        if bool(daemon.arming.dry_run) != bool(outputs.dry_run):     # every claim ends at the gate, and for the rules
+            stage.consume(Armed(daemon.arming.armed, now), now)
         outputs.drive(daemon.arming.dry_run, "a reload changed dry_run", now)
         outputs.take_over(channels(new, coming))
         daemon.loop.rewire(stage, daemon.parts, now)

@@ -42,8 +42,9 @@ def _events(one: Report) -> Iterator[str]:
         return
     yield (f"events: {one['stored']} stored, {one['waiting']} waiting, {one['dropped']} dropped; "
            f"{one['kept']} kept in {one['used_mb']:g} MB")
+    years = one["card_years_at_budget"]
     yield (f"    {one['written_mb_24h']:g} MB written in 24 h of {one['write_budget_mb_per_day']:g} MB, "
-           f"with which a card would last about {one['card_years_at_budget']:.0f} years")
+           f"with which a card would last about {years:.{int(years < 10)}f} years")
     if one["trouble"]:
         yield f"    they wait since {one['trouble_s']:.0f} s: {one['trouble']}"
 

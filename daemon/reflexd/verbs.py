@@ -13,7 +13,7 @@ from typing import Any
 from reflexd import __version__
 from reflexd.access import Access
 from reflexd.arming import Arming
-from reflexd.control import Verb
+from reflexd.control import Parts, Verb
 from reflexd.drawing import Drawing, drawing_of
 from reflexd.events import NOT_RELOADED, RELOADED
 from reflexd.exercise import exercise
@@ -37,14 +37,21 @@ LONGEST_IN_S = 3600
 def verbs(observer: Observer, reloader: Reloader, arming: Arming, dump: Callable[[], None]) -> dict[str, Verb]:
     """List the verbs of the control socket."""
     one_picture = threading.Lock()     # each holds a frame of the camera's pool, which the networks need
+    one_film = threading.Lock()        # the same
 
     def picture(request: Mapping[str, Any]) -> dict[str, str]:
         with one_picture:
             return snapshot(observer, request)
 
+    def film(request: Mapping[str, Any]) -> Parts:
+        from reflexd.filming import frames  # OpenCV, as above
+
+        return frames(observer, one_film, request)
+
     return {
         "status": Verb(Access.READ, lambda _request: observer.loop.between_cycles(observer)),
         "snapshot": Verb(Access.OPERATE, picture),
+        "frames": Verb(Access.OPERATE, film),
         "dump": Verb(Access.OPERATE, lambda _request: told(observer, dump)),
         "arm": Verb(Access.OPERATE, lambda request: arm(arming, observer.loop, request)),
         "disarm": Verb(Access.OPERATE, lambda _request: arming.say(False, observer.loop)),

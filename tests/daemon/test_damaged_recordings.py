@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reflexd.ctl.__main__ import main
+from reflexd.replay.inferring import infer
 from reflexd.replay.plain import plain_of
 from reflexd.replay.replayed import replay
+from reflexd.replay.reporting import as_plain as reported
+from reflexd.replay.reporting import asked
 from reflexd.replay.tape import LONGEST, Begin, Taken, TapeError, Writer
-from reflexd.replay.telling import as_plain, changes
+from reflexd.replay.telling import Clockwork, as_plain, changes
 from reflexd.replay.whatif import what_if
 from reflexd.rules.packing import ordered, packed
 from reflexd.rules.stage import Stage
+from reflexd_models.base import ModelError
 from tests.daemon.rules.random_runs import Day, busy
+from tests.daemon.test_inferring import recorded
 
 often = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 DEEP = "[" * 200_000
@@ -48,13 +54,25 @@ def lines() -> list[bytes]:
     return written
 
 
-def answer(path: Path) -> str:
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Give the lines of a recording with frames, of which networks can be asked."""
+    return recorded(tmp_path_factory.mktemp("filmed"), count=8).file.read_bytes().splitlines(keepends=True)
+
+
+def look_again(path: Path) -> object:
+    found, clock = what_if(path, None, said := infer(path)), Clockwork(0, 0.0)
+    return [*changes(found), *asked(said, clock), json.dumps([as_plain(found), reported(said, clock)])]
+
+
+def answer(path: Path, *more: Callable[[Path], object]) -> str:
     """Have it read in every way; give the one line in which it is refused, empty if it is not."""
     said = ""
-    for way in (lambda: replay(path).remarks, lambda: [*changes(found := what_if(path, busy())), json.dumps(as_plain(found))]):
+    for way in (lambda path: replay(path).remarks,
+                lambda path: [*changes(found := what_if(path, busy())), json.dumps(as_plain(found))], *more):
         try:
-            way()
-        except TapeError as error:
+            way(path)
+        except (TapeError, ModelError) as error:
             said = str(error)
             assert "\n" not in said
             assert len(said) < 500
@@ -108,6 +126,27 @@ def test_values_of_other_kinds_and_sizes(lines: list[bytes], tmp_path: Path, dat
     changed = json.dumps(put(what, way, data.draw(st.sampled_from(ODD)))).encode() + b"\n"
     (tmp_path / "it").write_bytes(b"".join([*lines[:number], changed, *lines[number + 1:]]))
     answer(tmp_path / "it")
+
+
+@settings(often, max_examples=40)
+@given(data=st.data())
+def test_flipped_bytes_with_frames(filmed: list[bytes], tmp_path: Path, data: st.DataObject) -> None:
+    raw = bytearray(b"".join(filmed))
+    for place in data.draw(st.lists(st.integers(0, len(raw) - 1), min_size=1, max_size=3)):
+        raw[place] = data.draw(st.integers(0, 255))
+    (tmp_path / "it").write_bytes(raw)
+    answer(tmp_path / "it", look_again)
+
+
+@settings(often, max_examples=60)
+@given(data=st.data())
+def test_frames_of_other_kinds_and_sizes(filmed: list[bytes], tmp_path: Path, data: st.DataObject) -> None:
+    number = data.draw(st.sampled_from((1, 2, *range(len(filmed)))))
+    what = json.loads(filmed[number])
+    way = data.draw(st.sampled_from(places(what)))
+    changed = json.dumps(put(what, way, data.draw(st.sampled_from(ODD))), separators=(",", ":")).encode() + b"\n"
+    (tmp_path / "it").write_bytes(b"".join([*filmed[:number], changed, *filmed[number + 1:]]))
+    answer(tmp_path / "it", look_again)
 
 
 @pytest.mark.parametrize(("line", "words"), [

@@ -279,6 +279,13 @@ def test_a_time_has_its_unit(text: str, found: int) -> None:
     assert duration_ms(10, 10_000)(text) == found
 
 
+def test_a_long_time_has_the_units_that_events_have() -> None:
+    read = duration_ms(1, 30 * 86_400_000)
+    assert [read(text) for text in ("2d", "90min", "1.5h")] == [172_800_000, 5_400_000, 5_400_000]
+    with pytest.raises(argparse.ArgumentTypeError, match="as 90s, 10m or 2h"):
+        read("90")
+
+
 @pytest.mark.parametrize(("text", "words"), [
     ("200", "'200' is no time; write a number and its unit, as 200ms or 2s"),
     ("", "is no time"), ("s", "is no time"), ("2w", "is no time"), ("nans", "is no time"), ("infs", "is no time"),

@@ -6,20 +6,30 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import tzset
 from typing import Any
 
 import pytest
 
 from reflexd.ctl.__main__ import main
+from reflexd.ctl.explain import moment
 from reflexd.history.reading import Reader, Wanted
 from reflexd.history.store import FILE
 from reflexd.protocol import ask
 from reflexd.replay.live import Live
+from reflexd.replay.moments import local, moment_of
+from reflexd.replay.plain import plain_of
 from reflexd.replay.tape import Begin, Taken, Writer
+from reflexd.rules.items import NS, Sensed
+from reflexd.rules.packing import ordered, packed
+from reflexd.rules.stage import Stage
 from reflexd.trace import NEAR, NEAR_NS, Changed, Trace
+from reflexd_drivers.base import Reading
 from tests.daemon.devices import DEVICES
+from tests.daemon.rules.story import FOLLOW, START, settings
 from tests.daemon.test_exercise import Bench
 from tests.daemon.test_faults import CONFIG, Devices, Start
 from tests.stopwatch import within
@@ -145,6 +155,56 @@ def decided_for_a_while(bench: Bench) -> datetime:
     return begun + (datetime.now(UTC).astimezone() - begun) / 2
 
 
+def test_a_whole_second_is_meant_to_its_end_so_what_the_log_has_of_it_lies_before(bench: Bench, capsys: Said) -> None:
+    within(5, lambda: rule(bench, "see")["state"] == "false")
+    DEVICES["model"].value = 0.9
+    within(5, lambda: "lamp on" in later(bench, capsys))
+    text = next(line for line in later(bench, capsys).splitlines() if "lamp on" in line).split()[1]
+    assert rule(bench, "see", "--at", text)["state"] in ("fired", "goes on", "held back"), "as the log says: it had fired"
+
+
+@dataclass
+class Ended:
+    """A record that ends at a moment of the wall clock."""
+
+    at: datetime
+    end: int = 10**18
+
+    @property
+    def offset_s(self) -> float:
+        return self.at.timestamp() - self.end / 1e9
+
+    def asked(self, text: str) -> str:
+        found = local(self, moment_of(self, moment(text)))      # type: ignore[arg-type]
+        assert found is not None
+        return f"{found:%Y-%m-%d %H:%M:%S %z}"
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    tzset()
+    yield
+    monkeypatch.undo()
+    tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(("text", "found"), [
+    ("14:03:05", "2026-10-24 14:03:05 +0200"),                   # yesterday, and clocks went back in between
+    ("09:00:00", "2026-10-25 09:00:00 +0100"),
+    ("10:00:00", "2026-10-25 10:00:00 +0100"),                   # the second that is not over yet
+    ("10:00:01", "2026-10-24 10:00:01 +0200"),
+    ("08:30:00Z", "2026-10-25 09:30:00 +0100"),
+    ("22:30:00+14:00", "2026-10-25 09:30:00 +0100"),
+    ("21:30:00-11:00", "2026-10-25 09:30:00 +0100"),
+    ("2026-10-25T08:30:00+00:00", "2026-10-25 09:30:00 +0100"),
+    ("1970-01-01T00:00:00", "1970-01-01 00:00:00 +0100"),
+])
+def test_a_time_of_day_is_the_last_one_in_whatever_zone_it_is_told(text: str, found: str) -> None:
+    assert Ended(datetime(2026, 10, 25, 9, 0, 0, 500_000, tzinfo=UTC)).asked(text) == found
+
+
 def test_near_misses_are_summed_up_and_it_is_said_how_far_back_is_known(bench: Bench, capsys: Said) -> None:
     within(5, lambda: bench.running.daemon.loop.decided > 20)
     assert explain(bench, "--not", "see", "--since", "10m") == 0
@@ -161,6 +221,46 @@ def test_near_misses_are_summed_up_and_it_is_said_how_far_back_is_known(bench: B
     assert found["decisions"] == sum(found["states"].values()) > 20
     closest = found["stopped_first_by"][0]["closest"]
     assert (closest["observed"], closest["threshold"]) == (0.68, 0.7)
+    assert 0 <= found["stopped_first_by"][0]["newest_ago_s"] <= closest["ago_s"] <= found["covered_s"] + 5
+
+
+@pytest.mark.parametrize("options", [["--since", "5m"], ["--not", "see", "--rule", "press"]])
+def test_what_would_be_passed_over_is_wrong_usage(capsys: Said, options: list[str]) -> None:
+    assert main(["explain", *options]) == 2
+    assert capsys.readouterr().err.startswith("reflexctl: --")
+
+
+def test_a_value_at_the_threshold_itself_is_the_nearest_miss(tmp_path: Path, capsys: Said) -> None:
+    writer = Writer(tmp_path / "day.jsonl", "0.1.0", "boot")
+    hot = settings({"when": [{"sensor": "warmth", "above": 25}], "then": FOLLOW})
+    stage = Stage(hot)
+    writer.begin(Begin(START, plain_of(hot), stage.memory(), 1e9))
+    for second, value in enumerate((20.0, 25.0, 24.5)):
+        now, item = START + second * NS, Sensed("warmth", Reading(value, START + second * NS, START))
+        writer.take(Taken(now, packed(item), [ordered(one) for one in stage.consume(item, now)]))
+    writer.end()
+    assert main(["explain", "--file", str(tmp_path / "day.jsonl"), "--not", "rule 0"]) == 0
+    assert "3      25.00 = 25.00" in capsys.readouterr().out
+
+
+def test_without_a_rule_it_says_so(start: Start, devices: Devices, tmp_path: Path, capsys: Said) -> None:
+    one = Bench(start, tmp_path / "control.sock", rule=[])
+    assert explain(one) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["no rule was configured"]
+    one.server.close()
+
+
+def test_what_is_not_driven_is_not_told_as_if_it_were(start: Start, devices: Devices, tmp_path: Path, capsys: Said) -> None:
+    devices["model"].value = 0.9
+    rules = [{**RULES[0], "then": [{"actuator": "lamp", "set": "on", "follow": True}], "cooldown_s": 0}, RULES[1]]
+    one = Bench(start, tmp_path / "control.sock", rule=rules, daemon={"state_dir": str(tmp_path), "initially": "disarmed"})
+    within(5, lambda: rule(one, "see")["state"] == "goes on" and one.running.status()["outputs"]["lamp"]["active"])
+    assert explain(one) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[1] == "no output is driven: disarmed, until reflexctl arm"
+    assert next(line for line in said.splitlines() if "lamp on" in line).endswith(" s (dry run: not driven)")
+    assert said.count("disarmed") == 1
+    one.server.close()
 
 
 @pytest.mark.parametrize(("options", "words"), [
@@ -177,7 +277,9 @@ def test_what_cannot_be_told_is_refused_in_one_line(bench: Bench, capsys: Said, 
     assert (told.out, told.err.count("\n")) == ("", 1)
 
 
-@pytest.mark.parametrize("options", [["--at", "noon"], ["--ago", "5 parsecs"], ["--at", "12:00", "--ago", "1s"]])
+@pytest.mark.parametrize("options", [
+    ["--at", "noon"], ["--at", "0001-01-01T00:00:00"], ["--at", "9999-12-31T23:59:59"], ["--ago", "5 parsecs"],
+    ["--at", "12:00", "--ago", "1s"]])
 def test_what_is_no_moment_is_wrong_usage(capsys: Said, options: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["explain", *options])
@@ -189,7 +291,7 @@ def test_without_a_daemon_or_a_recording_it_says_so(tmp_path: Path, capsys: Said
     assert "reflexd does not run" in capsys.readouterr().err
     (tmp_path / "it").write_text("hello\n")
     assert main(["explain", "--file", str(tmp_path / "it")]) == 1
-    assert "line 1: is no line of a recording" in capsys.readouterr().err
+    assert "it: is no recording, and if it is compressed, its name has to end in .gz; make one with" in capsys.readouterr().err
     assert main(["explain", "--file", str(tmp_path / "none")]) == 1
     assert "no such file" in capsys.readouterr().err
 
@@ -208,9 +310,11 @@ def test_a_recording_is_explained_without_a_daemon(bench: Bench, tmp_path: Path,
     assert main(["explain", "--file", str(path), "--rule", "see"]) == 0
     told = capsys.readouterr().out
     assert "before" not in told.splitlines()[0]
+    assert told.splitlines()[1].startswith("what outputs did is not part of a recording")
     assert "person 0.68 < 0.70, short by 0.02" in told
     assert main(["explain", "--file", str(path), "--ago", "10ms", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["ago_s"] == 0.01
+    found = json.loads(capsys.readouterr().out)
+    assert (found["ago_s"], found["outputs"]) == (0.01, None)
     assert main(["explain", "--file", str(path), "--not", "see"]) == 0
     assert 'rule "see": ' in capsys.readouterr().out
     assert main(["explain", "--file", str(path), "--ago", "5h"]) == 1

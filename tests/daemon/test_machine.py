@@ -6,7 +6,7 @@ do at every write and after every step. Defects planted in the gate and in the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from reflexd.config.settings import LevelOf, SensorIs, Settings
-from reflexd.output import Output
+from reflexd.output import Channel, Output
 from reflexd.outputs import Outputs
 from reflexd.rules.items import (
     TEST,
@@ -31,7 +31,7 @@ from reflexd.rules.items import (
     Triggered,
 )
 from reflexd.rules.stage import Stage
-from reflexd_drivers.base import Reading
+from reflexd_drivers.base import ActuatorSettings, Reading
 from reflexd_models.base import Prediction
 from tests.daemon.relays import Relay
 from tests.daemon.rules.story import START
@@ -118,6 +118,7 @@ class Machine(RuleBasedStateMachine):
         self.newest: dict[str, int] = {}
         self.down_at: dict[str, int] = {}
         self.released_until = 0                               # until when stop is known to be released
+        self.presses, self.presses_seen = 0, None             # of stop: so far, and as its newest good reading had them
         self.counts = [0, 0]
         self._carry_out(self.stage.begin())
 
@@ -264,19 +265,27 @@ class Machine(RuleBasedStateMachine):
 
     @rule(pressed=st.sampled_from([False, False, False, True]), age=st.sampled_from([0.0, 0.0, 0.5, 2.5]))
     def stop_says(self, pressed: bool, age: float) -> None:
-        taken_at = self.now - round(age * S)
+        taken_at, moment = self.now - round(age * S), False
         if self._notes("sensor.stop", taken_at):
-            if self.released_until <= self.now:
+            moment = self.presses_seen is not None and self.presses > self.presses_seen
+            self.presses_seen = self.presses
+            if self.released_until <= self.now or moment:
                 self.released_since = self.now
             self.released_until = 0 if pressed else taken_at + MAX_AGE["sensor.stop"]
-        self._carry_out(self.stage.consume(Sensed("stop", Reading(pressed, taken_at, taken_at)), self.now))
+        self._carry_out(self.stage.consume(Sensed("stop", Reading(pressed, taken_at, taken_at, self.presses)), self.now))
+        assert not moment or all(relay.level == relay.safe_level for relay in self.relays.values()), "went on through a stop"
+
+    @rule()
+    def stop_is_pressed_for_a_moment(self) -> None:
+        self.presses += 1
+        self.stop_says(False, 0.0)
 
     @rule(source=st.sampled_from(["camera.gate", "model.person", "sensor.button", "sensor.stop", "sensor.warmth", "sensor.key"]))
     def source_fails(self, source: str) -> None:
         for name in ("model.person", source) if source == "camera.gate" else (source,):
             self.fresh_until[name], self.down_at[name], self.newest[name] = 0, self.now, -1
         if source == "sensor.stop":
-            self.released_until = 0
+            self.released_until, self.presses_seen = 0, None
         if source == "sensor.key":
             self.key_until = self.key_permits_until = 0
         if source in ("camera.gate", "model.person", "sensor.button"):
@@ -290,6 +299,22 @@ class Machine(RuleBasedStateMachine):
         self._carry_out(self.stage.let_go(same, [], self.now))
         self.stage = self.stage_class(self.settings, self.stage)
         self.triggered.clear()
+        self._carry_out(self.stage.begin())
+
+    @rule(name=st.sampled_from(["up", "down", "lamp", "fan", "dimmer"]))
+    def reload_exchanges_an_actuator(self, name: str) -> None:
+        """Another device takes its place, at its safe level; what it drove is over, and its rest goes on."""
+        self.claims = {key: until for key, until in self.claims.items() if key[1] != name}
+        self.blinks.pop(name, None)
+        self.gate.let_go([name], "a reload closes it", self.now)
+        assert self.relays[name].level == self.relays[name].safe_level, "let go, and not safe"
+        self.relays[name].settled = True
+        others = [one.name for one in self.settings.rule if name not in {action.actuator for action in one.then}]
+        self._carry_out(self.stage.let_go(others, [], self.now))
+        self.triggered.clear()
+        self.stage = self.stage_class(self.settings, self.stage)
+        self.relays[name] = Watched(self, name, self.settings.actuator[name].safe)
+        self.gate.take_over({name: (self.settings.actuator[name], self.relays[name])})      # type: ignore[dict-item]
         self._carry_out(self.stage.begin())
 
     @rule(name=st.sampled_from(["up", "down", "lamp", "fan", "dimmer"]), seconds=st.sampled_from([0.2, 1.0, 5.0, 10.0]))
@@ -405,6 +430,19 @@ class RestIsIgnored(Outputs):
         return False
 
 
+class MomentsAreIgnored(Outputs):
+    def apply(self, commands: Iterable[Command], now: int) -> None:
+        for command in commands:
+            self._take(command, now)
+        self.settle(now)
+
+
+class ReloadsEndARest(Outputs):
+    def take_over(self, channels: Mapping[str, tuple[ActuatorSettings, Channel]]) -> None:
+        self._rested.clear()
+        super().take_over(channels)
+
+
 class TriggersOutliveArming(Stage):
     def _armed(self) -> list[Command]:
         return []
@@ -416,6 +454,8 @@ class ExitDelayIsIgnored(Stage):
 
 
 @pytest.mark.parametrize(("part", "found"), [
+    (MomentsAreIgnored, "went on through a stop"),
+    (ReloadsEndARest, "did not rest"),
     (TriggersOutliveArming, "a trigger that was ended"),
     (ExitDelayIsIgnored, "the key was not turned for its delay"),
     (PausesDoNotCount, "past max_on"),

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from reflexd.outputs import Outputs
-from reflexd.rules.items import Claim, Inhibit, Permit, Release
+from reflexd.rules.items import TEST, Claim, Inhibit, Permit, Release
 from reflexd_drivers.base import ActuatorSettings
 from tests.daemon.relays import Relay, settings
 
@@ -150,6 +150,26 @@ def test_a_permit_that_is_not_confirmed_lapses() -> None:
     assert bench.at(0.9).levels() == [1.0]
     assert bench.at(1).levels() == [0.0]
     assert "stop has not been confirmed in time" in bench.gate.inhibited["stop"]
+
+
+def test_what_keeps_outputs_safe_ends_every_claim_although_it_permits_them_in_the_same_decision() -> None:
+    """A stop pressed for a moment only; nobody but the gate knows of the claim of a test."""
+    bench = Bench(lamp={}, fan={"min_off_s": 2}).claim(rule=TEST, for_s=9).claim("fan", rule="r", for_s=9)
+    again = Claim("r", "fan", 1.0, 0, bench.now + 9 * S, ())
+    bench.gate.apply([Inhibit("stop", "pressed for a moment"), Permit("stop", bench.now + 9 * S), again], bench.now)
+    assert [relay.written for relay in bench.relays.values()] == [[1.0, 0.0], [1.0, 0.0]]
+    assert bench.at(1.9).levels() == [0.0, 0.0], "a new beginning, after its rest"
+    assert bench.at(2).levels() == [0.0, 1.0]
+
+
+def test_a_permission_that_lapsed_while_the_loop_was_held_up_ends_every_claim() -> None:
+    bench = Bench()
+    bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
+    bench.claim(rule=TEST, for_s=9)
+    bench.now += 2 * S
+    bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
+    assert bench.levels() == [0.0]
+    assert not bench.gate.inhibited
 
 
 @pytest.mark.fault("F26", bound="at once", outcome="every output safe until somebody looks: latched")

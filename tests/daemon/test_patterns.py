@@ -86,6 +86,13 @@ def test_so_many_times_and_then_it_rests_until_the_claim_ends() -> None:
     assert bells.edges["lamp"][4:] == [(7, 1)], "a claim of its own rings anew"
 
 
+def test_a_claim_that_comes_after_its_rule_s_last_one_lapsed_rings_anew_although_nobody_looked_in_between() -> None:
+    bells = Bells().ring(pattern=Pattern(BEEP.phases, 1), for_s=2)
+    bells.at(1).now += round(1.5 * S)          # the loop was held up past the end of the claim
+    bells.ring(pattern=Pattern(BEEP.phases, 1), for_s=2)
+    assert bells.edges["lamp"] == [(0, 1), (0.2, 0), (2.5, 1)]
+
+
 def test_a_renewal_does_not_touch_the_schedule() -> None:
     bells = Bells()
     for tenth in range(30):

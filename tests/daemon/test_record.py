@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import pty
 import resource
+import select
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fcntl import ioctl
 from pathlib import Path
+from struct import pack
+from termios import TIOCSWINSZ
 from time import monotonic_ns
 from typing import Any
 
@@ -201,6 +208,27 @@ def test_a_signal_ends_it_whole(desk: Desk, tmp_path: Path, number: signal.Signa
     assert replay(file).whole
 
 
+def test_at_a_terminal_it_stays_in_one_line_however_narrow(desk: Desk, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    ioctl(ours, TIOCSWINSZ, pack("HHHH", 24, 40, 0, 0))
+    usual = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    command = [sys.executable, "-m", "reflexd.ctl", "record", "day.jsonl", "--last", "1h", "--socket", "control.sock"]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, cwd=tmp_path, env=usual) as recording:
+        shown = ""
+        while shown.count("\r\x1b[K") < 3:
+            assert select.select([ours], [], [], 30)[0], shown
+            shown += os.read(ours, 65536).decode()
+        recording.send_signal(signal.SIGINT)
+        assert recording.wait(20) == 0
+    shown += os.read(ours, 65536).decode()
+    os.close(theirs)
+    os.close(ours)
+    *drawn, last = shown.split("\r\x1b[K")[1:]
+    live, summary, *_ = last.split("\r\n")
+    assert all("500 items" in one and len(one) == 39 for one in (*drawn, live))
+    assert summary.startswith("day.jsonl: ")
+
+
 def test_it_ends_when_the_time_of_the_daemon_is_up(desk: Desk, tmp_path: Path) -> None:
     one = Recorder(Live(tmp_path / "control.sock", 1e6), tmp_path / "day.jsonl", for_ns=NS)
     assert one.fetch()
@@ -228,7 +256,7 @@ def test_a_file_that_is_there_is_left_alone_until_the_daemon_answered(desk: Desk
 def test_who_asks_for_more_than_the_daemon_has_is_told(desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--for", "100ms", "--socket", str(tmp_path / "control.sock")]
     assert main(["record", str(tmp_path / "1"), "--last", "720h", *asked]) == 0
-    assert " s before it was asked for: the daemon has nothing older" in capsys.readouterr().out
+    assert " s and not 2592000 s: the daemon has nothing older" in capsys.readouterr().out
     assert main(["record", str(tmp_path / "2"), *asked]) == 0
     assert "nothing older" not in capsys.readouterr().out
     assert main(["record", str(tmp_path / "no" / "3"), *asked]) == 1

@@ -8,17 +8,19 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
 from struct import pack
 from termios import TIOCSWINSZ
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
+from reflexd.control import Server
 from reflexd.ctl.__main__ import main
-from reflexd.ctl.top import Look, head, outputs, rules, sources
+from reflexd.ctl.top import Look, fit, head, outputs, rules, sources
 from reflexd.protocol import ask
 from tests.daemon.devices import DEVICES
 from tests.daemon.test_exercise import Bench
@@ -94,29 +96,117 @@ def test_a_source_that_began_anew_has_no_rate(bench: Bench) -> None:
     assert rates == ["10.0", ""]
 
 
+class Terminal:
+    """reflexctl top at a terminal."""
+
+    def __init__(self, socket: Path, size: tuple[int, int] = (30, 120), **environment: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.shown = ""
+        ioctl(self._ours, TIOCSWINSZ, pack("HHHH", *size, 0, 0))
+        usual = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+        self.drawing = subprocess.Popen([sys.executable, "-m", "reflexd.ctl", "top", "--socket", str(socket)], stdout=theirs,
+                                        stdin=theirs, stderr=theirs, env={**usual, "TERM": "xterm-256color", **environment})
+        os.close(theirs)
+
+    def see(self, text: str, times: int = 1) -> None:
+        """Wait until that was drawn so often."""
+        while self.shown.count(text) < times:
+            assert select.select([self._ours], [], [], 30)[0], self.shown
+            self.shown += os.read(self._ours, 65536).decode(errors="replace")
+
+    def press(self, key: str) -> None:
+        os.write(self._ours, key.encode())
+
+    def close(self) -> None:
+        self.drawing.kill()
+        self.drawing.wait()
+        os.close(self._ours)
+
+    def end(self) -> int:
+        """Wait until it ended, and read what it left."""
+        status = self.drawing.wait(20)
+        with suppress(OSError):          # the other side is closed
+            while more := os.read(self._ours, 65536):
+                self.shown += more.decode(errors="replace")
+        return status
+
+
+AtTerminal: TypeAlias = Callable[..., Terminal]
+
+
+@pytest.fixture
+def at_terminal() -> Iterator[Callable[..., Terminal]]:
+    made: list[Terminal] = []
+
+    def make(*where: Any, **environment: str) -> Terminal:
+        made.append(Terminal(*where, **environment))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
 @pytest.mark.parametrize("ends", ["q", "ctrl-c"])
-def test_at_a_terminal_it_draws_until_it_is_ended(bench: Bench, ends: str) -> None:
-    ours, theirs = pty.openpty()
-    ioctl(ours, TIOCSWINSZ, pack("HHHH", 30, 120, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-    command = [sys.executable, "-m", "reflexd.ctl", "top", "--socket", str(bench.socket)]
-    with subprocess.Popen(command, stdout=theirs, stdin=theirs, env={**environment, "TERM": "xterm-256color"}) as drawing:
-        try:
-            shown = ""
-            while shown.count("model.person") < 3:       # drawn anew
-                assert select.select([ours], [], [], 30)[0], shown
-                shown += os.read(ours, 65536).decode(errors="replace")
-            if ends == "q":
-                os.write(ours, b"q")
-            else:
-                drawing.send_signal(signal.SIGINT)
-            assert drawing.wait(20) == 0
-        finally:
-            drawing.kill()
-    os.close(theirs)
-    os.close(ours)
-    assert "press" in shown
-    assert "\x1b[?1049h" in shown, "on a screen of its own, so that what was there before comes back"
+def test_at_a_terminal_it_draws_until_it_is_ended(bench: Bench, at_terminal: AtTerminal, ends: str) -> None:
+    one = at_terminal(bench.socket)
+    one.see("model.person", 3)       # drawn anew
+    if ends == "q":
+        one.press("q")
+    else:
+        one.drawing.send_signal(signal.SIGINT)
+    assert one.end() == 0
+    assert "press" in one.shown
+    assert "\x1b[?1049h" in one.shown, "on a screen of its own, so that what was there before comes back"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_gives_the_terminal_back(bench: Bench, at_terminal: AtTerminal, number: signal.Signals) -> None:
+    one = at_terminal(bench.socket)
+    one.see("model.person", 2)
+    one.drawing.send_signal(number)
+    assert one.end() == 128 + number
+    assert "\x1b[?1049l" in one.shown, "the screen that was there before"
+    assert "\x1b[?25h" in one.shown, "the cursor"
+
+
+def test_a_terminal_that_cannot_be_drawn_on_has_it_once(bench: Bench, at_terminal: AtTerminal) -> None:
+    one = at_terminal(bench.socket, TERM="dumb")
+    assert one.end() == 0
+    assert "model.person" in one.shown
+    assert "\x1b" not in one.shown
+
+
+def test_without_utf8_no_line_is_longer_than_the_terminal(bench: Bench, at_terminal: AtTerminal) -> None:
+    one = at_terminal(bench.socket, (30, 50), LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    one.see("model.person", 2)
+    assert "model.person person" in one.shown
+    assert "\\u2026" not in one.shown
+
+
+def test_a_daemon_that_is_started_anew_is_waited_for(bench: Bench, at_terminal: AtTerminal) -> None:
+    one = at_terminal(bench.socket)
+    one.see("model.person", 2)
+    bench.server.close()
+    one.see("reflexd does not run")
+    bench.server = Server(bench.socket)
+    bench.server.serve(bench.verbs)
+    one.shown = ""
+    one.see("model.person", 5)
+    assert "reflexd does not run" not in one.shown.split("\x1b[H")[-1]
+    one.press("q")
+    assert one.end() == 0
+
+
+@pytest.mark.parametrize("room", [20, 30, 200])
+def test_what_does_not_fit_the_screen_is_counted_and_every_table_is_there(room: int) -> None:
+    tables: list[list[tuple[str, ...]]] = [
+        [("source", "run")] * 5, [(f"rule {number}", "false") for number in range(50)], [("lamp", "off")]]
+    fit(tables, room)
+    lines = sum(len(rows) + 2 for rows in tables)
+    assert lines == min(room, 62)
+    assert tables[2] == [("lamp", "off")]
+    assert (tables[1][-1] == (f"and {51 - len(tables[1])} more",)) is (room < 62)
 
 
 def test_without_rich_it_says_where_to_get_it(capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,7 +140,10 @@ def test_what_was_decided_while_a_reload_opened_devices_is_decided_once_more() -
 
 def test_settings_are_the_same_once_written_and_read() -> None:
     settings = busy()
-    assert plain_of(settings_of(plain_of(settings))) == plain_of(settings)
+    plain = plain_of(settings)
+    for model in plain["model"].values():
+        del model["options"]["said"]          # is for who asks the network again, and no part of what decides
+    assert plain_of(settings_of(plain_of(settings))) == plain
     with pytest.raises(ValueError, match="settings that this version does not know"):
         settings_of({"schema": 7})
 
@@ -185,8 +188,8 @@ def test_a_recording_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path, name: 
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (b"", ""), (b"hello\nworld\n", "line 1: is no line of a recording"), (b"{}\n", "is no recording; make one"),
-    (b'{"recording": 9, "version": "4.0"}\n', "is of format 9, and this reflexd reads 1; use the one that made it, 4.0"),
+    (b"", ""), (b"hello\nworld\n", "is no recording, and if it is compressed"), (b"{}\n", "is no recording; make one"),
+    (b'{"recording": 9, "version": "4.0"}\n', "is of format 9, and this reflexd reads 1 and 2; use the one that made it, 4.0"),
     (b'{"recording": 1}\n[1]\n{}\n', "line 2: is no line of a recording"),
     (b'{"recording": 1}\n{"mark": {"now": 1}}\n[]\n', "line 2: is no line of a recording"),
     (b'{"recording": 1}\n[1, ["looked", "a", "b", 1], []]\n', "an item before its first mark"),

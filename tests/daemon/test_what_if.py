@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from reflexd.config.settings import Settings
 from reflexd.ctl.__main__ import main
 from reflexd.replay.plain import plain_of
 from reflexd.replay.tape import Begin, Taken, Writer
-from reflexd.replay.telling import changes
+from reflexd.replay.telling import as_plain, changes
 from reflexd.replay.whatif import WhatIf, what_if
 from reflexd.rules.items import Clock, Down, Item, Looked, Predicted, Sensed
 from reflexd.rules.packing import ordered, packed
@@ -134,9 +135,39 @@ def test_moments_tell_what_kept_the_other_from_acting(tape: Any) -> None:
         "  1.000 s: only then; now model.person person at least 0.7: 0.55"]
 
 
+@pytest.mark.parametrize(("then", "now", "why"), [
+    ({}, {"cooldown_s": 60}, "only then; now cooldown, 41.0 s left"),
+    ({}, {"max_per_hour": 1}, "only then; now max_per_hour is full, 59.7 min left"),
+    ({}, {"then": [{"actuator": "lamp", "set": "on", "for_s": 30}]}, "only then; now it acts already"),
+    ({"delay_s": 1, "then": LAMP}, {"delay_s": 5, "then": LAMP}, "only then; now it was triggered and waits for its delay_s"),
+], ids=["cooldown", "hour", "acting", "delay"])
+def test_what_held_it_back_is_told_with_what_is_left(tape: Any, then: Rule, now: Rule, why: str) -> None:
+    found = what_if(warm(tape({**WARM, **then}), (10, 11), (29, 30)), settings({**WARM, **now}))
+    assert why in told(found)
+
+
+def test_the_level_that_an_action_follows_is_no_hindrance(tape: Any) -> None:
+    dims = {"lamp": {"driver": "gpio-output", "safe": "off"}, "fan": {"driver": "pwm", "safe": "off"}}
+    follows = {**WARM, "then": [{"actuator": "fan", "follow": True,
+                                 "set": {"sensor": "warmth", "from": [20, 40], "to": [0.1, 1.0]}}]}
+    one = tape(follows, actuator=dims)
+    for at_s, value in ((1, 26), (2, 36), (3, 20)):
+        one.feels(at_s * 500, value)
+    found = what_if(one.end(), settings({**follows, "when": [{"sensor": "warmth", "above": 35}]}, actuator=dims))
+    assert "  1.000 s: only now; then it acts already" in told(found)
+
+
+def test_what_stands_above_the_rules_is_named(tape: Any) -> None:
+    one = tape(WARM)
+    for at_s, value in ((1, True), (2, 30), (3, 20)):
+        one.feels(at_s * S, value, "button" if at_s == 1 else "warmth")
+    found = what_if(one.end(), settings(WARM, safety={"stop": {"sensor": "button", "is": True}}))
+    assert "only then; now kept safe by stop: sensor button says true" in told(found)
+
+
 def test_rules_that_came_or_went_are_named(tape: Any) -> None:
     found = what_if(warm(tape(WARM), (10, 15)), settings())
-    assert 'rule "rule 0": is no longer there; it fired once' in told(found)
+    assert 'rule "rule 0": is no longer there; it fired once\noutput' in told(found), "and no list of moments"
     found = what_if(warm(tape(), (10, 15)), settings(WARM))
     assert 'rule "rule 0": would have fired once; there was no such rule' in told(found)
 
@@ -152,7 +183,7 @@ UNKNOWN: list[tuple[Rule, str]] = [
      "the recording does not have sensor rain"),
     ({"when": [{"sensor": "rain", "silent_for_s": 5}], "then": LAMP}, "the recording does not have sensor rain"),
     ({"when": [{"between": ["22:00", "06:00"]}], "then": LAMP},
-     "no rule asked for the time then, so the recording does not have it"),
+     "no rule asked for the time of day then, so the recording does not have it; one made by this configuration has"),
 ]
 
 
@@ -165,6 +196,18 @@ def test_what_was_not_asked_then_is_unknown_and_not_0_times(tape: Any, tmp_path:
     assert 'rule "rule 1": not known\n' in told(found)
     assert f"\n  not known: {why}\n" in told(found)
     assert 'rule "rule 0": would not have fired, as it did not' in told(found)
+    assert 'output lamp: not known, as rule "rule 1" is not; it was never active' in told(found)
+    assert "output fan: would not have been active, as it was not" in told(found)
+    assert as_plain(found)["outputs"]["lamp"] == {"then": {"times": 0, "active_s": 0}, "now": None, "doubts": ["rule 1"]}
+
+
+def test_an_output_is_not_known_where_its_interlocked_partner_is_not(tape: Any) -> None:
+    barred = {name: {"driver": "gpio-output", "safe": "off", "interlock": "motor"} for name in ("lamp", "fan")}
+    unasked = {"when": [{"sensor": "rain", "is": True}], "then": LAMP}
+    sensors = {name: {"driver": "scripted", "max_age_ms": 1000} for name in ("rain", "warmth", "button")}
+    found = what_if(warm(tape(WARM, actuator=barred), (10, 15)), settings(
+        {**WARM, "then": [{"actuator": "fan", "set": "on", "follow": True}]}, unasked, actuator=barred, sensor=sensors))
+    assert "output fan: not known, as rule" in told(found)
 
 
 @pytest.mark.parametrize(("table", "why"), [
@@ -194,6 +237,20 @@ def test_a_pattern_is_one_activation_and_a_level_counts_while_it_lives(tape: Any
     assert fan == [(1, 5000), (1, 5000)]
 
 
+def test_rules_and_networks_hear_a_sensor_that_the_other_configuration_changed(tape: Any) -> None:
+    """A rule goes with what its level follows, and a network with what sends it to rest, as in a reload."""
+    patient = {"button": {"driver": "scripted", "max_age_ms": 5000}, "warmth": {"driver": "scripted", "max_age_ms": 5000}}
+    gated = {"person": {"bundle": "person", "camera": "gate", "only_while": [{"sensor": "button", "is": True}]}}
+    follows = {**PERSON, "then": [{"actuator": "fan", "follow": True,
+                                   "set": {"sensor": "warmth", "from": [20, 40], "to": [0.1, 1.0]}}]}
+    one = tape(follows, model=gated)
+    one.feels(0, True, "button")
+    one.feels(100, 30)
+    one.sees(200, 0.9)
+    then, now = what_if(one.end(), settings(follows, model=gated, sensor=patient)).outputs["fan"]
+    assert [(found.times, found.active_ns) for found in (then, now) if found] == [(1, 0), (1, 0)]
+
+
 def test_a_network_that_rested_then_is_unknown_where_it_would_not_rest(tape: Any) -> None:
     gated = {"person": {"bundle": "person", "camera": "gate", "only_while": [{"sensor": "button", "is": True}]}}
     found = what_if(warm(tape(PERSON, model=gated)), settings(PERSON))
@@ -219,6 +276,7 @@ def test_what_was_asked_for_part_of_the_time_is_told_as_that(tape: Any) -> None:
     one.tell(Looked("gate", "covered", START + 12_000 * MS), START + 12_000 * MS)
     found = what_if(one.end(), settings(PERSON, covered))
     assert 'rule "rule 1": would have fired at least once, as it did\n  not known for 10.0 s: ' in told(found)
+    assert "output lamp: would have been active once for 0.0 s, as it was, where that can be told" in told(found)
 
 
 def test_the_same_configuration_decides_the_same(tmp_path: Path) -> None:
@@ -286,3 +344,32 @@ def test_wrong_usage_and_wrong_configurations_have_their_own_status(tape: Any, t
     assert f"against {file}" in said.out
     assert main(["replay", str(file), "--config", str(tmp_path / "good.toml"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rules"]["rule 0"]["now"] is None
+
+
+@pytest.mark.parametrize("often", ["0", "1001", "x", "-1"])
+def test_a_number_of_times_that_is_none_is_wrong_usage(often: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", "day.jsonl", f"--times={often}"])
+    assert ended.value.code == 2
+    assert f"{often} is no number from 1 to 1000" in capsys.readouterr().err
+
+
+def test_a_folder_stands_for_the_recordings_in_it_and_what_cannot_be_read_keeps_none_back(
+        tape: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = warm(tape(WARM), (10, 15))
+    folder, empty, good = tmp_path / "days", tmp_path / "empty", tmp_path / "good.toml"
+    for made in (folder, empty):
+        made.mkdir()
+        (made / "README").write_text("what is in here")
+    for day in ("2.jsonl", "1.jsonl"):
+        (folder / day).write_bytes(file.read_bytes())
+    (folder / "3.jsonl.gz").write_bytes(gzip.compress(file.read_bytes()))
+    good.write_text("schema = 1\n")
+    assert main(["check", str(good), "--against", str(folder)]) == 0
+    told = [line.split(",")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("against")]
+    assert told == [f"against {folder / name}" for name in ("1.jsonl", "2.jsonl", "3.jsonl.gz")]
+    assert main(["check", str(good), "--against", str(tmp_path / "nothing"), str(empty), str(file)]) == 1
+    said = capsys.readouterr()
+    assert f"against {file}, 120 items" in said.out
+    assert f"{tmp_path / 'nothing'}: no such file or directory; name another one\n" in said.err
+    assert f"{empty}: has no file that ends in .jsonl or .jsonl.gz; name another one\n" in said.err

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,37 @@ def test_every_block_says_what_it_is() -> None:
 def test_every_whole_configuration_of_a_page_is_right(block: Block, tmp_path: Path) -> None:
     (tmp_path / "reflexd.toml").write_text(block.text)
     assert [str(one) for one in load(tmp_path / "reflexd.toml").warnings] == []
+
+
+BUNDLE = 'schema = 1\nname = "x"\nfile = "x.tflite"\nsha256 = "%s"\ntask = "detect"\nlabels = ["person", "dog"]\n' % ("0" * 64)
+STANDING = {      # what a piece of a page leaves to the reader
+    "camera": 'driver = "replay"\npath = "x.npz"\nrate_hz = 10\nmax_age_ms = 500',
+    "sensor": 'driver = "scripted"\npath = "x.csv"',
+    "actuator": 'driver = "recorder"\npath = "x.jsonl"\nsafe = "off"\naccept_unguarded = true\nmax_on_s = 3600',
+    "model": 'bundle = "x"\ncamera = "gate"',
+}
+
+
+def completed(text: str) -> str:
+    """Add the devices and models that a piece of a configuration names and does not have."""
+    given = tomllib.loads(text)
+    named = {kind: set(re.findall(rf'(?<!\w){kind} = "(\w+)"', text)) - given.get(kind, {}).keys() for kind in STANDING}
+    if named["model"] or given.get("model"):
+        named["camera"].add("gate")
+    text = re.sub('bundle = "[a-z]+"', 'bundle = "x"', text)
+    tables = [f"[{kind}.{name}]\n{STANDING[kind]}" for kind, names in named.items() for name in sorted(names)]
+    return "\n\n".join(["schema = 1", *tables, text]).replace('bundle = "x"', 'bundle = "bundles/x"')
+
+
+PIECES = [one for one in pages.blocks(ROOT / "docs" / "rules.md") if one.language == "toml"]
+
+
+@pytest.mark.parametrize("block", PIECES, ids=str)
+def test_every_piece_of_the_page_on_rules_is_right_in_a_configuration_that_is_whole(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "bundles" / "x").mkdir(parents=True)
+    (tmp_path / "bundles" / "x" / "model.toml").write_text(BUNDLE)
+    (tmp_path / "reflexd.toml").write_text(completed(block.text))
+    load(tmp_path / "reflexd.toml")
 
 
 def test_the_files_that_a_page_has_written_are_right_after_each_step(tmp_path: Path) -> None:

@@ -178,7 +178,8 @@ def told(config: Path, found: list[dict[str, Any]]) -> None:
     lines = reflexctl("events", "--config", str(config), "--rule", "away").stdout.splitlines()
     assert f"{found[1]['id']:<12}  max-on of rule \"away\": lamp off: it was active for max_on_s = 1" in lines[1]
     assert reflexctl("events", "--config", str(config), "-n", "1").stdout.splitlines() == lines[-1:]
-    assert reflexctl("events", "--config", str(config), "--rule", "none").stderr == "reflexctl: no such event is stored\n"
+    none = reflexctl("events", "--config", str(config), "--rule", "awy").stderr
+    assert none == 'reflexctl: no such event is stored of rule "awy"; did you mean "away"?\n'
     table = list(csv.DictReader(io.StringIO(reflexctl("export", "--csv", "--config", str(config)).stdout)))
     assert [one["id"] for one in table] == [one["id"] for one in events(config)]
     assert json.loads(table[0]["verdicts"]) == found[0]["verdicts"]

@@ -5,6 +5,7 @@ With --long it runs for an hour of real time at 30 Hz.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -20,6 +21,9 @@ import pytest
 
 from reflexd.replay.replayed import replay
 from reflexd.replay.tape import Begin, Taken, read
+from reflexd_drivers.base import View
+from reflexd_models.bundle import find_bundle, open_camera_model
+from reflexd_models.tasks.classify import Options
 from tests.stopwatch import within
 
 pytestmark = pytest.mark.once
@@ -104,6 +108,44 @@ def test_what_a_daemon_decided_is_decided_ten_times_to_one_hash(folder: Path, re
     assert found["items"] > (100_000 if long else 1000)
     assert found["rules"]["seven"]["fired"] >= 1, "something was decided that a hash can tell apart"
     assert any(isinstance(line, Begin) and line.bundles.get("digit") for line in read(file)), "which network spoke is recorded"
+
+
+def framed(file: Path) -> dict[int, np.ndarray]:
+    """Read the frames of a recording, by their moment, without any of the code that wrote them."""
+    found = {}
+    for line in file.read_text().splitlines():
+        frame = json.loads(line).get("frame") if line.startswith("{") else None
+        if frame is not None:
+            kind, plane = frame["views"]["main"]
+            assert (kind, frame["camera"]) == ("rgb", "gate")
+            found[frame["taken_at"]] = cv2.cvtColor(
+                cv2.imdecode(np.frombuffer(base64.b64decode(plane), np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return found
+
+
+def test_the_network_says_of_recorded_frames_what_it_said_and_another_one_what_it_says_of_them(folder: Path) -> None:
+    file = folder / "day.jsonl"
+    recorder = reflexctl("record", file, "--for", "2s", "--frames", "--socket", folder / "control.sock")
+    said = recorder.communicate(timeout=60)
+    assert (recorder.returncode, said[1]) == (0, "")
+    again = reflexctl("replay", file, "--infer", "--json")
+    told = json.loads(again.communicate(timeout=60)[0])["inferred"]
+    digit, frames = told["models"]["digit"], framed(file)
+    assert (again.returncode, told["identical"], digit["differing"]) == (0, True, 0)
+    assert digit["with_frame"] == told["frames"] > 30, "at least as many in two seconds, on any machine"
+    assert len(frames) == told["frames"] + told["frames_unused"]
+
+    (folder / "other.toml").write_text((folder / "reflexd.toml").read_text().replace("digits-a", "digits-b"))
+    other = reflexctl("replay", file, "--infer", "--config", folder / "other.toml", "--json")
+    told = json.loads(other.communicate(timeout=60)[0])["inferred"]["models"]["digit"]
+    network = open_camera_model(find_bundle("digits-b"), Options(), frozenset({"7"}))
+    then = {line.item[3]: line.item[4]["7"] for line in read(file) if isinstance(line, Taken) and line.item[0] == "predicted"}
+    now = {at: network.predict(View("rgb", (picture,)), at).scores["7"] for at, picture in frames.items() if at in then}
+    assert (other.returncode, len(now)) == (0, told["with_frame"])
+    assert 5 < told["differing"] == sum(now[at] != then[at] for at in now)
+    assert told["scores"]["7"]["apart"] == max(abs(now[at] - then[at]) for at in now)
+    assert sum(one["times"] for one in told["crossed"]) == sum(
+        (now[at] >= threshold) is not (then[at] >= threshold) for at in now for threshold in (0.6, 0.3))
 
 
 def test_a_recorder_that_stood_still_for_a_while_misses_nothing_that_the_trace_still_has(folder: Path) -> None:

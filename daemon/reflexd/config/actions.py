@@ -18,6 +18,7 @@ from reflexd_models import tasks
 def judge_actions(draft: Draft) -> None:
     """Report what does not fit."""
     _judge_conflicts(draft)
+    _judge_repeats(draft)
     for index, rule in draft.rules.items():
         for place, action in enumerate(rule.then):
             actuator = draft.devices["actuator"].get(action.actuator)
@@ -43,6 +44,18 @@ def _judge_conflicts(draft: Draft) -> None:
                     + ("by the same rule" if same else f"by {draft.merged.write(first[:2])} with the same priority"))
             remedy = "keep one of them" if same else "give the rule that has to win a higher priority"
             draft.merged.report(second, what, remedy=remedy)
+
+
+def _judge_repeats(draft: Draft) -> None:
+    """Find an output that a rule wants twice: it has one claim there, so one action would end or cut off the other."""
+    for index, rule in draft.rules.items():
+        names = [action.actuator for action in rule.then]
+        for place, action in enumerate(rule.then):
+            before = rule.then[:place]
+            if action.actuator in names[:place] and all(_agree(one, action) for one in before if one.actuator == action.actuator):
+                draft.merged.report(("rule", index, "then", place, "actuator"),
+                                    f"a rule has one claim on {action.actuator}, and this is its second action there",
+                                    found=show(action.actuator), remedy="keep one of them, or write a second rule with the other")
 
 
 def _agree(one: Action, other: Action) -> bool:

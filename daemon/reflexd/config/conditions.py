@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from reflexd.config.scene import Table
 from reflexd.config.times import MIDNIGHT, moment, never
+from reflexd_drivers.base import YEAR_S
 
 
 def _check_moment(text: str) -> str:
@@ -78,8 +79,9 @@ class ValueCondition(Table):
     changed: Annotated[float, Field(gt=0)] | Literal[True] | None = Field(
         None, description="moved by at least that much (true: at all) since it was last true"
     )
-    rising_for_s: float | None = Field(default=None, gt=0, description="has kept rising for that long")
-    pause_s: float | None = Field(default=None, gt=0, description="longest pause between two rises; default rising_for_s / 2")
+    rising_for_s: float | None = Field(default=None, gt=0, le=YEAR_S, description="has kept rising for that long")
+    pause_s: float | None = Field(
+        default=None, gt=0, le=YEAR_S, description="longest pause between two rises; default rising_for_s / 2")
     edge: Literal["rise", "fall"] | None = Field(default=None, description="went on or off since the last look; sensors only")
     rate_above: float | None = Field(
         default=None, description="rises by more than that in a second, over over_s; a fall is negative")

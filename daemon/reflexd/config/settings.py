@@ -6,6 +6,7 @@ Settings and models by their task's Options; load.py puts the parts together and
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -15,7 +16,7 @@ from reflexd.config.conditions import Condition
 from reflexd.config.evidence import EvidenceSettings
 from reflexd.config.scene import Scene, Table
 from reflexd.rules.items import TEST
-from reflexd_drivers.base import ActuatorSettings, CameraSettings, Level, SensorSettings, resolve_by_context
+from reflexd_drivers.base import YEAR_S, ActuatorSettings, CameraSettings, Level, SensorSettings, resolve_by_context
 from reflexd_models.base import Options
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -163,6 +164,8 @@ class LevelOf(Table):
             raise ValueError("a level follows one value; name either a sensor or a model")
         if self.from_[0] == self.from_[1]:
             raise ValueError("from has two values that differ; write it as [20, 30]")
+        if not isfinite(self.from_[1] - self.from_[0]):
+            raise ValueError("from has two values further apart than a number can say; write values that are read")
         if self.to[0] == self.to[1]:
             raise ValueError("to has two levels that differ; write it as [0.2, 1.0], or write set as one level")
         return self
@@ -186,7 +189,7 @@ class Action(Table):
         default=None, description="seconds at that level, at the safe level, at that level, … in turn, over and over")
     times: int | None = Field(
         default=None, ge=1, le=10_000, description="with pattern: so often, and then rest; default: until the action ends")
-    for_s: float | None = Field(default=None, gt=0, description="ends that long after the rule last acted")
+    for_s: float | None = Field(default=None, gt=0, le=YEAR_S, description="ends that long after the rule last acted")
     follow: Literal[True] | None = Field(default=None, description="ends when the conditions are no longer true")
     hold_on_fault: bool = Field(default=False, description="with for_s: outlast the failure of a source of the rule")
 
@@ -223,8 +226,8 @@ class RuleSettings(Table):
     delay_s: float = Field(
         default=0, ge=0, le=600, description="acts so long after it was triggered, whatever `when` says by then: an entry delay")
     priority: int = Field(default=0, ge=-1000, le=1000, description="the higher one wins where two rules want two levels")
-    cooldown_s: float = Field(default=0, ge=0, description="rest after the last action")
-    max_per_hour: int | None = Field(default=None, ge=1, description="actions in any hour")
+    cooldown_s: float = Field(default=0, ge=0, le=YEAR_S, description="rest after the last action")
+    max_per_hour: int | None = Field(default=None, ge=1, le=100_000, description="actions in any hour")
 
     @model_validator(mode="after")
     def _ends_by_itself(self) -> RuleSettings:

@@ -47,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb."""
     if isinstance(sys.stdout, io.TextIOWrapper):      # a file's name may hold what no encoding can say
         sys.stdout.reconfigure(errors="backslashreplace")
-    args = parser().parse_args(arguments)
     try:
+        args = parser().parse_args(arguments)
         return int(args.run(args))
     except BrokenPipeError:      # the reader of our output left, as `| head` does
         sys.stderr.close()

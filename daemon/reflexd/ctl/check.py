@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HELP = "check a configuration without hardware"
 DEFAULT_CONFIG = "/etc/reflexd/reflexd.toml"
 EX_CONFIG = 78
+SUFFIXES = (".jsonl", ".jsonl.gz")      # that recordings have in a folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", type=Path, default=Path(DEFAULT_CONFIG), metavar="FILE",
                         help=f"main file, with its conf.d beside it; default {DEFAULT_CONFIG}")
     parser.add_argument("--against", nargs="+", type=Path, default=[], metavar="RECORDING",
-                        help="tell what it would have decided on these, made by reflexctl record")
+                        help="tell what it would have decided on these, made by reflexctl record; of a folder, on what "
+                             "ends in .jsonl or .jsonl.gz")
     parser.add_argument("--json", action="store_true", help='print {"ok": …, "problems": […]} for programs')
     parser.add_argument("--strict", action="store_true", help="let a warning fail as an error does")
 
@@ -63,11 +65,15 @@ def against(args: argparse.Namespace, loaded: Loaded) -> int:
     from reflexd.replay.whatif import what_if
 
     found, wrong = {}, []
-    for file in args.against:
+    for file in recordings(args.against):
         try:
             found[file] = what_if(file, loaded.settings)
         except TapeError as error:
             wrong.append(str(error))
+        except IsADirectoryError:
+            wrong.append(f"{file}: has no file that ends in {' or '.join(SUFFIXES)}; name another one")
+        except OSError as error:
+            wrong.append(f"{file}: {(error.strerror or str(error)).lower()}; name another one")
     plain = {"against": {str(file): as_plain(one) for file, one in found.items()}} if args.json else {}
     status = told(loaded.warnings, args.json, summary(loaded.settings), **plain)
     for file, one in ({} if args.json else found).items():
@@ -76,6 +82,12 @@ def against(args: argparse.Namespace, loaded: Loaded) -> int:
     for text in wrong:
         print(f"reflexctl: {text}", file=sys.stderr)
     return 1 if wrong else status
+
+
+def recordings(named: Sequence[Path]) -> list[Path]:
+    """Name the files that are meant; a folder without a recording stays, to be told as what cannot be read."""
+    return [file for one in named
+            for file in (sorted(inner for inner in one.glob("*") if inner.name.endswith(SUFFIXES)) or [one])]
 
 
 def summary(settings: Settings) -> str:

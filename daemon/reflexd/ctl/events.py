@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(one, ensure_ascii=False) if args.json else line(one), flush=args.follow)
         found += 1
     if not found:
-        print(f"reflexctl: {NOTHING}", file=sys.stderr)
+        print(f"reflexctl: {nothing(path, args.rule)}", file=sys.stderr)
     return 0
 
 
@@ -59,11 +59,22 @@ def _evidence(store: Path, one: Told) -> str | None:
     return None if found is None else str(found)
 
 
-def _once(path: Path, wanted: Wanted) -> list[Told]:
+def nothing(path: Path, rule: str | None) -> str:
+    """Say that nothing was found, and of which rules there is something."""
+    from reflexd.config.messages import suggest
     from reflexd.history.reading import Reader
 
     with Reader(path) as reader:
-        return reader.find(wanted)
+        known = reader.rules()
+    hint = suggest(rule, known) if rule is not None and rule not in known else ""
+    return f'{NOTHING} of rule "{rule}"; {hint}' if hint else NOTHING
+
+
+def _once(path: Path, wanted: Wanted) -> Iterator[Told]:
+    from reflexd.history.reading import Reader
+
+    with Reader(path) as reader:
+        yield from reader.each(wanted)
 
 
 def _following(path: Path, wanted: Wanted) -> Iterator[Told]:
@@ -74,18 +85,37 @@ def _following(path: Path, wanted: Wanted) -> Iterator[Told]:
     from reflexd.history.reading import Wanted
 
     seen = deque((one["seq"] for one in _once(path, Wanted(newest=AGAIN))), AGAIN)
-    first, file = _once(path, wanted), path.stat().st_ino
-    seen.extend(one["seq"] for one in first if one["seq"] > max(seen, default=-1))
-    yield from first
+    newest, file, told = max(seen, default=0), path.stat().st_ino, ""
+    for one in _once(path, wanted):
+        if one["seq"] > newest:
+            seen.append(one["seq"])
+        yield one
     while True:
         time.sleep(AGAIN_S)
-        if (now := path.stat().st_ino) != file:
-            file, seen = now, deque(maxlen=AGAIN)
-        for one in _once(path, Wanted(after=max(seen, default=0) - AGAIN)):
+        try:
+            file, seen = _same(path, file, seen)
+            found = list(_once(path, Wanted(after=max(seen, default=0) - AGAIN)))
+        except OSError as error:        # the store is set aside, or another program holds it; nobody has to start this again
+            if str(error) != told:
+                told = str(error)
+                print(f"reflexctl: {told}; waiting for it", file=sys.stderr)
+            continue
+        told = ""
+        for one in found:
             if one["seq"] not in seen:
                 seen.append(one["seq"])
                 if wanted.rule in (None, one["rule"]) and wanted.kind in (None, one["kind"]):
                     yield one
+
+
+def _same(path: Path, file: int, seen: deque[int]) -> tuple[int, deque[int]]:
+    """Say what was seen of the store that is there now: nothing, where it was begun anew."""
+    from reflexd.history.reading import Wanted
+
+    last = next(iter(_once(path, Wanted(newest=1))), None)
+    now = path.stat().st_ino                  # which may be given to a new file
+    same = now == file and (last is None or last["seq"] >= max(seen, default=0))
+    return now, seen if same else deque(maxlen=AGAIN)
 
 
 def line(one: Told) -> str:
@@ -99,7 +129,8 @@ def line(one: Told) -> str:
     held = f"; not driven: {one['held']}" if one["held"] else ""
     did = ": ".join(filter(None, (what, outputs)))
     evidence = " [evidence]" if one.get("evidence") else ""
-    return f"{when:%Y-%m-%d %H:%M:%S}{doubt} {one['id']:<12}  {did}{spans}{held}: {one['why']}{evidence}"
+    told = f"{when:%Y-%m-%d %H:%M:%S}{doubt} {one['id']:<12}  {did}{spans}{held}: {one['why']}{evidence}"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in told)      # a device may say anything
 
 
 def fields(one: Told) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -21,12 +22,14 @@ from reflexd.ctl.test import duration_ms
 
 if TYPE_CHECKING:
     from reflexd.replay.explaining import Explained
-    from reflexd.replay.misses import Misses
+    from reflexd.replay.misses import Misses, Near, Stopped
     from reflexd.replay.moments import Recorded
 
 HELP = "why each rule acts, or what stops it first: now, at a moment, or summed up"
 NS = 1_000_000_000
 DAY_MS = 86_400_000
+SINCE_MS = 600_000
+GATE = "what outputs did is not part of a recording: told is what rules claimed, without max_on_s, min_off_s and interlocks"
 COLOURS = {"fired": 32, "goes on": 32, "waits": 33, "held back": 33, "unknown": 33, "false": 31}
 
 
@@ -38,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     when.add_argument("--ago", dest="ago_ms", type=duration_ms(1, 30 * DAY_MS), metavar="TIME",
                       help="so long before now, as 90s or 5m; with --file, before its end")
     when.add_argument("--not", dest="missed", metavar="RULE", help="sum up what kept this rule from acting, and how near it came")
-    parser.add_argument("--since", dest="since_ms", type=duration_ms(1, 30 * DAY_MS), default=600_000, metavar="TIME",
+    parser.add_argument("--since", dest="since_ms", type=duration_ms(1, 30 * DAY_MS), metavar="TIME",
                         help="with --not: so far back, default 10m")
     parser.add_argument("--rule", metavar="NAME", help="of this rule only")
     parser.add_argument("--file", type=Path, metavar="RECORDING", help="of a recording, not of the running daemon")
@@ -48,12 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def moment(text: str) -> datetime | time:
-    """Read a time of day, or a date with one."""
+    """Read a time of day, or a date with one. A whole second is meant to its end, so that what the log has of it lies before."""
     for kind in (time, datetime):
         try:
-            return kind.fromisoformat(text)
+            found = kind.fromisoformat(text)
         except ValueError:
             continue
+        if isinstance(found, datetime) and not 1970 <= found.year < 9999:       # near its bounds no time zone can be added
+            raise argparse.ArgumentTypeError(f"{text!r} is no moment of our days; name a year from 1970 on")
+        return found if "." in text or "," in text else found.replace(microsecond=999_999)
     raise argparse.ArgumentTypeError(f"{text!r} is no moment; write it as 14:03:05 or 2026-11-22T14:03:05")
 
 
@@ -63,6 +69,9 @@ def run(args: argparse.Namespace) -> int:
     from reflexd.replay.moments import Filed, MomentError, Running
     from reflexd.replay.tape import TapeError
 
+    if wrong := _misused(args):
+        print(f"reflexctl: {wrong}; leave one of them out", file=sys.stderr)
+        return 2
     try:
         if args.event is not None:
             from reflexd.ctl.happened import of_event
@@ -78,6 +87,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _misused(args: argparse.Namespace) -> str:
+    """Say which options do not go together; empty where all do."""
+    if args.since_ms is not None and args.missed is None:
+        return "--since goes with --not, and --ago names a moment"
+    return "--not names its rule already, and goes without --rule" if args.missed is not None and args.rule is not None else ""
+
+
 def told(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
     """Explain every rule at the moment that was asked for. Raises: MomentError, TapeError, ControlError."""
     from reflexd.replay.moments import moment_of, shown, span
@@ -89,11 +105,13 @@ def told(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
         at -= args.ago_ms * 1_000_000
     found, outputs = at_moment(recorded, args, at)
     if args.json:
-        return [json.dumps(data(recorded, at, found, outputs), indent=2, ensure_ascii=False)]
+        return [json.dumps(data(recorded, at, found, None if args.file else outputs), indent=2, ensure_ascii=False)]
     end = "the end" if args.file else "now"
+    above = [GATE] if args.file else outputs.get("", [])
+    none = [] if found else ["no rule was configured"]
     ago = (recorded.end - at) / NS
-    return [f"{shown(recorded, at)}, {f'{span(ago)} before ' if ago else ''}{end}", *outputs.get("", []),
-            *table(recorded, at, found, outputs)]
+    return [f"{shown(recorded, at)}, {f'{span(ago)} before ' if ago else ''}{end}", *above,
+            *none, *table(recorded, at, found, outputs)]
 
 
 def at_moment(recorded: Recorded, args: argparse.Namespace, at: int) -> tuple[list[Explained], dict[str, list[str]]]:
@@ -122,10 +140,14 @@ def _now(args: argparse.Namespace) -> dict[str, list[str]]:
     """Ask the daemon what each output does, why, and what would keep it from moving. Raises: ControlError."""
     from reflexd.protocol import ask
 
-    told = ask(args.socket, "status")["outputs"]
-    return {name: [f"{name} {one['why']}" + (f", for {one['since_s']:.1f} s" if one["since_s"] is not None else ""),
-                   *([f"{name} could not be active now: {one['hindrance']}"] if one["hindrance"] and not one["active"] else [])]
-            for name, one in told.items()}
+    told = ask(args.socket, "status")
+    dry = f"no output is driven: {told['dry_run']}" if told["dry_run"] else ""
+    found = {name: [f"{name} {one['why']}" + (f", for {one['since_s']:.1f} s" if one["since_s"] is not None else "") +
+                    (" (dry run: not driven)" if dry and one["active"] else ""),
+                    *([f"{name} could not be active now: {one['hindrance']}"]
+                      if one["hindrance"] not in ("", dry) and not one["active"] else [])]
+             for name, one in told["outputs"].items()}
+    return {**found, "": [dry]} if dry else found
 
 
 def _then(args: argparse.Namespace, recorded: Recorded, at: int) -> dict[str, list[str]]:
@@ -147,17 +169,22 @@ def table(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapp
 
     drawn = list(rows(found, lambda one: None if one.decided_at is None else (at - one.decided_at) / NS,
                       lambda name: outputs.get(name, []), lambda now: shown(recorded, now)))
-    colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    for row, line in zip(drawn, aligned(drawn), strict=True):
+    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    for row, line in zip(drawn, aligned(drawn, columns()), strict=True):
         yield _coloured(line, row[1]) if colours and row[1] in COLOURS else line
+
+
+def columns() -> int | None:
+    """Give the width that a table has to fit; None where nobody looks at it."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _coloured(line: str, state: str) -> str:
     return line.replace(f"  {state}", f"  \x1b[{COLOURS[state]}m{state}\x1b[0m", 1)
 
 
-def data(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Give what was explained as JSON has it."""
+def data(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapping[str, list[str]] | None) -> dict[str, Any]:
+    """Give what was explained as JSON has it; null for outputs of which nothing is known."""
     from reflexd.replay.moments import local
 
     when = local(recorded, at)
@@ -186,22 +213,31 @@ def summed(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
     from reflexd.replay.wording import aligned
     from reflexd.replay.wording import summed as rows
 
-    since = recorded.end - args.since_ms * 1_000_000
+    asked_s = (args.since_ms or SINCE_MS) / 1000
+    since = recorded.end - round(asked_s * NS)
     found = misses(recorded.since(since), args.missed, since, recorded.end)
     if isinstance(found, list):
         from reflexd.config.messages import suggest
         raise MomentError(f'no rule is called "{args.missed}"; {suggest(args.missed, found, "there is none")}')
     lasts_s = (recorded.end - found.since) / NS
     if args.json:
-        return [json.dumps(_sums(found, recorded.end, args.since_ms / 1000, lasts_s), indent=2, ensure_ascii=False)]
-    return aligned(list(rows(found, args.since_ms / 1000, lasts_s, lambda now: shown(recorded, now))))
+        return [json.dumps(_sums(found, recorded.end, asked_s, lasts_s), indent=2, ensure_ascii=False)]
+    return aligned(list(rows(found, asked_s, lasts_s, lambda now: shown(recorded, now))), columns())
 
 
 def _sums(found: Misses, end: int, asked_s: float, lasts_s: float) -> dict[str, Any]:
-    def near(one: Any) -> dict[str, Any] | None:   # noqa: ANN401
-        return None if one is None else {**one._asdict(), "ago_s": (end - one.now) / NS}
+    def near(one: Near | None) -> dict[str, Any] | None:
+        if one is None:
+            return None
+        plain = one._asdict()
+        ago_s = (end - plain.pop("now")) / NS
+        return {**plain, "ago_s": ago_s}
+
+    def stopped(place: int, one: Stopped) -> dict[str, Any]:
+        plain = {"place": place, **asdict(one), "closest": near(one.closest), "hits": near(one.hits)}
+        newest_ago_s = (end - plain.pop("newest")) / NS
+        return {**plain, "newest_ago_s": newest_ago_s}
 
     return {"rule": found.rule, "asked_s": asked_s, "covered_s": lasts_s, "lost": found.lost, "decisions": found.decisions,
             "states": dict(found.states), "held_back_by": dict(found.held),
-            "stopped_first_by": [{"place": place, **asdict(one), "closest": near(one.closest), "hits": near(one.hits)}
-                                 for (place, _), one in sorted(found.stopped.items())]}
+            "stopped_first_by": [stopped(place, one) for (place, _), one in sorted(found.stopped.items())]}

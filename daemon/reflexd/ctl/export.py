@@ -7,9 +7,9 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from reflexd.ctl.events import fields
 from reflexd.ctl.stored import add_store, span_s, store_of
@@ -40,20 +40,27 @@ def run(args: argparse.Namespace) -> int:
     from reflexd.history.reading import Reader, Wanted
 
     with Reader(store_of(args)) as reader:
-        found = reader.find(Wanted(args.since, args.rule))
-    text = table(found) if args.csv else "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found)
-    if args.file is None:
-        sys.stdout.write(text)
-    else:
-        durable.put(args.file, text.encode())
-        print(f"{args.file}: {len(found)} events", file=sys.stderr)
+        found = reader.each(Wanted(args.since, args.rule))
+        if args.file is None:
+            write(found, sys.stdout, args.csv)
+            return 0
+        with durable.writing(args.file) as file:
+            text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="")
+            count = write(found, text, args.csv)
+            text.detach()
+    print(f"{args.file}: {count} events", file=sys.stderr)
     return 0
 
 
-def table(found: Sequence[Told]) -> str:
-    """Write events as CSV. Source: RFC 4180."""
-    whole = io.StringIO()
-    writer = csv.DictWriter(whole, COLUMNS, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(fields(one) for one in found)
-    return whole.getvalue()
+def write(found: Iterable[Told], to: IO[str], as_table: bool) -> int:
+    """Write events as CSV or as lines of JSON, and count them. Source: RFC 4180."""
+    count = 0
+    table = csv.DictWriter(to, COLUMNS, extrasaction="ignore")
+    if as_table:
+        table.writeheader()
+    for count, one in enumerate(found, 1):      # noqa: B007  counted
+        if as_table:
+            table.writerow(fields(one))
+        else:
+            to.write(json.dumps(one, ensure_ascii=False) + "\n")
+    return count

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def of_event(args: argparse.Namespace) -> Iterable[str]:
     """Explain an event. Raises: MomentError where there is none of that id, ReadError, TapeError."""
     from reflexd.ctl.events import line
+    from reflexd.ctl.explain import columns
     from reflexd.history.reading import Reader
     from reflexd.replay.moments import MomentError
     from reflexd.replay.wording import aligned
@@ -31,7 +32,7 @@ def of_event(args: argparse.Namespace) -> Iterable[str]:
     lines, then, why = _known(args, event)
     if args.json:
         return [json.dumps({"event": event, "then": then, "unknown": why}, indent=2, ensure_ascii=False)]
-    return [line(event), *aligned(list(_seen(event))), *(lines or [f"nothing else is known of that moment: {why}"])]
+    return [line(event), *aligned(list(_seen(event)), columns()), *(lines or [f"nothing else is known of that moment: {why}"])]
 
 
 def _seen(event: Mapping[str, Any]) -> Iterator[Row]:

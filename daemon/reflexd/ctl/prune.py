@@ -74,6 +74,9 @@ def directly(path: Path, older_than_s: float | None, keep: int | None) -> int | 
             store.close()
         prune(path)
         return gone
-    except (DamagedError, sqlite3.Error) as error:
+    except DamagedError as error:
+        print(f"reflexctl: {path}: {error}; start the daemon, which begins a new one", file=sys.stderr)
+        return None
+    except sqlite3.Error as error:
         print(f"reflexctl: {explained(error, path)}", file=sys.stderr)
         return None

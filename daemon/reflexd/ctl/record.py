@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import get_terminal_size
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 HELP = "record what the daemon decides on, for reflexctl replay"
 ROUND_S = 0.5
+LEAST_FREE = 256 << 20       # bytes that frames leave on a disk, which others write to as well
+FORMS = ("png", "jpeg")      # as stills.py has them, which is not loaded for --help
 PATIENCE_S = 10.0      # with a daemon that does not answer for a moment: its trace reaches much further back
 DAYS_30_MS = 30 * 86_400_000
 
@@ -31,33 +34,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="as 90s, 10m or 2h; default: until Ctrl-C")
     parser.add_argument("--last", dest="last_ms", type=duration_ms(100, DAYS_30_MS), default=0, metavar="TIME",
                         help="begin so long ago, as far as the daemon still has it")
+    parser.add_argument("--frames", nargs="?", const="png", type=form, metavar="FORM",
+                        help="record the frames that networks look at as well, for replay --infer: png, which loses nothing, "
+                             "is the default; jpeg is smaller")
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
     add_socket(parser)
 
 
+def form(text: str) -> str:
+    """Read how frames are to be kept."""
+    if text not in FORMS:
+        raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(FORMS)}; FILE comes before --frames")
+    return text
+
+
 def run(args: argparse.Namespace) -> int:
     """Record until the time is up, somebody has enough, or there is nothing more to record."""
-    from reflexd.replay.live import Live
+    from reflexd.protocol import ControlError
+    from reflexd.replay.live import Live, LiveFrames
     from reflexd.replay.recorder import Recorder
 
     if args.file.exists() and not args.force:
         return refuse(args.file)
+    try:
+        frames = LiveFrames(args.socket, args.frames) if args.frames else None
+    except ControlError as error:
+        print(f"reflexctl: {error}", file=sys.stderr)
+        return 1
     recorder = Recorder(Live(args.socket, args.last_ms / 1000), args.file, args.force,
-                        None if args.for_ms is None else args.for_ms * 1_000_000)
+                        None if args.for_ms is None else args.for_ms * 1_000_000, frames)
     with stopped_by_signals() as stop:
         try:
-            wrong = follow(recorder, stop)
+            try:
+                wrong = follow(recorder, stop)
+            finally:
+                print(end="\n" if recorder.begun and sys.stdout.isatty() else "")      # what follows has a line of its own
             if recorder.begun:
                 print(summary(recorder, recorder.end()))
+                wrong = wrong or (f"frames are missing in the end: {recorder.unfilmed}" if recorder.unfilmed else "")
                 if recorder.reached_s < args.last_ms / 1000:
-                    print(f"it begins {recorder.reached_s:.0f} s before it was asked for: the daemon has nothing older")
+                    print(f"it reaches back {recorder.reached_s:.0f} s and not {args.last_ms / 1000:.0f} s: "
+                          f"the daemon has nothing older")
         except FileExistsError:
             return refuse(args.file)
         except OSError as error:      # of the disk: what the daemon does is told by follow()
-            recorder.abandon()
             wrong = (f"{args.file}: {(error.strerror or str(error)).lower()}; {recorder.items} items were written, and what of "
                      f"them reached the disk can be replayed" if recorder.begun else
                      f"{args.file}: {(error.strerror or str(error)).lower()}; name another file")
+        finally:
+            recorder.abandon()
     if wrong:
         print(f"reflexctl: {wrong}", file=sys.stderr)
     return 1 if wrong else 0
@@ -101,9 +126,20 @@ def follow(recorder: Recorder, stop: Event) -> str:
                 return f"the recording ends here: {error}"
             more = True
         if live:
-            print(f"\r\x1b[K{line(recorder)}", end="\n" if not more or stop.is_set() else "", flush=True)
-        if not more or stop.wait(ROUND_S):
+            print(f"\r\x1b[K{line(recorder)[:get_terminal_size().columns - 1]}", end="", flush=True)
+        if not more or stop.is_set():
             return ""
+        if recorder.films and recorder.path.is_file() and (left := free(recorder.path)) < LEAST_FREE:
+            return f"{recorder.path}: the recording ends here, for only {size(left)} are free; make room, or use another disk"
+        if not recorder.film(ROUND_S):
+            stop.wait(ROUND_S)
+
+
+def free(path: Path) -> int:
+    """Say how many bytes the disk still takes of an ordinary user."""
+    from shutil import disk_usage
+
+    return disk_usage(path).free
 
 
 def line(recorder: Recorder) -> str:
@@ -120,7 +156,16 @@ def told(recorder: Recorder) -> list[str]:
     fired = [f'"{rule}" fired {times(count)}' for rule, count in recorder.fired.most_common(3)]
     more = [f"and {len(recorder.fired) - 3} other rules"] if len(recorder.fired) > 3 else []
     lost = [f"{recorder.lost} items are missing: they came faster than they were fetched"] if recorder.lost else []
-    return [*(fired or ["no rule fired"]), *more, *lost]
+    return [*(fired or ["no rule fired"]), *more, *lost, *framed(recorder)]
+
+
+def framed(recorder: Recorder) -> list[str]:
+    """Write how many frames there are, and what is missing of them."""
+    if recorder.films is None:
+        return []
+    unframed = [f"{recorder.unframed} more were not fetched in time"] if recorder.unframed > recorder.films.large else []
+    large = [f"{recorder.films.large} are too large: say --frames jpeg"] if recorder.films.large else []
+    return [f"{recorder.frames} frames", *unframed, *large]
 
 
 def size(count: int) -> str:

@@ -19,8 +19,11 @@ EX_CONFIG = 78
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="made by reflexctl record; or the id of an event with evidence")
+    parser.add_argument("file", type=Path, metavar="FILE|EVENT",
+                        help="made by reflexctl record; or the evidence of an event, by its id or as a folder")
     parser.add_argument("--config", type=Path, metavar="FILE", help="what would this configuration have decided?")
+    parser.add_argument("--infer", action="store_true",
+                        help="run the networks again over recorded frames, or those of --config; tell where predictions differ")
     parser.add_argument("--times", type=often, default=1, metavar="N", help="do it N times over, which has to give one hash")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--store", type=Path, metavar="PATH", help="the store of events, for an id; default: that of the daemon")
@@ -28,10 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def often(text: str) -> int:
     """Read how often."""
-    count = int(text)
-    if not 1 <= count <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 1000")
-    return count
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to 1000")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,29 +41,62 @@ def run(args: argparse.Namespace) -> int:
     from reflexd.config.load import ConfigError
     from reflexd.ctl.stored import recording_of
     from reflexd.replay.tape import TapeError
+    from reflexd_models.base import ModelError
 
-    if args.config is not None and args.times > 1:
-        print("reflexctl: --times goes without --config; leave one of them out", file=sys.stderr)
+    if (args.config is not None or args.infer) and args.times > 1:
+        print("reflexctl: --times goes without --config and --infer; leave one of them out", file=sys.stderr)
         return 2
     try:
         args.file = recording_of(args.file, args.store)
+        if args.infer:
+            return asked(args)
         return same(args) if args.config is None else other(args)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EX_CONFIG
-    except TapeError as error:
+    except (TapeError, ModelError) as error:
         print(f"reflexctl: {error}", file=sys.stderr)
         return 1
+
+
+def asked(args: argparse.Namespace) -> int:
+    """Tell what networks say of the frames now, and what would have been decided.
+
+    Raises: ConfigError, TapeError, ModelError, OSError.
+    """
+    from reflexd.config.load import load
+    from reflexd.replay import reporting
+    from reflexd.replay.inferring import infer
+    from reflexd.replay.tape import tape_of
+    from reflexd.replay.telling import Clockwork, as_plain, changes, printable, span
+    from reflexd.replay.whatif import what_if
+
+    loaded = load(args.config) if args.config else None
+    settings = loaded.settings if loaded else None
+    found = infer(args.file, settings)
+    decided = what_if(tape_of(args.file), settings, found)
+    clock = Clockwork(decided.first, decided.utc_s)
+    status = 0 if found.identical or loaded else 1
+    if args.json:
+        print(json.dumps({**as_plain(decided), "inferred": reporting.as_plain(found, clock)}))
+        return status
+    for warning in loaded.warnings if loaded else ():
+        print(warning, file=sys.stderr)
+    print(f"{args.file}: {decided.items} items over {span((decided.last - decided.first) / 1e9)}, {found.frames} frames")
+    for line in (*reporting.asked(found, clock), *(changes(decided) if status or loaded else ())):
+        print(printable(line))
+    return status
 
 
 def other(args: argparse.Namespace) -> int:
     """Tell what another configuration would have decided. Raises: ConfigError, TapeError, OSError."""
     from reflexd.config.load import load
+    from reflexd.replay.tape import tape_of
     from reflexd.replay.telling import as_plain, changes, printable, span
     from reflexd.replay.whatif import what_if
 
     loaded = load(args.config)
-    found = what_if(args.file, loaded.settings)
+    found = what_if(tape_of(args.file), loaded.settings)
     if args.json:
         print(json.dumps(as_plain(found)))
         return 0
@@ -76,10 +111,12 @@ def other(args: argparse.Namespace) -> int:
 def same(args: argparse.Namespace) -> int:
     """Tell whether the same is decided. Raises: TapeError, OSError."""
     from reflexd.replay.replayed import replay
+    from reflexd.replay.tape import tape_of
     from reflexd.replay.telling import printable
 
-    found = replay(args.file)
-    hashes = {str(found.digest), *(str(replay(args.file).digest) for _ in range(args.times - 1))}
+    file = tape_of(args.file)
+    found = replay(file)
+    hashes = {str(found.digest), *(str(replay(file).digest) for _ in range(args.times - 1))}
     if args.json:
         print(json.dumps(as_plain(found, args.times, len(hashes))))
     else:

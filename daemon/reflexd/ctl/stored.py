@@ -24,8 +24,8 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def recording_of(name: Path, store: Path | None) -> Path:
-    """Give the recording in the evidence of an event, where `name` is an id and no file. Raises: TapeError."""
-    from reflexd.evidence.folders import RECORDING, evidence_of
+    """Give the folder with the evidence of an event, where `name` is an id and no file. Raises: TapeError."""
+    from reflexd.evidence.folders import evidence_of
     from reflexd.replay.tape import TapeError
 
     if not EVENT_ID.fullmatch(str(name)) or name.exists():
@@ -33,7 +33,7 @@ def recording_of(name: Path, store: Path | None) -> Path:
     found = evidence_of(store_of(argparse.Namespace(store=store, config=DEFAULT_CONFIG)), str(name))
     if found is None:
         raise TapeError(f"{name}: has no evidence, or it may not be read by this user; use sudo, or see --store and [evidence]")
-    return found / RECORDING
+    return found
 
 
 def span_s(text: str) -> float:

@@ -11,7 +11,7 @@ from reflexd.ctl.reach import add_socket, ask_or_explain
 
 HELP = "drive one output for a moment, after asking, to see what moves"
 SPARE_S = 6.0        # beyond what the test lasts: the loop may be late, and an actuator that blocks is waited for
-UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 Asked = Mapping[str, Any]
 
 
@@ -29,11 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def duration_ms(least: int, most: int) -> Callable[[str], int]:
     """Make what reads a time with its unit, between two bounds in milliseconds."""
     def read(text: str) -> int:
-        unit = "ms" if text.endswith("ms") else text[-1:]
+        digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
         try:
-            found = round(float(text.removesuffix(unit)) * UNITS_MS[unit])
+            found = round(float(digits) * UNITS_MS[text[len(digits):]])
         except (ValueError, OverflowError, KeyError):
-            raise argparse.ArgumentTypeError(f"{text!r} is no time; write a number and its unit, as 200ms or 2s") from None
+            example = "200ms or 2s" if most < UNITS_MS["m"] else "90s, 10m or 2h"
+            raise argparse.ArgumentTypeError(f"{text!r} is no time; write a number and its unit, as {example}") from None
         if not least <= found <= most:
             wrong = "short" if found < least else "long"
             raise argparse.ArgumentTypeError(f"{text} is too {wrong}; from {shown(least)} to {shown(most)}")

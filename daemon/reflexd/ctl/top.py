@@ -6,6 +6,8 @@ rich draws it, and is imported when somebody looks: the daemon and every other v
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,10 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from reflexd.ctl.reach import add_socket, ask_or_explain
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, OverflowMethod, RenderableType
 
 HELP = "live: sources, networks, rules with hits and margins, outputs, latency"
 LOOK_S = 0.5
+PATIENCE_S = 60.0         # with a daemon that is started anew meanwhile
+LEAST_ROWS = 3            # that a table keeps where the screen is too small for all
 PLAIN_COLUMNS = 160       # where the output is no terminal
 WITHOUT = ("top draws with rich, which is not there: apt-get install python3-rich, or pip install 'reflexd[top]'; "
            "reflexctl status tells the same, once")
@@ -51,9 +55,14 @@ def run(args: argparse.Namespace) -> int:
     if first is None:
         return 1
     try:
-        return _live(args, first) if sys.stdout.isatty() and not args.once else _once(args, first)
+        return _live(args, first) if sys.stdout.isatty() and not args.once and not _is_dumb() else _once(args, first)
     except KeyboardInterrupt:
         return 0
+
+
+def _is_dumb() -> bool:
+    """Say whether the terminal cannot move its cursor: rich would draw nothing."""
+    return os.environ.get("TERM", "").lower() in ("", "dumb", "unknown")
 
 
 def _look(args: argparse.Namespace) -> Look | None:
@@ -71,7 +80,7 @@ def _once(args: argparse.Namespace, first: Look) -> int:
         return 1
     console = Console(width=PLAIN_COLUMNS, color_system=None, highlight=False)
     with console.capture() as drawn:
-        console.print(screen(second, first))
+        console.print(screen(second, first, console))
     print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
     return 0
 
@@ -80,15 +89,32 @@ def _live(args: argparse.Namespace, before: Look) -> int:
     from rich.console import Console
     from rich.live import Live
 
-    now: Look | None = before
-    with _keys() as pressed, Live(console=Console(highlight=False), screen=True, auto_refresh=False) as live:
-        while now is not None:
-            live.update(screen(now, before), refresh=True)
+    from reflexd.protocol import ControlError, ask
+
+    now, trouble, console = before, "", Console(highlight=False)
+    with _ended_by_signals(), _keys() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
+        while monotonic() < now.at + PATIENCE_S:
+            live.update(screen(now, before, console, trouble), refresh=True)
             if pressed(LOOK_S):
                 return 0
-            before, now = now, _look(args)
-    print("reflexctl: reflexd went away while it was watched; ask systemctl status reflexd", file=sys.stderr)
+            try:
+                before, now, trouble = now, Look(monotonic(), ask(args.socket, "status")), ""
+            except ControlError as error:
+                trouble = f"! this is {monotonic() - now.at:.0f} s old: {error}"
+    print(f"reflexctl: it did not come back within {PATIENCE_S:.0f} s: {trouble.partition(': ')[2]}", file=sys.stderr)
     return 1
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have what ends this process give the terminal back first."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, lambda got, _: sys.exit(128 + got)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _slept(seconds: float) -> bool:
@@ -123,28 +149,48 @@ def _keys() -> Iterator[Callable[[float], bool]]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def screen(now: Look, before: Look) -> RenderableType:
-    """Draw it all."""
+def screen(now: Look, before: Look, console: Console, trouble: str = "") -> RenderableType:
+    """Draw it all, so that it fits a terminal."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
+    overflow: OverflowMethod = "ellipsis" if console.encoding.startswith("utf") else "crop"     # there may be no such sign
+
     def table(titles: Sequence[str], rows: list[Row]) -> Table:
         drawn = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
         for title in titles:
-            drawn.add_column(title, no_wrap=True, overflow="ellipsis", ratio=1 if title == titles[-1] else None)
+            drawn.add_column(title, no_wrap=True, overflow=overflow, ratio=1 if title == titles[-1] else None,
+                             max_width=max(console.width // 3, 12) if title == titles[0] and console.is_terminal else None)
         for row in rows:
             drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
         return drawn
 
-    parts: list[RenderableType] = [Text(line, style=STYLES.get(now.report["state"], "")) for line in head(now.report)]
-    for titles, rows in ((("SOURCE", "STATE", "AGE", "A SECOND", "SAYS"), sources(now, before)),
-                         (("NETWORK", "P50", "P99", "A SECOND", "SAYS"), networks(now, before)),
-                         (("RULE", "SAYS", "HITS", "MARGIN", "FIRST"), rules(now.report)),
-                         (("OUTPUT", "LEVEL", "SINCE", "WHY"), outputs(now.report))):
-        if rows:
-            parts += [Text(""), table(titles, rows)]
+    above = [*([trouble] if trouble else []), *head(now.report)]
+    parts: list[RenderableType] = [Text(line, style=STYLES.get(now.report["state"], "")) for line in above]
+    tables = [(titles, rows) for titles, rows in (
+        (("SOURCE", "STATE", "AGE", "A SECOND", "SAYS"), sources(now, before)),
+        (("NETWORK", "P50", "P99", "A SECOND", "SAYS"), networks(now, before)),
+        (("RULE", "SAYS", "HITS", "MARGIN", "FIRST"), rules(now.report)),
+        (("OUTPUT", "LEVEL", "SINCE", "WHY"), outputs(now.report))) if rows]
+    if console.is_terminal:
+        fit([rows for _, rows in tables], console.height - sum(-(-len(line) // console.width) for line in above))
+    for titles, rows in tables:
+        parts += [Text(""), table(titles, rows)]
     return Group(*parts)
+
+
+def fit(tables: Sequence[list[Row]], room: int) -> None:
+    """Take the last rows from the longest tables until all fit so many lines, and say how many there are more."""
+    left_out = [0] * len(tables)
+    while sum(len(rows) + 2 + bool(more) for rows, more in zip(tables, left_out, strict=True)) > room:
+        longest = max(range(len(tables)), key=lambda place: len(tables[place]))
+        if len(tables[longest]) <= LEAST_ROWS:
+            break
+        tables[longest].pop()
+        left_out[longest] += 1
+    for rows, more in zip(tables, left_out, strict=True):
+        rows.extend([(f"and {more} more",)] if more else [])
 
 
 def head(report: Report) -> Iterator[str]:
@@ -194,7 +240,8 @@ def rules(report: Report) -> list[Row]:
 
 def outputs(report: Report) -> list[Row]:
     """List outputs: their level, since when, and why."""
-    return [(name, one["level"], "" if one["since_s"] is None else f"{one['since_s']:.1f} s", one["why"])
+    return [(name, one["level"], "" if one["since_s"] is None else f"{one['since_s']:.1f} s",
+             one["why"].removeprefix(f"{one['level']}: "))
             for name, one in report["outputs"].items()]
 
 

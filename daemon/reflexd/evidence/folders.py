@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from reflexd.durable import settle
+from reflexd.replay.tape import PACKED
 
 FOLDER = "evidence"
-EVENT, RECORDING, FRAMES = "event.json", "recording.jsonl.gz", "frames"
+EVENT, RECORDING, FRAMES = "event.json", PACKED, "frames"
 PART = ".part"
 PAGE = 4096
 

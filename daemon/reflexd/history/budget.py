@@ -17,8 +17,9 @@ MB = 1e6
 DAY_S = 86_400.0
 BURST = 0.25             # of a day's budget, that may be written at once
 RESERVE = 0.25           # of that, which events alone may use: evidence is left out first
-UNSAVED = 1 / 64         # of it may be spent before the store is told; taken off at each start, since it may not have been
+UNSAVED = 1 / 64         # of it may be spent before the store is told; taken off after a death, which did not tell
 PAGE = 4096
+LEAVING = 16 * PAGE      # what an end costs after it told what was spent: that note, and the log's last pages
 # What a card takes in its life. Assumption: a plain card of 32 GB takes 3 TB, a tenth of what is claimed for those that are
 # sold for cameras. Source: SanDisk states 10,000 hours at 26 Mbit/s for its High Endurance card of 128 GB: 117 TB, or 900
 # times its size. Assumption: of pages of 4 KiB that come one by one it writes 64 KiB each.
@@ -54,21 +55,19 @@ class Budget:
 
     @alone
     def change(self, mb_per_day: float) -> None:
-        """Go by another budget from now on."""
+        """Go by another budget from now on: what was spent stays spent, and a smaller one alone makes nobody wait."""
+        tokens = self.tokens + (mb_per_day * MB - self.daily) * BURST
+        self.tokens = max(tokens, min(self.tokens, 0.0))
         self.daily = mb_per_day * MB
-        self.tokens = min(self.tokens, self.daily * BURST)
 
     @alone
-    def spend(self, count: float, now_s: float) -> None:
-        """Count bytes that were written."""
+    def spend(self, count: float, now_s: float, *, asked: bool = False) -> None:
+        """Count bytes that were written; what somebody asked for keeps no event waiting."""
         self._fill(now_s)
-        self.tokens -= count
+        self.tokens -= 0.0 if asked else count
         self.total += round(count)
         self._unsaved += count
-        hour = self._at // 3600
-        if not self._hours or self._hours[-1][0] != hour:
-            self._hours.append([hour, 0.0])
-        self._hours[-1][1] += count
+        self._note(count)
 
     @alone
     def wait_s(self, now_s: float) -> float:
@@ -84,9 +83,9 @@ class Budget:
 
     @alone
     def day(self, now_s: float) -> float:
-        """Give the bytes of the last 24 hours."""
-        self._fill(now_s)
-        return sum(count for hour, count in self._hours if hour > self._at // 3600 - 24)
+        """Give the bytes of the last 24 hours; from any thread, so nothing is changed, and the hours are copied at once."""
+        now_hour = max(now_s + self._ahead, self._at) // 3600
+        return sum(count for hour, count in tuple(self._hours) if hour > now_hour - 24)
 
     @property
     def to_be_saved(self) -> bool:
@@ -94,11 +93,11 @@ class Budget:
         return self._unsaved > self.daily * UNSAVED
 
     @alone
-    def saved(self, utc_s: float) -> Mapping[str, object]:
-        """Give what the next run has to know."""
+    def saved(self, utc_s: float, *, ended: bool = False) -> Mapping[str, object]:
+        """Give what the next run has to know; `ended`: this one writes no more."""
         self._unsaved = 0.0
-        return {"utc_s": utc_s, "at_s": self._at, "tokens": self.tokens, "total": self.total,
-                "hours": [list(one) for one in self._hours]}
+        return {"utc_s": utc_s, "at_s": self._at, "tokens": self.tokens, "daily": self.daily, "total": self.total,
+                "ended": ended, "hours": [list(one) for one in self._hours]}
 
     @alone
     def restore(self, told: object, utc_s: float, now_s: float) -> None:
@@ -108,17 +107,29 @@ class Budget:
         try:
             gone_s = min(max(utc_s - float(told["utc_s"]), 0.0), DAY_S)
             at_s, tokens, total = float(told["at_s"]), float(told["tokens"]), int(told["total"])
+            before = Budget(float(told.get("daily", self.daily)) / MB, at_s)
             hours = [[float(hour), float(count)] for hour, count in told["hours"]]
         except (KeyError, TypeError, ValueError):
             return
         spent = self.daily * BURST - self.tokens       # of this run
         self._at = at_s + gone_s
         self._ahead = self._at - now_s
-        self.tokens = min(tokens + gone_s * self.daily * (1 - BURST) / DAY_S, self.daily * BURST) - spent - self.daily * UNSAVED
+        before.tokens = tokens
+        before.wait_s(self._at)
+        before.change(self.daily / MB)
+        ended = told.get("ended") is True
+        self.tokens = before.tokens - spent - (LEAVING if ended else self.daily * UNSAVED)
+        if ended:
+            self._unsaved = self.daily        # told with the next events that this run has not ended
         self.total += total
         self._hours = deque(hours, maxlen=25)
-        if spent > 0:
-            self._hours.append([self._at // 3600, spent])
+        self._note(spent)
+
+    def _note(self, count: float) -> None:
+        hour = self._at // 3600
+        if not self._hours or self._hours[-1][0] != hour:
+            self._hours.append([hour, 0.0])
+        self._hours[-1][1] += count
 
     def _fill(self, now_s: float) -> None:
         now = now_s + self._ahead

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from reflexd.history.incident import KERNEL_BOOT
 from reflexd.history.shape import VERSION, version_of
 
 BUSY_S = 5.0
+AT_ONCE = 500
 Told: TypeAlias = dict[str, Any]
 
 
@@ -74,6 +75,29 @@ class Reader:
 
     def find(self, wanted: Wanted) -> list[Told]:
         """Give the events that are asked for, in the order in which they happened. Raises: ReadError."""
+        return list(self.each(wanted))
+
+    def each(self, wanted: Wanted) -> Iterator[Told]:
+        """Give one after another of those that are stored by now: however many there are, memory holds few.
+
+        Some are read at a time, so the log of the store does not grow while somebody looks at what came. Raises: ReadError.
+        """
+        which, values = self._which(wanted)
+        newest = -1 if wanted.newest is None else wanted.newest
+        first, last = self._read(f"SELECT min(seq), max(seq) FROM (SELECT seq FROM history WHERE {which} "     # noqa: S608  no value
+                                 "ORDER BY seq DESC LIMIT ?)", [*values, newest])[0]
+        while first is not None and first <= last:
+            found = self._rows(f"{which} AND seq BETWEEN ? AND ? ORDER BY seq LIMIT {AT_ONCE}", [*values, first, last])
+            yield from found
+            first = found[-1]["seq"] + 1 if len(found) == AT_ONCE else None
+
+    def rules(self) -> list[str]:
+        """Name the rules that something is stored of. Raises: ReadError."""
+        return [one[0] for one in self._read("SELECT DISTINCT rule FROM history WHERE rule <> '' ORDER BY rule", [])]
+
+    @staticmethod
+    def _which(wanted: Wanted) -> tuple[str, list[object]]:
+        """Say which rows are asked for, and the values of that."""
         where = ["seq > ?"]
         values: list[object] = [wanted.after]
         for column in ("rule", "kind"):
@@ -85,8 +109,7 @@ class Reader:
             span = round(wanted.since_s * 1e9)
             where.append("CASE boot WHEN ? THEN monotonic_ns >= ? ELSE utc_ns >= ? END")
             values += [this_boot(), monotonic_ns() - span, time_ns() - span]
-        newest = -1 if wanted.newest is None else wanted.newest
-        return self._rows(f"{' AND '.join(where)} ORDER BY seq DESC LIMIT ?", [*values, newest])[::-1]
+        return " AND ".join(where), values
 
     def ids(self) -> set[str]:
         """Give the ids of all events. Raises: ReadError."""
@@ -101,11 +124,13 @@ class Reader:
         return found[0] if found else None
 
     def _rows(self, where: str, values: Sequence[object]) -> list[Told]:
+        return [_told(one) for one in self._read(f"SELECT * FROM history WHERE {where}", values)]    # noqa: S608  no value is in it
+
+    def _read(self, what: str, values: Sequence[object]) -> list[sqlite3.Row]:
         try:
-            found = self._db.execute(f"SELECT * FROM history WHERE {where}", values).fetchall()    # noqa: S608  no value is in it
+            return self._db.execute(what, values).fetchall()
         except sqlite3.Error as error:
             raise self._wrong(error) from None
-        return [_told(one) for one in found]
 
     def close(self) -> None:
         """Close the file."""

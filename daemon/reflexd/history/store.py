@@ -24,6 +24,7 @@ COMPANIONS = ("-wal", "-shm")      # of SQLite, beside the file
 ASIDE = 3                          # damaged stores that are kept
 BUSY_S = 2.0                       # for another process that holds the store, as reflexctl prune
 LOG_PAGES = 100                    # of the store's log, until they are taken over into the file
+ROOM_PAGES = 100                   # that are given back at once: they fit the cache, so those that go are not written first
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 COLUMNS = 14
 
@@ -59,6 +60,8 @@ class Store:
         try:
             with _telling_damage():
                 self._prepare(durability)
+            self._file = _identity(path)
+            self.kept = self.count()      # events, from here on without looking at all of them
         except BaseException:
             self.close()
             raise
@@ -66,13 +69,14 @@ class Store:
     def _prepare(self, durability: str) -> None:
         if not refuse_newer(self._db):
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")       # said again, it is written again
-        for pragma in ("journal_mode = WAL", f"synchronous = {durability}",
+        # Debian's SQLite writes zeros over all that is deleted, which costs a card as much as the events did; not so with FAST.
+        for pragma in ("journal_mode = WAL", "secure_delete = FAST", f"synchronous = {durability}",
                        f"wal_autocheckpoint = {LOG_PAGES}", f"journal_size_limit = {4 * LOG_PAGES * 4096}", "cache_size = -512",
                        "temp_store = MEMORY"):
             self._db.execute(f"PRAGMA {pragma}").fetchall()
         found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise DamagedError(str(found))
+            raise DamagedError(str(found).splitlines()[-1])      # above it stands only which database
         # What a failed sync left in the log may be in memory only, and would not be synced again: take it over into the file.
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         migrate(self._db)
@@ -86,7 +90,9 @@ class Store:
             number = self._number_of(run)
             rows = [row(number, one, config(one)) for one in incidents]
             # not INSERT OR IGNORE, which would pass over a value that is missing as well
-            self._db.executemany(f"INSERT INTO events VALUES ({', '.join('?' * COLUMNS)}) ON CONFLICT (seq) DO NOTHING", rows)   # noqa: S608
+            new = self._db.executemany(
+                f"INSERT INTO events VALUES ({', '.join('?' * COLUMNS)}) ON CONFLICT (seq) DO NOTHING", rows).rowcount   # noqa: S608
+        self.kept += new
         return sum(len(text) for one in rows for text in one if isinstance(text, str))
 
     def _number_of(self, run: Run) -> int:
@@ -97,6 +103,14 @@ class Store:
         made = self._db.execute("INSERT INTO runs (name, boot, began_ns, began_utc_ns, version) VALUES (?, ?, ?, ?, ?)",
                                 (run.name, run.boot, run.began_ns, run.began_utc_ns, run.version))
         return int(made.lastrowid or 0)
+
+    @property
+    def gone(self) -> bool:
+        """Say whether the file or its log was removed or exchanged: what is written now would be in no file that has a name."""
+        try:
+            return _identity(self.path) != self._file or not Path(f"{self.path}-wal").exists()
+        except OSError:
+            return True
 
     def count(self) -> int:
         """Count the events that are stored."""
@@ -132,7 +146,8 @@ class Store:
             gone = self._db.execute(
                 f"DELETE FROM events WHERE seq IN (SELECT seq FROM ({places}) WHERE place > ? AND seq <= ? "    # noqa: S608
                 "ORDER BY seq LIMIT ?)", (keep, last, most)).rowcount
-        return max(gone, 0)
+        self.kept -= gone
+        return gone
 
     def prune(self, before_utc_ns: int | None, keep: int | None) -> int:
         """Remove what happened before that, or all but the newest `keep`, and give their room back. Gives how many went.
@@ -147,8 +162,17 @@ class Store:
             newest = self._one("SELECT max(run) FROM runs")
             self._db.execute(f"DELETE FROM runs WHERE run < ? AND run NOT IN (SELECT seq >> {RUN_SHIFT} FROM events)",   # noqa: S608
                              (newest,))
-        self._db.executescript("PRAGMA incremental_vacuum")      # execute() would give back one page
-        return max(gone, 0)
+        self.kept -= gone
+        self._give_back()
+        return gone
+
+    def _give_back(self) -> None:
+        """Make the file as small as what is in it."""
+        with _telling_damage():
+            before = -1
+            while (free := int(self._one("PRAGMA freelist_count"))) and free != before:
+                before = free
+                self._db.executescript(f"PRAGMA incremental_vacuum({ROOM_PAGES})")      # execute() would give back one page
 
     def recall(self, key: str) -> Any:    # noqa: ANN401  what JSON gives
         """Give what was noted under that key; None where nothing was. Raises: DamagedError, sqlite3.Error."""
@@ -203,6 +227,11 @@ def set_aside(path: Path) -> Path:
 def _number(path: Path) -> int:
     tail = path.name.rpartition("-")[2]
     return int(tail) if tail.isdecimal() else 0
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    there = path.stat()
+    return there.st_dev, there.st_ino
 
 
 def _make(path: Path) -> None:

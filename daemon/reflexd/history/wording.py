@@ -31,9 +31,9 @@ REMEDIES = {
 def row(run: int, one: Incident, config: str) -> tuple[object, ...]:
     """Put an event into words, in the order of the columns."""
     verdicts = [_plain(reason) for reason in one.reasons]
-    why = one.text or "; ".join(map(str, one.reasons))
+    why = _text(one.text or "; ".join(map(str, one.reasons)))
     return (run << RUN_SHIFT | one.number, one.kind.value, one.rule, why, _json(verdicts),
-            _json({name: level_text(level) for name, level in one.outputs}), one.held, config, _json(dict(one.models)),
+            _json({name: level_text(level) for name, level in one.outputs}), _text(one.held), config, _json(dict(one.models)),
             _ms(one.frame_age_ns), _ms(one.latency_ns), one.utc_ns, one.monotonic_ns, one.synchronised)
 
 
@@ -60,7 +60,12 @@ def _plain(verdict: Verdict) -> dict[str, object]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def _text(text: str) -> str:
+    """Write what no encoding can say, as half of a pair from a file's name, so that it can be stored."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _ms(span_ns: int | None) -> float | None:
@@ -92,6 +97,8 @@ def explained(error: Exception, path: Path) -> str:
         return f"{path}: {error}; {REMEDIES.get(code, 'look at the file and its disk')}"
     if isinstance(error, FileNotFoundError):
         return f"{path.parent}: there is no such folder; make it, or set state_dir in [daemon]"
+    if isinstance(error, IsADirectoryError):
+        return f"{path}: is a folder, and the store has to be a file; move it away"
     if isinstance(error, OSError):
         return f"{path}: {(error.strerror or str(error)).lower()}; let the daemon's user write there, and look at the disk"
     return f"{path}: {error}"

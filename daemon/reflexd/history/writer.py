@@ -75,7 +75,6 @@ class Writer:
         self._hindrance = Hindrance()
         self._tidy_at = 0.0                # monotonic seconds
         self._since_tidy = 0
-        self._synchronised: bool | None = None      # the wall clock, when the newest event happened
         self._ending = False
         self._thread: threading.Thread | None = None
 
@@ -130,15 +129,22 @@ class Writer:
             return ""
         return f"{self.waiting} events are not stored: {'the disk takes too long' if late else self.trouble}"
 
-    def prune(self, before_utc_ns: int | None, keep: int | None) -> int:
+    def prune(self, before_utc_ns: int | None, keep: int | None, within_s: float = ASK_S) -> int:
         """Remove what happened before, or all but the newest; from any thread but this one. Raises: OSError."""
+        if self._thread is None:
+            raise OSError(f"{self.path}: this reflexd stores no events; name the file with --store")
         answers: SimpleQueue[Answer] = SimpleQueue()
-        self._asked.append((before_utc_ns, keep, answers))
+        asked = (before_utc_ns, keep, answers)
+        self._asked.append(asked)
         self._wake.set()
         try:
-            gone, why = answers.get(timeout=ASK_S if self._thread is not None else 0.0)
+            gone, why = answers.get(timeout=within_s)
         except Empty:
-            raise TimeoutError(f"{self.path}: the store does not answer; see reflexctl status") from None
+            try:
+                self._asked.remove(asked)      # not to be done behind the back of who was told that it failed
+            except ValueError:
+                raise TimeoutError(f"{self.path}: the store is still at it; see reflexctl events later") from None
+            raise TimeoutError(f"{self.path}: the store does not answer, and nothing is removed; see reflexctl status") from None
         if why:
             raise OSError(why)
         return gone
@@ -195,16 +201,21 @@ class Writer:
 
     def _may_write(self) -> bool:
         now = time.monotonic()
+        if self._budget.daily != (daily := self._settings.write_budget_mb_per_day) * MB:
+            self._budget.change(daily)      # before it is asked: a reload may have raised it
         if self._budget.wait_s(now) <= 0:
             due = bool(self._waiting or self.trouble or self._budget.to_be_saved or now >= self._tidy_at)
             return now >= self._hindrance.not_before and due
         if self._waiting:
-            self._hindered(f"the write budget of {self._settings.write_budget_mb_per_day:g} MB a day is used up; raise "
-                           "write_budget_mb_per_day in [events], or have rules fire less often")
+            self._hindered(self._used_up())
         return False
 
-    def _attend(self, do: Callable[[], object]) -> None:
-        """Do something with the store, count what that wrote, and take in how it went."""
+    def _used_up(self) -> str:
+        return (f"the write budget of {self._settings.write_budget_mb_per_day:g} MB a day is used up; raise "
+                "write_budget_mb_per_day in [events], or have rules fire less often")
+
+    def _attend(self, do: Callable[[], object], *, asked: bool = False) -> None:
+        """Do something with the store, count what that wrote, and take in how it went; `asked`: somebody wanted it."""
         before, self._text_bytes, failure = self._wrote(), 0, None
         try:
             do()
@@ -212,18 +223,18 @@ class Writer:
             failure = error
         after = self._wrote()
         wrote = estimated(self._text_bytes) * bool(self._text_bytes) if before is None or after is None else after - before
-        self._budget.spend(wrote, time.monotonic())
+        self._budget.spend(wrote, time.monotonic(), asked=asked)
         if failure is None:
             self._went_well()
         else:
             self._failed(failure)
 
     def _open(self) -> Store:
-        if self._store is not None and self._store.durability != self._settings.durability:
+        if self._store is not None and (self._store.gone or self._store.durability != self._settings.durability):
             self._close()
         if self._store is None:
             self._store = store = Store(self.path, self._settings.durability, self._opens)
-            self.kept, self._used_bytes = store.count(), store.used_bytes
+            self.kept, self._used_bytes = store.kept, store.used_bytes
             if not self._restored:
                 self._budget.restore(store.recall("budget"), time.time(), time.monotonic())
                 self._restored = True
@@ -232,7 +243,6 @@ class Writer:
     def _write(self) -> None:
         """Store all that waits."""
         store = self._open()
-        self._budget.change(self._settings.write_budget_mb_per_day)
         while self._waiting:
             batch = list(islice(self._waiting, BATCH))
             self._text_bytes += store.add(self.run, batch, self._hashes.of)
@@ -240,9 +250,8 @@ class Writer:
                 self._waiting.popleft()
             self.stored_up_to = batch[-1].id
             self.stored += len(batch)
-            self.kept += len(batch)
+            self.kept = store.kept
             self._since_tidy += len(batch)
-            self._synchronised = batch[-1].synchronised
         self._tidy(store)
         if self._budget.to_be_saved:
             store.note("budget", self._budget.saved(time.time()))
@@ -253,9 +262,10 @@ class Writer:
         now, settings = time.monotonic(), self._settings
         if now < self._tidy_at and self._since_tidy < TIDY_AFTER:
             return
-        oldest = None if self._synchronised is False else time.time_ns() - round(settings.keep_days * DAY_S * 1e9)
+        # Asked now: a clock that was set by ten years since the newest event, or before the first, makes nothing old.
+        oldest = None if self.clock() is False else time.time_ns() - round(settings.keep_days * DAY_S * 1e9)
         gone = store.tidy(Bounds(oldest, round(settings.keep_mb * MB), settings.keep_per_rule))
-        self.kept -= gone
+        self.kept = store.kept
         self._since_tidy = 0
         self._tidy_at = now + (self._pause_s if gone else TIDY_S)     # there may be more
 
@@ -264,19 +274,19 @@ class Writer:
         while self._asked:
             before_utc_ns, keep, answers = self._asked.popleft()
             self._gone = -1
-            self._attend(partial(self._prune, before_utc_ns, keep))
+            self._attend(partial(self._prune, before_utc_ns, keep), asked=True)
             lost = f"{self.path}: the store was damaged, and is begun anew"
             answers.put((self._gone, "") if self._gone >= 0 else (0, self.trouble or lost))
 
     def _prune(self, before_utc_ns: int | None, keep: int | None) -> None:
         store = self._open()
         self._gone = store.prune(before_utc_ns, keep)
-        self.kept, self._used_bytes = store.count(), store.used_bytes
+        self.kept, self._used_bytes = store.kept, store.used_bytes
 
     def _leave(self) -> None:
         if self._store is not None:
             with suppress(Exception):     # the next run takes it for spent
-                self._store.note("budget", self._budget.saved(time.time()))
+                self._store.note("budget", self._budget.saved(time.time(), ended=True))
         self._close()
 
     def _close(self) -> None:
@@ -287,7 +297,11 @@ class Writer:
     def _went_well(self) -> None:
         now = time.monotonic()
         self._hindrance.go_on(now + self._pause_s)
-        if self.trouble and self._budget.wait_s(now) <= 0 and (line := self._hindrance.end(self.dropped, now)):
+        if not self.trouble:
+            return
+        if self._budget.wait_s(now) > 0:
+            self._hindered(self._used_up())
+        elif line := self._hindrance.end(self.dropped, now):
             self.tell(EVENTS_STORED, f"{self.path}: {line}")
 
     def _failed(self, error: Exception) -> None:

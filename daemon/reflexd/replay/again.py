@@ -38,7 +38,8 @@ def _reloaded(before: Stage, settings: Settings, now: int) -> Stage:
     new = settings_of(plain_of(settings))       # without what only drivers and tasks know, as the recording is
     changed = {f"{section}.{name}" for section in ("camera", "sensor", "model")
                for name, one in getattr(before.settings, section).items() if getattr(new, section).get(name) != one}
-    leaving = {*changed, *(f"model.{name}" for name, model in before.settings.model.items() if changed & set(watched_by(model)))}
+    leaving = {*changed, *(f"model.{name}" for name, model in before.settings.model.items()
+                           if changed & {*watched_by(model), *(f"sensor.{one.sensor}" for one in model.only_while)})}
     rules = {rule.name for rule in new.rule if stands(rule, before.settings, new) and not leaving & subjects_of(rule)}
     before.let_go(rules, leaving & before.sources.keys(), now)
     return Stage(new, before)

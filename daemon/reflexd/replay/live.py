@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reflexd.protocol import ControlError, ask
-from reflexd.replay.tape import Begin, Line, Lost, Taken
+from reflexd.protocol import CLIENT_S, ControlError, Following, ask
+from reflexd.replay.tape import Begin, Framed, Line, Lost, Taken, Unframed
 
 
 class RestartedError(ControlError):
@@ -50,3 +50,54 @@ class Live:
         if self._run not in ("", told["run"]):
             raise RestartedError("reflexd was started anew")
         self._run = told["run"]
+
+
+class LiveFrames:
+    """Fetches the frames that its networks look at, from now on."""
+
+    def __init__(self, socket: Path, form: str) -> None:
+        """Ask for them. Raises: ControlError."""
+        self.state_dir = ""          # of the daemon
+        self.large = 0               # frames that do not fit into a line
+        self._socket = socket
+        self._form = form
+        self._lost = 0               # that were told of
+        self._following: Following | None = self._begin()
+
+    def lines(self, for_s: float) -> Iterator[Framed | Unframed]:
+        """Give what comes in that time; asked again after an error, it begins anew. Raises: ControlError."""
+        following = self._following = self._following or self._begin()
+        try:
+            for said, planes in following.answers(for_s):
+                yield from self._told(said, planes)
+        except ControlError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Want no more."""
+        if self._following is not None:
+            self._following.close()
+            self._following = None
+
+    def _begin(self) -> Following:
+        following = Following(self._socket, "frames", {"form": self._form})
+        try:
+            for said, _ in following.answers(CLIENT_S):
+                self.state_dir, self._lost = said["state_dir"], 0
+                return following
+            raise ControlError(f"{self._socket}: reflexd did not answer in time; see its log")
+        except ControlError:
+            following.close()
+            raise
+
+    def _told(self, said: dict[str, Any], planes: list[bytes]) -> Iterator[Framed | Unframed]:
+        self.large = said["large"]
+        if said["lost"] > self._lost:
+            yield Unframed(said["lost"] - self._lost)
+            self._lost = said["lost"]
+        if "camera" in said:
+            views, rest = {}, iter(planes)
+            for name, (kind, count) in said["views"].items():
+                views[name] = kind, [next(rest) for _ in range(count)]
+            yield Framed(said["camera"], said["taken_at"], said["sequence"], said["form"], views, said["sizes"])

@@ -75,7 +75,8 @@ class Misses:
             return
         test = rule.tests[place]
         margin, hits, core = verdict.margin, hits_of(test, now), test.parts[-1]
-        if margin is not None and (margin < 0) is (kind == "when"):
+        missed = margin is not None and ((margin < 0) is (kind == "when") or (margin == 0 and not isinstance(core, Score)))
+        if margin is not None and missed:
             near = Near(margin, verdict.observed, threshold_of(test, verdict), now, verdict.unit)
             one.closest = near if near.nearer(one.closest) else one.closest
         if hits is not None and kind == "when" and (one.hits is None or hits > one.hits.by):

@@ -111,13 +111,19 @@ def moment_of(recorded: Recorded, wanted: datetime | time) -> int:
     if recorded.offset_s is None:
         raise MomentError("the recording does not tell the wall clock; say --ago, which counts from its end")
     end = datetime.fromtimestamp(recorded.end / NS + recorded.offset_s, UTC).astimezone()
-    at = wanted if isinstance(wanted, datetime) else datetime.combine(end.date(), wanted)
-    at = at.astimezone()
-    if isinstance(wanted, time) and at > end:
-        at -= timedelta(days=1)
-    if at > end + timedelta(seconds=1):
+    at, soon = _dated(wanted, end), end + timedelta(seconds=1)      # a second that is not over yet has been asked for to its end
+    if isinstance(wanted, time) and at > soon:
+        at = _dated(wanted, end - timedelta(days=1))
+    if at > soon:
         raise MomentError(f"{at:%Y-%m-%d %H:%M:%S} is still to come; name a moment before {end:%Y-%m-%d %H:%M:%S}")
     return min(round((at.timestamp() - recorded.offset_s) * NS), recorded.end)
+
+
+def _dated(wanted: datetime | time, day: datetime) -> datetime:
+    """Give a time of day the date that it is then, in its own time zone; and everything the zone of this computer."""
+    if isinstance(wanted, time):
+        wanted = datetime.combine(day.astimezone(wanted.tzinfo).date(), wanted)
+    return wanted.astimezone()
 
 
 def local(recorded: Recorded, moment: int) -> datetime | None:

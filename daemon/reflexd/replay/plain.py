@@ -12,7 +12,7 @@ from reflexd_models.base import Options
 
 
 class Kept(Options):
-    """Stands for the options of a task: what they were is not kept, but whether others are the same."""
+    """Stands for the options of a task: whether others are the same; what they were is for who asks the network again."""
 
     like: str = ""
 
@@ -28,11 +28,12 @@ def plain_of(settings: Settings) -> dict[str, Any]:
     plain = settings.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"daemon", "gpio", "events", "evidence"})
     for name, model in settings.model.items():
         plain["model"][name]["options"] = {
-            "gives_detections": type(model.options).gives_detections, "like": _likeness(model.options)}
+            "gives_detections": type(model.options).gives_detections, "like": likeness(model.options),
+            **({} if isinstance(model.options, Kept) else {"said": model.options.model_dump(mode="json")})}
     return plain
 
 
-def _likeness(options: Options) -> str:
+def likeness(options: Options) -> str:
     """Give what is equal where options are."""
     if isinstance(options, Kept):
         return options.like

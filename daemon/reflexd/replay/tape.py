@@ -4,6 +4,8 @@
     {"mark": {"now": …, "utc_s": …, "settings": {…}, "memory": {…}, "bundles": {…}}}     here a configuration begins
     [now, item, orders]                                                                   rules/packing.py
     {"lost": 12}                                                                          items that are missing here
+    {"frame": {"camera": "gate", "taken_at": …, "views": {"main": ["rgb", "…"]}, …}}      stills.py, in base64; in any order
+    {"unframed": 3}                                                                       frames that are missing here
     {"end": {"items": 1000, "sha256": "…"}}                                               of all that was decided
 
 A file that was cut off has no end, and is read as far as it goes.
@@ -11,6 +13,7 @@ A file that was cut off has no end, and is read as far as it goes.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
@@ -24,8 +27,12 @@ from typing import IO, Any, Literal, NamedTuple, TypeAlias, cast
 from reflexd.rules.memory import Memory
 from reflexd.rules.packing import Order, PlainItem
 
+TAPE = "recording.jsonl"   # in a folder of evidence
+PACKED = f"{TAPE}.gz"      # the same, compressed
 FORMAT = 1
+FRAMES = 2                 # the format of one that has frames, which is otherwise the same
 LONGEST = 8 << 20          # bytes of a line: a mark with all that a large configuration can remember is a quarter of that
+MARK = b'{"frame":'        # how the line of a frame begins
 MOST = 1 << 62             # ns: a hundred years and more
 UTC_S = 1e11               # what a date can be made of
 WRONG = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)    # what a damaged line leads to
@@ -51,6 +58,7 @@ class Head(NamedTuple):
 
     version: str           # of the reflexd that decided
     boot: str              # of the machine: times count from there
+    state_dir: str | None = None       # where bundles were; of one with frames
 
 
 class Taken(NamedTuple):
@@ -67,6 +75,23 @@ class Lost(NamedTuple):
     items: int
 
 
+class Framed(NamedTuple):
+    """A frame that networks looked at."""
+
+    camera: str
+    taken_at: int
+    sequence: int
+    form: str                                          # stills.Form
+    views: Mapping[str, tuple[str, list[bytes]]]       # by name: how its planes are to be read, and they as pictures
+    sizes: Mapping[str, tuple[int, int]] = {}          # of all views of the camera; what no network used is not kept
+
+
+class Unframed(NamedTuple):
+    """Frames are missing here, for they were not fetched in time."""
+
+    frames: int
+
+
 class End(NamedTuple):
     """The recording is whole."""
 
@@ -74,7 +99,7 @@ class End(NamedTuple):
     sha256: str
 
 
-Line: TypeAlias = Begin | Taken | Lost | End
+Line: TypeAlias = Begin | Taken | Lost | Framed | Unframed | End
 
 
 class Digest:
@@ -96,13 +121,20 @@ class Digest:
 class Writer:
     """Writes a recording."""
 
-    def __init__(self, path: Path, version: str, boot: str, force: bool = False) -> None:
-        """Make the file; one that is there already is replaced only by `force`. Raises: FileExistsError, OSError."""
+    def __init__(self, path: Path, version: str, boot: str, force: bool = False, state_dir: str | None = None) -> None:
+        """Make the file; one that is there already is replaced only by `force`. Frames go with a `state_dir`.
+
+        Raises: FileExistsError, OSError.
+        """
         self.items = 0
         self.bytes = 0                # before they are compressed
         self._digest = Digest()
-        self._file: IO[bytes] = open_packed(path, "wb" if force else "xb")
-        self._write({"recording": FORMAT, "version": version, "boot": boot})
+        self._file: IO[bytes] = open_packed(path, "wb" if force else "xb", 5 if state_dir is None else 1)     # frames are packed
+        if state_dir is not None and path.is_file():
+            with suppress(PermissionError):          # it is somebody else's, who lets us write
+                path.chmod(0o600)                    # pictures are for who made them
+        head = {"recording": FORMAT, "version": version, "boot": boot}
+        self._write(head if state_dir is None else {**head, "recording": FRAMES, "state_dir": state_dir})
 
     def begin(self, one: Begin) -> None:
         """Say that a configuration begins."""
@@ -118,6 +150,16 @@ class Writer:
     def lose(self, count: int) -> None:
         """Say that items are missing."""
         self._write({"lost": count})
+
+    def frame(self, one: Framed) -> None:
+        """Add a frame."""
+        views = {name: [kind, *(base64.b64encode(plane).decode() for plane in planes)]
+                 for name, (kind, planes) in one.views.items()}
+        self._write({"frame": {**one._asdict(), "views": views}})
+
+    def unframe(self, count: int) -> None:
+        """Say that frames are missing."""
+        self._write({"unframed": count})
 
     def end(self) -> str:
         """End the recording; give the hash of what was decided."""
@@ -140,10 +182,12 @@ class Writer:
         self._file.write(line)
 
 
-def read(path: Path) -> Iterator[Line]:
-    """Give the lines of a recording. Raises: TapeError, OSError."""
+def read(path: Path, frames: bool = False) -> Iterator[Line]:
+    """Give the lines of a recording; those of frames only where they are wanted. Raises: TapeError, OSError."""
     with closing(open_packed(path, "rb")) as file:
         for number, line in enumerate(_lines(file, path), 1):
+            if line.startswith(MARK) and not frames:
+                continue
             try:
                 what = json.loads(line)
                 if number == 1:
@@ -155,7 +199,7 @@ def read(path: Path) -> Iterator[Line]:
                     raise
                 if not line.endswith(b"\n"):
                     return                       # it was cut off while it was written
-                raise TapeError(f"{path}: line {number}: is no line of a recording: {shortly(error)}; record anew") from None
+                raise _no_line(path, number, error) from None
 
 
 def head(path: Path) -> Head:
@@ -166,7 +210,21 @@ def head(path: Path) -> Head:
         except WRONG as error:
             if isinstance(error, TapeError):
                 raise
-            raise TapeError(f"{path}: line 1: is no line of a recording: {shortly(error)}; record anew") from None
+            raise _no_line(path, 1, error) from None
+
+
+def _no_line(path: Path, number: int, error: Exception) -> TapeError:
+    if number == 1:            # then it is something else altogether
+        return TapeError(f"{path}: is no recording, and if it is compressed, its name has to end in .gz; "
+                         f"make one with reflexctl record")
+    return TapeError(f"{path}: line {number}: is no line of a recording: {shortly(error)}; record anew")
+
+
+def tape_of(path: Path) -> Path:
+    """Give the file of a recording; an event's evidence is a folder that has one in it."""
+    if not path.is_dir():
+        return path
+    return path / PACKED if (path / PACKED).exists() else path / TAPE
 
 
 def shortly(error: object) -> str:
@@ -175,9 +233,9 @@ def shortly(error: object) -> str:
     return text or type(error).__name__
 
 
-def open_packed(path: Path, mode: Literal["rb", "wb", "xb"]) -> IO[bytes]:
+def open_packed(path: Path, mode: Literal["rb", "wb", "xb"], level: int = 5) -> IO[bytes]:
     """Open a file that is compressed where its name ends in .gz. Raises: OSError."""
-    return cast("IO[bytes]", gzip.open(path, mode, 5)) if path.suffix == ".gz" else path.open(mode)
+    return cast("IO[bytes]", gzip.open(path, mode, level)) if path.suffix == ".gz" else path.open(mode)
 
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
@@ -195,9 +253,11 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
 def _head(what: Any, path: Path) -> Head:   # noqa: ANN401  whatever stands there
     if not isinstance(what, dict) or "recording" not in what:
         raise TapeError(f"{path}: is no recording; make one with reflexctl record")
-    found = Head(*(shortly(what.get(name, "unknown")) for name in Head._fields))
-    if what["recording"] != FORMAT:
-        raise TapeError(f"{path}: is of format {shortly(what['recording'])}, and this reflexd reads {FORMAT}; "
+    state_dir = what.get("state_dir")
+    found = Head(shortly(what.get("version", "unknown")), shortly(what.get("boot", "unknown")),
+                 None if state_dir is None else str(state_dir))
+    if what["recording"] not in (FORMAT, FRAMES):
+        raise TapeError(f"{path}: is of format {shortly(what['recording'])}, and this reflexd reads {FORMAT} and {FRAMES}; "
                         f"use the one that made it, {found.version}")
     return found
 
@@ -209,7 +269,15 @@ def _line(what: Any) -> Line:   # noqa: ANN401  whatever stands there
     ((kind, inner),) = what.items()
     if kind == "mark":
         return Begin(**{**inner, "now": _whole(inner["now"]), "utc_s": _seconds(inner.get("utc_s"))})
-    return Lost(_whole(inner)) if kind == "lost" else End(_whole(inner["items"]), str(inner["sha256"]))
+    if kind == "frame":
+        views = {name: (str(form), [base64.b64decode(plane, validate=True) for plane in planes])
+                 for name, (form, *planes) in inner["views"].items()}
+        sizes = {name: (_whole(width), _whole(height)) for name, (width, height) in inner.get("sizes", {}).items()}
+        taken_at, sequence = _whole(inner["taken_at"]), _whole(inner["sequence"])
+        return Framed(str(inner["camera"]), taken_at, sequence, str(inner["form"]), views, sizes)
+    if kind in ("lost", "unframed"):
+        return (Lost if kind == "lost" else Unframed)(_whole(inner))
+    return End(_whole(inner["items"]), str(inner["sha256"]))
 
 
 def _whole(value: Any) -> int:   # noqa: ANN401  whatever stands there

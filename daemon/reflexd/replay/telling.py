@@ -62,12 +62,12 @@ def changes(found: WhatIf) -> Iterator[str]:
     for name, one in sorted(found.rules.items()):
         yield f'rule "{name}": {of_rule(one, found)}'
         yield from (f"  {reason}" for reason in lacking(one, found))
-        if not one.unknown(found.last - found.first):
+        if one.now is not None and not one.unknown(found.last - found.first):      # of one that is gone, each moment differs
             yield from (f"  {of_moment(moment, clock)}" for moment in one.moments[:SHOWN])
             if one.differing > SHOWN:
                 yield f"  and {times(one.differing - SHOWN)} more"
     for name, (then, now) in sorted(found.outputs.items()):
-        yield f"output {name}: {of_output(then, now)}"
+        yield f"output {name}: {_so_far_as_known(name, then, now, found)}"
 
 
 def rules(found: WhatIf) -> Iterator[str]:
@@ -112,6 +112,19 @@ def of_moment(moment: Moment, clock: Clockwork) -> str:
     return f"{clock(moment.at)}: only {this}; {other} {moment.why}"
 
 
+def _so_far_as_known(name: str, then: Activity | None, now: Activity | None, found: WhatIf) -> str:
+    """Say what can be told of an output: nothing where a rule that drives it is not known."""
+    if now is not None and (dark := unknown_rules(name, found)):
+        rules = " and ".join(f'"{rule}"' for rule in dark)
+        return f"not known, as rule {rules} is not" + ("" if then is None else f"; it was {active(then)}")
+    return of_output(then, now) + (", where that can be told" if now is not None and found.doubts(name) else "")
+
+
+def unknown_rules(output: str, found: WhatIf) -> list[str]:
+    """Name the rules of an output of which nothing is known."""
+    return [rule for rule in found.doubts(output) if found.rules[rule].unknown(found.last - found.first)]
+
+
 def of_output(then: Activity | None, now: Activity | None) -> str:
     """Say how often and for how long it would have been active."""
     if now is None:
@@ -143,7 +156,8 @@ def as_plain(found: WhatIf) -> dict[str, Any]:
             "moments": [{"at_s": clock.seconds(at), "only": "now" if now else "then", "why": why}
                         for at, now, why in one.moments],
         } for name, one in sorted(found.rules.items())},
-        "outputs": {name: {"then": _plain(then), "now": _plain(now)} for name, (then, now) in sorted(found.outputs.items())},
+        "outputs": {name: {"then": _plain(then), "now": None if unknown_rules(name, found) else _plain(now),
+                           "doubts": found.doubts(name)} for name, (then, now) in sorted(found.outputs.items())},
     }
 
 

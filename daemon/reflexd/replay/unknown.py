@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from reflexd.config.conditions import CrossingCondition, ScoreCondition
@@ -13,10 +13,13 @@ from reflexd.rules.rule import Rule
 from reflexd.rules.stage import Stage, labels_of, watched_by
 
 
-def missing(then: Stage, now: Stage) -> dict[str, list[str]]:
-    """Tell for each rule what its decisions depend on and the recording does not have; rules that lack nothing are left out."""
+def missing(then: Stage, now: Stage, asked: Set[str] = frozenset()) -> dict[str, list[str]]:
+    """Tell for each rule what its decisions depend on and the recording does not have; rules that lack nothing are left out.
+
+    Models that were `asked` about recorded frames say what they say now.
+    """
     above = list(_above(then, now.settings))
-    found = {rule.name: list(dict.fromkeys([*_of_rule(then, now, rule), *above])) for rule in now.rules}
+    found = {rule.name: list(dict.fromkeys([*_of_rule(then, now, rule, asked), *above])) for rule in now.rules}
     return {name: reasons for name, reasons in found.items() if reasons}
 
 
@@ -31,28 +34,28 @@ def _above(then: Stage, settings: Settings) -> Iterator[str]:
                     for name, one in tables.items() if one.required and name not in before)
 
 
-def _of_rule(then: Stage, now: Stage, rule: Rule) -> Iterator[str]:
+def _of_rule(then: Stage, now: Stage, rule: Rule, asked: Set[str]) -> Iterator[str]:
     for name in sorted({*rule.sources, *subjects_of(rule.settings)}):
         if name not in then.sources:
             yield _absent(name, then.settings)
         elif name.startswith("model."):
-            yield from _of_model(name.removeprefix("model."), then, now.settings)
-    yield from _labels(rule.settings, then)
+            yield from _of_model(name.removeprefix("model."), then, now.settings, asked)
+    yield from _labels(rule.settings, then, asked)
 
 
 def _absent(source: str, then: Settings) -> str:
     """Say so of a source as a whole."""
     if source == CLOCK:
-        return "no rule asked for the time then, so the recording does not have it"
+        return "no rule asked for the time of day then, so the recording does not have it; one made by this configuration has"
     kind, _, name = source.partition(".")
     if kind == "camera" and name in then.camera:
         return f"no rule asked for the picture of camera {name} then, so the recording does not have its state"
     return f"the recording does not have {kind} {name}"
 
 
-def _of_model(name: str, then: Stage, now: Settings) -> Iterator[str]:
+def _of_model(name: str, then: Stage, now: Settings, asked: Set[str]) -> Iterator[str]:
     before, after = then.settings.model[name], now.model[name]
-    if difference := _differs(before, after):
+    if difference := _differs(before, after, name in asked):
         yield f"model {name} {difference}; the recording has what it said then"
     for gate in after.only_while:
         if f"sensor.{gate.sensor}" not in then.sources:
@@ -61,19 +64,19 @@ def _of_model(name: str, then: Stage, now: Settings) -> Iterator[str]:
         yield f"model {name} rested then while its only_while did not hold; what it would have seen meanwhile is not known"
 
 
-def _differs(before: ModelSettings, after: ModelSettings) -> str:
-    """Say in what a network says something else than it did."""
-    if Path(before.bundle).name != Path(after.bundle).name:
+def _differs(before: ModelSettings, after: ModelSettings, asked: bool) -> str:
+    """Say in what a network says something else than it did, or than it said when it was asked again."""
+    if not asked and Path(before.bundle).name != Path(after.bundle).name:
         return f"is another network ({Path(after.bundle).name}, and {Path(before.bundle).name} then)"
     if watched_by(before) != watched_by(after):
         return "watches something else"
-    if before.options != after.options or before.window != after.window or before.rate_hz != after.rate_hz:
+    if (before.options != after.options and not asked) or before.window != after.window or before.rate_hz != after.rate_hz:
         return "has other options, a window or a rate of its own"
     return ""
 
 
-def _labels(rule: RuleSettings, then: Stage) -> Iterator[str]:
+def _labels(rule: RuleSettings, then: Stage, asked: Set[str]) -> Iterator[str]:
     for one in (*rule.when, *rule.unless):
-        if isinstance(one, (ScoreCondition, CrossingCondition)) and one.model in then.settings.model \
+        if isinstance(one, (ScoreCondition, CrossingCondition)) and one.model in then.settings.model.keys() - asked \
                 and one.label not in labels_of(then.settings, one.model):
             yield (f"no rule asked model {one.model} for label {one.label} then, so the recording does not have its scores")

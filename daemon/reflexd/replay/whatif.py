@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from reflexd.config.settings import Settings
 from reflexd.replay.again import Step, again
 from reflexd.replay.driven import Activity, Driven
+from reflexd.replay.explaining import forbidden
 from reflexd.replay.tape import Begin, Line, TapeError, read, shortly
 from reflexd.replay.unknown import missing
 from reflexd.rules.items import Fired
 from reflexd.rules.rule import Rule
 from reflexd.rules.stage import Stage
+from reflexd.rules.telling import kind_of, stopper
 
 MOST = 100       # moments that are kept of a rule
 
@@ -42,10 +44,28 @@ class RuleChange:
         return any(lacking >= whole_ns for lacking in self.unknown_ns.values())
 
 
+class Said(Protocol):
+    """What networks said when they were asked again."""
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """Name them."""
+        ...
+
+    def lines(self, lines: Iterator[Line]) -> Iterator[Line]:
+        """Give a recording as it would be with that."""
+        ...
+
+    def lacks(self, number: int, model: str | None) -> bool | None:
+        """Say whether it is not known what a model would have said in that item; None: that item says nothing of it."""
+        ...
+
+
 class WhatIf:
     """Collects what differs."""
 
-    def __init__(self) -> None:
+    def __init__(self, said: Said | None = None) -> None:
+        """`said` has what networks said when they were asked again."""
         self.rules: dict[str, RuleChange] = {}
         self.items = self.otherwise = 0        # so many were decided otherwise by this version than is recorded
         self.first = self.last = 0             # moments of its beginning and of its last item; monotonic ns
@@ -53,6 +73,9 @@ class WhatIf:
         self._then, self._now = Driven(), Driven()
         self._stage: Stage | None = None
         self._missing: dict[str, list[str]] = {}
+        self._said = said
+        self._lacking: dict[str, str] = {}       # models of whose last frame nobody knows what they would have said; and why
+        self._driven_by: dict[str, list[str]] = {}
 
     @property
     def outputs(self) -> dict[str, tuple[Activity | None, Activity | None]]:
@@ -60,12 +83,18 @@ class WhatIf:
         then, now = self._then.end(), self._now.end()
         return {name: (then.get(name), now.get(name)) for name in {**then, **now}}
 
+    def doubts(self, output: str) -> list[str]:
+        """Name the rules that bear on an output and of which something is not known."""
+        return [name for name in self._driven_by.get(output, ()) if self.rules[name].unknown_ns]
+
     def add(self, then: Step, now: Step) -> None:
         """Compare what both decided on an item."""
         at = then.taken.now
         if then.stage is not self._stage:
             self._begin(then.stage, now.stage)
         self._pass(at - self.last)
+        if self._said is not None:
+            self._hear(self._said, then, now)
         self.items += 1
         self.last = at
         self.otherwise += then.orders != then.taken.orders
@@ -74,8 +103,22 @@ class WhatIf:
         if then.commands or now.commands:
             self._compare(then, now)
 
+    def _hear(self, said: Said, then: Step, now: Step) -> None:
+        """Follow whether what a network would have said of its last frame is known."""
+        model = then.taken.item[1] if then.taken.item[0] == "predicted" else None
+        if (lacks := said.lacks(self.items, model)) is not None and lacks is not (model in self._lacking):
+            if lacks:
+                self._lacking[str(model)] = f"model {model} says something else now, and not all of its frames were recorded"
+            else:
+                del self._lacking[str(model)]
+            self._begin(then.stage, now.stage)
+
     def _begin(self, then: Stage, now: Stage) -> None:
-        self._stage, self._missing = then, missing(then, now)
+        self._stage, self._driven_by = then, driven_by(now.settings)
+        self._missing = missing(then, now, self._said.asked if self._said else frozenset())
+        for rule in now.rules:
+            self._missing.setdefault(rule.name, []).extend(
+                why for model, why in self._lacking.items() if f"model.{model}" in rule.sources)
         for rule in then.rules:
             one = self.rules.setdefault(rule.name, RuleChange())
             one.then = one.then or 0
@@ -100,7 +143,16 @@ class WhatIf:
             one.differing += 1
             if len(one.moments) < MOST:
                 other = then.stage if name in after else now.stage
-                one.moments.append(Moment(then.taken.now, name in after, kept_by(other, name)))
+                one.moments.append(Moment(then.taken.now, name in after, kept_by(other, name, then.taken.now)))
+
+
+def driven_by(settings: Settings) -> dict[str, list[str]]:
+    """Name the rules that bear on each output: those that drive it, or an interlocked partner of it."""
+    tables, found = settings.actuator, {}
+    for output, table in tables.items():
+        bears = {name for name, one in tables.items() if table.interlock and one.interlock == table.interlock} | {output}
+        found[output] = [rule.name for rule in settings.rule if bears & {action.actuator for action in rule.then}]
+    return found
 
 
 def fired(step: Step) -> set[str]:
@@ -108,25 +160,36 @@ def fired(step: Step) -> set[str]:
     return {command.rule for command in step.commands if isinstance(command, Fired)}
 
 
-def kept_by(stage: Stage, name: str) -> str:
+def kept_by(stage: Stage, name: str, at: int) -> str:
     """Say what kept a rule from firing at this moment."""
     rule = next((one for one in stage.rules if one.name == name), None)
     if rule is None:
         return "there is no such rule"
-    return next(_hindrances(rule), "it acted already, cooldown_s or max_per_hour had it rest, or outputs were not permitted")
+    return next(_hindrances(rule, stage, at), "its conditions had held before")
 
 
-def _hindrances(rule: Rule) -> Iterator[str]:
-    wanted = len(rule.settings.when)
-    for index, verdict in enumerate(rule.verdicts):
-        if verdict.truth is not (index < wanted):
-            yield str(verdict) if index < wanted else f"unless {verdict}"
+def _hindrances(rule: Rule, stage: Stage, at: int) -> Iterator[str]:
+    if rule.due is not None:       # whatever its conditions say by then
+        yield "it was triggered and waits for its delay_s"
+    place = stopper(rule.verdicts, rule.settings)
+    if place is not None:
+        yield f"{'unless ' if kind_of(rule.settings, place) == 'unless' else ''}{rule.verdicts[place]}"
+    if above := forbidden(stage, at):
+        yield f"kept safe by {above}"
+    if rule.acting(at):
+        yield "it acts already"
+    if held := rule.held_back(at):
+        yield str(held)
 
 
-def what_if(path: Path, settings: Settings) -> WhatIf:
-    """Decide on a recording by its own configuration and by another one. Raises: TapeError, OSError."""
-    found = WhatIf()
-    for then, now in zip(again(_timed(read(path), found)), again(read(path), settings), strict=True):
+def what_if(path: Path, settings: Settings | None, said: Said | None = None) -> WhatIf:
+    """Decide on a recording by its own configuration, and by another one or on what networks said when they were asked again.
+
+    Raises: TapeError, OSError.
+    """
+    found = WhatIf(said)
+    other = said.lines(read(path)) if said else read(path)
+    for then, now in zip(again(_timed(read(path), found)), again(other, settings), strict=True):
         try:
             found.add(then, now)
         except Exception as error:      # whatever damaged settings lead to: the gate trusts them

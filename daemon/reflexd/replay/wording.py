@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -14,6 +15,8 @@ from reflexd.rules.telling import Said
 
 TRUTHS = {True: "true", False: "false", None: "unknown"}
 LATE_S = 1.0           # a decision that is older than this is told to be so
+WIDE = (36, *(60,) * 7)      # of each column: a cell that is longer has no other cell moved for it
+INDENT = " " * 8             # of what is folded
 Row: TypeAlias = tuple[str, ...]
 
 
@@ -140,8 +143,24 @@ def held_data(held: Held | None) -> dict[str, Any] | None:
     return None if held is None else {"by": held.by, "left_s": held.left_ns / NS, "text": str(held)}
 
 
-def aligned(rows: Sequence[Row]) -> list[str]:
-    """Write rows in columns; a row of one column is a line as it is, and the last column of each is as long as it is."""
-    widths = [max((len(row[place]) for row in rows if len(row) > place + 1), default=0) for place in range(8)]
-    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]).rstrip()
-            for row in rows]
+def aligned(rows: Sequence[Row], columns: int | None = None) -> list[str]:
+    """Write rows in columns; a row of one column is a line as it is, and the last column of each is as long as it is.
+
+    A cell that is longer than others should wait for pushes only its own row. A terminal of so many `columns` that does not
+    hold the table has its rows folded instead, with what belongs to a row further in.
+    """
+    widths = [max((len(row[place]) for row in rows if len(row) > place + 1 and len(row[place]) <= WIDE[place]), default=0)
+              for place in range(8)]
+    lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]).rstrip()
+             for row in rows]
+    if columns is None:
+        return lines
+    if any(len(line) > columns and len(row) > 3 for row, line in zip(rows, lines, strict=True)):
+        return [_folded(row, columns) for row in rows]
+    return [line if len(line) <= columns else _folded((line,), columns) for line in lines]
+
+
+def _folded(row: Row, columns: int) -> str:
+    first = row[0] or INDENT.removesuffix("  ")
+    return textwrap.fill("  ".join([first, *(cell for cell in row[1:] if cell)]), max(columns, 40), subsequent_indent=INDENT,
+                         break_long_words=False, break_on_hyphens=False)

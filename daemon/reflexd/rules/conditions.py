@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition, TimeCondition, ValueCondition
-from reflexd.config.settings import PlaceSettings, RuleSettings, Settings
+from reflexd.config.settings import LevelOf, PlaceSettings, RuleSettings, Settings
 from reflexd.rules.items import CLOCK, NS, written
-from reflexd.rules.remembering import Test, Timed, Valued, new, number
+from reflexd.rules.levels import source_of_level
+from reflexd.rules.remembering import Remembering, Test, Timed, Valued, new, number
 from reflexd.rules.schedule import Between
 from reflexd.rules.scores import Crossing, about_label
 from reflexd.rules.silence import Silent, Within
@@ -135,7 +136,7 @@ class Changed(Valued):
 class Rising(Timed):
     """The value has kept rising for a time, with no pause that is too long."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_value", "_since", "_last")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_value", "_since", "_last", "_began")
 
     def __init__(self, source: Source, for_s: float, pause_s: float | None) -> None:
         super().__init__(source, f"{source.name} rising for {for_s:g} s")
@@ -148,6 +149,7 @@ class Rising(Timed):
         """Start with no rise."""
         self._value = None
         self._since = self._last = -1
+        self._began: int | None = -1      # the first number; None once it is known that no climb goes on from before it
 
     def see(self) -> None:
         """Note a rise; a fall ends the climb."""
@@ -155,6 +157,10 @@ class Rising(Timed):
         if value is None:
             return
         at = self.source.taken_at
+        if self._began is not None:
+            self._began = at if self._began < 0 else self._began
+            if (self._value is not None and value < self._value) or at - max(self._began, self._last) > self._pause_ns:
+                self._began = None
         if self._value is not None and value > self._value:
             if self._since < 0 or at - self._last > self._pause_ns:
                 self._since = at
@@ -166,7 +172,8 @@ class Rising(Timed):
     def holds(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Say for how long it has been rising."""
         climbed = self._climbed_ns()
-        return (False, "does not rise") if climbed is None else (climbed >= self._for_ns, "")
+        no = None if self.unwanted and self._began is not None else False
+        return (no, "does not rise") if climbed is None else (climbed >= self._for_ns or no, "")
 
     def _climbed_ns(self) -> int | None:
         """Give how long it has been rising, up to the newest item; None where it is not."""
@@ -216,11 +223,16 @@ class Edge(Valued):
         return moved and self._new > 0, new(self._new if moved else 0, self._new_at, now)
 
 
-def build(condition: Condition, sources: dict[str, Source], place: PlaceSettings | None = None) -> Test:
-    """Make the condition that a line of the configuration asks for; `place` is where the sun is asked for."""
+def build(condition: Condition, sources: dict[str, Source], place: PlaceSettings | None = None, unwanted: bool = False) -> Test:
+    """Make the condition that a line of the configuration asks for; `place` is where the sun is asked for.
+
+    What is `unwanted` stands in `unless`, and has to be known to be false.
+    """
     if isinstance(condition, TimeCondition):
         return Between(sources[CLOCK], condition, place)
     test = _build(condition, sources)
+    if isinstance(test, Remembering):
+        test.unwanted = unwanted
     return test if condition.within_s is None else Within(test, condition.within_s)
 
 
@@ -245,8 +257,9 @@ def subject_of(condition: Condition) -> str:
 
 
 def subjects_of(rule: RuleSettings) -> set[str]:
-    """Name what the conditions of a rule are about."""
-    return {subject_of(one) for one in (*rule.when, *rule.unless)}
+    """Name what the conditions of a rule are about, and what its levels follow."""
+    levels = {source_of_level(action.set) for action in rule.then if isinstance(action.set, LevelOf)}
+    return levels | {subject_of(one) for one in (*rule.when, *rule.unless)}
 
 
 def stands(rule: RuleSettings, old: Settings, new: Settings) -> bool:

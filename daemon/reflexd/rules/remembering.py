@@ -48,6 +48,7 @@ class Remembering:
     def __init__(self, source: Source, what: str) -> None:
         self.source = source
         self.what = what
+        self.unwanted = False      # in `unless`: what was not seen may hide that it is true, and false lets the rule act
         self._epoch = -1
 
     @property

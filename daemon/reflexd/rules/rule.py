@@ -40,7 +40,7 @@ class Rule:
         self.settings = settings
         self.name = settings.name
         self._when = tuple(build(one, sources, place) for one in settings.when)
-        self._unless = tuple(build(one, sources, place) for one in settings.unless)
+        self._unless = tuple(build(one, sources, place, unwanted=True) for one in settings.unless)
         self._levels = {one.actuator: Following(sources[source_of_level(one.set)], one.set)
                         for one in settings.then if isinstance(one.set, LevelOf)}
         self.tests: tuple[Test, ...] = (*self._when, *self._unless, *self._levels.values())
@@ -61,7 +61,7 @@ class Rule:
         self._acted_at = other._acted_at
         self._starts = other._starts
 
-    def decide(self, now: int, moved: Source, may_act: bool = True) -> list[Command]:
+    def decide(self, now: int, moved: Source, may_act: bool) -> list[Command]:
         """Evaluate after a new item of one of the rule's sources; act only while something above the rules allows it."""
         for test in self.tests:
             if test.source is moved:
@@ -93,7 +93,7 @@ class Rule:
         elif now >= due and may_act and all(one.truth is False for one in unwanted):
             self.due = None
             ago = Verdict(True, "triggered", round((now - due + self._delay_ns) / NS, 3), "s ago")
-            return self._begin(self.settings.then, (ago, *unwanted), now)
+            return self._begin(self._allowed(self.settings.then, now), (ago, *unwanted), now)
         return []
 
     def forget_trigger(self) -> None:
@@ -102,25 +102,23 @@ class Rule:
 
     def _act(self, now: int) -> list[Command]:
         """Claim what the rule wants: living follow claims are kept, the rest starts (over) once the cooldown is past."""
-        acting = bool(self.acting(now))
-        if not acting and not self._may_start(now):
-            return []
         rested = self._acted_at < 0 or now >= self._acted_at + self._cooldown_ns
         kept = [one for one in self.settings.then if one.follow and now < self._until[one.actuator]]
-        started = [one for one in self.settings.then if one not in kept] if rested else []
+        started = self._allowed([one for one in self.settings.then if one not in kept], now) if rested else []
         if self._delay_ns and started:
             self.due = now + self._delay_ns
             return [Triggered(self.name, self.due, self.verdicts)]
         return [*(self._claim(one, self.verdicts, now) for one in kept), *(self._begin(started, self.verdicts, now))]
 
     def _begin(self, actions: Sequence[Action], reasons: tuple[Verdict, ...], now: int) -> list[Command]:
-        """Act, and count it where it is a beginning."""
-        acting = bool(self.acting(now))
+        """Act, and count it where some action of it is a beginning: another one that goes on hides none from max_per_hour."""
+        acting = self.acting(now)
         claims: list[Command] = [self._claim(one, reasons, now) for one in actions]
         if claims:
             self._acted_at = now
-            if not acting:
+            if any(one.actuator not in acting for one in actions):
                 self._starts.append(now)
+            if not acting:
                 claims.append(Fired(self.name, reasons))
         return claims
 
@@ -139,6 +137,10 @@ class Rule:
         """Say whether the hour still allows an action."""
         full = self.settings.max_per_hour is not None and len(self._starts) == self.settings.max_per_hour
         return not full or now - self._starts[0] >= HOUR_NS
+
+    def _allowed(self, actions: Sequence[Action], now: int) -> list[Action]:
+        """Leave out what would be a further beginning, where the hour allows none."""
+        return [one for one in actions if self._may_start(now) or now < self._until[one.actuator]]
 
     def _claim(self, action: Action, reasons: tuple[Verdict, ...], now: int) -> Claim:
         """Claim a level for as long as the action says."""

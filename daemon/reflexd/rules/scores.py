@@ -56,13 +56,21 @@ class Score(Remembering):
             return None, "the network gave no score for it"
         if self.window == 1:
             return self._held, ""
-        hits = self.hits(now)
-        return hits >= self.needed, f"{hits} of {self.window} hits, {self.needed} needed"
+        recent = self._recent(now)
+        hits, missing = sum(recent), self.window - len(recent)
+        note = f"{hits} of {self.window} hits, {self.needed} needed"
+        if self.unwanted and hits < self.needed <= hits + missing:
+            return None, f"{note}, {missing} not seen"
+        return hits >= self.needed, note
 
     def hits(self, now: int) -> int:
         """Count those that are not too old."""
+        return sum(self._recent(now))
+
+    def _recent(self, now: int) -> list[bool]:
+        """Give what is not too old: hits and misses."""
         oldest = now - self.window * 2 * self.source.period_ns
-        return sum(held and taken_at >= oldest for taken_at, held in self._hits)
+        return [held for taken_at, held in self._hits if taken_at >= oldest]
 
     def score(self) -> float | None:
         """Read the score that counts, of the newest prediction; None where it tells none."""
@@ -97,7 +105,7 @@ class Stay:
 class Standing(Score):
     """Enough things stand in a zone, each for long enough; without a zone, anywhere."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_stays", "there", "_best", "_stood_ns")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_stays", "there", "_best", "_stood_ns", "_first")
 
     def __init__(self, source: Source, condition: ScoreCondition) -> None:
         super().__init__(source, condition)
@@ -105,12 +113,14 @@ class Standing(Score):
         self.count = condition.count
         self._dwell_ns = None if condition.dwell_s is None else round(condition.dwell_s * NS)
         self._stays: dict[int, Stay] = {}     # by the number of the track
+        self._first = -1      # the first prediction after a gap: what it shows may have stood there before
         self._stand_nowhere()
 
     def forget(self) -> None:
         """Start with no hits, and with nothing that stands there."""
         super().forget()
         self._stays.clear()
+        self._first = -1
         self._stand_nowhere()
 
     def _stand_nowhere(self) -> None:
@@ -129,6 +139,7 @@ class Standing(Score):
         if self._dwell_ns is not None:
             unsure = unsure or any(one.track is None for one in there)      # beyond the bound of what is followed
             there = self._long_enough(there, self._dwell_ns)
+            unsure = unsure or (self.unwanted and self._may_stand_longer(self._dwell_ns))
         fewer = None if unsure else 0.0
         return self._last_needed(there) if len(there) >= self.count else fewer
 
@@ -142,6 +153,7 @@ class Standing(Score):
     def _long_enough(self, there: list[Seen], dwell_ns: int) -> list[Seen]:
         """Keep what has stood there long enough; what only seems to be gone stays as long as its track does."""
         now = self.source.taken_at
+        self._first = now if self._first < 0 else self._first
         here = {one.track.number for one in there if one.track is not None}
         gone = {one.track.number for one in self.source.seen if one.track is not None} - here
         for number in gone & self._stays.keys():
@@ -154,6 +166,11 @@ class Standing(Score):
         stood = {number: now - stay.since for number, stay in self._stays.items() if number in here}
         self._stood_ns = sorted(stood.values(), reverse=True)[self.count - 1] if len(stood) >= self.count else None
         return [one for one in there if one.track is not None and stood.get(one.track.number, -1) >= dwell_ns]
+
+    def _may_stand_longer(self, dwell_ns: int) -> bool:
+        """Say whether something stands there, not for long enough yet, that was there at the first look after a gap."""
+        return (self.source.taken_at - self._first < dwell_ns
+                and any(stay.since == self._first for stay in self._stays.values()))
 
     def _note(self, one: Seen, now: int) -> None:
         """Begin a stay with a score that is a hit, and go on with one that does not release."""

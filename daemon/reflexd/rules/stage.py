@@ -38,6 +38,7 @@ from reflexd_drivers.base import CameraSettings
 MS = 1_000_000
 CLOCK_AGE_NS = 3 * NS
 CLOCK_PERIOD_NS = NS
+MOST_ENDED = 1000       # rules that were let go, whose bounds are known: of many reloads, the newest
 
 
 class Stage:
@@ -51,7 +52,7 @@ class Stage:
         self.sources: dict[str, Source] = _sources(settings, before.sources if before else {})
         kept = {rule.name: rule for rule in before.rules} if before else {}
         self.rules: list[Rule] = [kept.get(rule.name) or self._begin_rule(rule, before) for rule in settings.rule]
-        self.ended: dict[str, Rule] = {}     # let go, and maybe coming back with other devices
+        self.ended: dict[RuleSettings, Rule] = {}     # let go, and maybe coming back: with other devices, or as a reload failed
         self._depend = self._dependents()
         self._plausible = {
             name: Plausible(model.plausible) for name, model in settings.model.items() if model.plausible is not None
@@ -70,14 +71,13 @@ class Stage:
         self._lifted: list[str] = []          # what stood above the rules until now, and does no more
         if before:
             self._remember(before)
+            self.ended = dict(list(before.ended.items())[-MOST_ENDED:])
 
     def begin(self) -> list[Command]:
         """Keep every output safe until each thing that stands above the rules has permitted it."""
-        guards: list[Command] = [
-            Inhibit(by, f"{by}: sensor {guard.sensor} is not known yet") for by, guard in self._guards.items()
-        ]
-        guards += [Inhibit(source, f"{source} is required and not there yet") for source in sorted(self._required)]
-        unknown = [one for one in guards if isinstance(one, Inhibit) and not self._permits[one.by]]
+        whys = {by: f"{by}: sensor {guard.sensor} is not known yet" for by, guard in self._guards.items()}
+        whys |= {source: f"{source} is required and not there yet" for source in sorted(self._required)}
+        unknown = [Inhibit(by, why) for by, why in whys.items() if not self._permits[by]]
         return [*(Lift(by) for by in self._lifted), *unknown]
 
     def standing(self, now: int) -> list[Permit | Inhibit]:
@@ -116,18 +116,19 @@ class Stage:
                 "scenes": self._scenes, "trackers": {name: scene.tracker for name, scene in self._scenes.items()}}
 
     def _begin_rule(self, settings: RuleSettings, before: Stage | None) -> Rule:
-        """Make a rule without state. Where only its devices are others, what bounds how often it acts goes on."""
+        """Make a rule without state. Where the same rule was let go before, what bounds how often it acts goes on."""
         rule = Rule(settings, self.sources, self.settings.place)
-        same = before.ended.get(settings.name) if before else None
-        if same is not None and same.settings == settings:
+        same = before.ended.get(settings) if before else None
+        if same is not None:
             rule.rest_like(same)
         return rule
 
     def let_go(self, rules: Collection[str], leaving: Collection[str], now: int) -> list[Command]:
         """Keep only these rules, and let sources go: claims of the others end, and what a leaving source permitted does."""
         commands = [command for rule in self.rules if rule.name not in rules for command in rule.end()]
-        self._armed()
-        self.ended.update({rule.name: rule for rule in self.rules if rule.name not in rules})
+        for rule in self.rules:
+            rule.forget_trigger()
+        self.ended.update({rule.settings: rule for rule in self.rules if rule.name not in rules})
         self.rules = [rule for rule in self.rules if rule.name in rules]
         self._depend = self._dependents()
         for source in sorted(leaving):
@@ -172,10 +173,8 @@ class Stage:
         return self._down(item, now) if isinstance(item, Down) else self._armed()
 
     def _armed(self) -> list[Command]:
-        """Forget what was triggered, since somebody armed or disarmed."""
-        for rule in self.rules:
-            rule.forget_trigger()
-        return []
+        """Forget what was triggered and end what is held, as the gate does: what is driven from now on is a beginning."""
+        return [command for rule in self.rules for command in rule.end()]
 
     def _predicted(self, item: Predicted, now: int) -> list[Command]:
         source = self.sources[f"model.{item.model}"]
@@ -255,7 +254,7 @@ class Stage:
                 continue
             source = self.sources[f"sensor.{sensor}"]
             blinked = self._blinked(by, guard, source)
-            permits = self._known(guard, now) is (by == "arm")
+            permits = equals(source.value, guard.is_) is (by == "arm")
             if blinked or not permits:
                 said = "changed for a moment" if permits else f"says {str(source.value).lower()}"
                 commands += self._forbid(by, f"{by}: sensor {sensor} {said}")
@@ -302,10 +301,6 @@ class Stage:
             source.epoch += 1
         for rule in self.rules:
             rule.void()
-
-    def _known(self, one: SensorIs, now: int) -> bool | None:
-        source = self.sources[f"sensor.{one.sensor}"]
-        return None if source.unusable(now) else equals(source.value, one.is_)
 
     def _down(self, item: Down, now: int) -> list[Command]:
         """Forget a failed source, and end what its rules hold. It takes along the models that watch it or are gated by it.

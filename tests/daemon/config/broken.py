@@ -410,6 +410,23 @@ size_px = [@@63, 48]
         ("safety.arm.delay_s", "at most 3600"), ("rule.new.delay_s", "nothing can follow"), ("rule.b.delay_s", "at most 600"),
     ),
     more(
+        "times that no clock counts, and a line that no number is on",
+        "\n[actuator.dimmer]\ndriver = 'recorder'\npath = 'dimmer.jsonl'\nsafe = 'off'\naccept_unguarded = true\n"
+        "max_on_s = 9\n" + RULE + "when = [ { model = 'meter', rising_for_s = @@1e300, pause_s = @@1e300 } ]\n"
+        "cooldown_s = @@1e300\nmax_per_hour = @@1_000_000_000_000_000_000_000\n"
+        "then = [ { actuator = 'bell', set = 'on', for_s = @@1e300 },\n"
+        "  { actuator = 'dimmer', follow = true, set = { sensor = 'depth', from = @@[-1e308, 1e308], to = [0, 1] } } ]\n",
+        ("rule.new.when[0].rising_for_s", "at most 31536000"), ("rule.new.when[0].pause_s", "at most 31536000"),
+        ("rule.new.cooldown_s", "at most 31536000"), ("rule.new.max_per_hour", "at most 100000"),
+        ("rule.new.then[0].for_s", "at most 31536000"), ("rule.new.then[1].set.from", "further apart than a number can say"),
+    ),
+    more(
+        "an output that one rule claims twice",
+        RULE + WHEN + "priority = 1\nthen = [ { actuator = 'lamp', set = 'on', follow = true },\n"
+        "  { actuator = @@'lamp', set = 'on', for_s = 30 } ]\n",
+        ("rule.new.then[1].actuator", "a rule has one claim on lamp, and this is its second action"),
+    ),
+    more(
         "a rule name twice in a file", '\n[[rule]]\nname = @@"ring"\n' + WHEN + THEN, ("rule.ring.name", "a rule with this name")
     ),
     change(

@@ -140,6 +140,10 @@ def is_(sensor: str, value: str) -> str:
     return f'{{ sensor = "{sensor}", is = {value} }}'
 
 
+MONDAY = '{ between = ["sunset", "sunrise"], days = ["mon"] }'
+NIGHT = '{ between = ["sunset", "sunrise"] }'
+PLACE = "\n[place]\nlatitude = 52.5\nlongitude = 18.9\n"
+DIAL = BASE[BASE.index("[model.meter]"):BASE.index("[model.day]")].replace("meter]", "dial]").replace("gate", "slow")
 ON, EDGE = is_("button", "true"), '{ sensor = "button", edge = "rise" }'
 ACTS, KEEPS = "never acts", "never keeps the rule from acting"
 
@@ -238,6 +242,50 @@ FOUND = [
     ("two rules that relieve each other", motor('{ actuator = "motor", set = "on", for_s = 5 }', more="cooldown_s = 6")
      + rule(is_("light", "true"), then='then = [ { actuator = "motor", set = "on", for_s = 5 } ]\ncooldown_s = 6\n'),
      "nothing bounds", motor('{ actuator = "motor", set = "on", for_s = 5 }', more="cooldown_s = 6")),
+    ("two spans that do not meet", rule(f'{ON}, {{ between = ["08:00", "12:00"] }}, @@{{ between = ["12:00", "18:00"] }}'), ACTS,
+     rule(f'{ON}, {{ between = ["08:00", "12:01"] }}, {{ between = ["12:00", "18:00"] }}')),
+    ("a night that ends before the day of the other",
+     rule('{ between = ["22:00", "06:00"], days = ["fri"] }, @@{ days = ["sun"] }'), ACTS,
+     rule('{ between = ["22:00", "06:00"], days = ["fri"] }, { days = ["sat"] }')),
+    ("days that are none", rule('{ days = ["mon", "tue"] }, @@{ days = ["wed"] }'), ACTS,
+     rule('{ days = ["mon", "tue"] }, { days = ["tue", "wed"] }')),
+    ("a span within one of unless", rule('{ between = ["23:00", "01:00"] }', '@@{ between = ["22:00", "06:00"] }'), ACTS,
+     rule('{ between = ["22:00", "06:00"] }', '{ between = ["23:00", "01:00"] }')),
+    ("two that leave nothing", rule('{ between = ["08:00", "18:00"] }', '{ between = ["07:00", "12:00"] }, '
+     '@@{ between = ["12:00", "19:00"] }'), ACTS,
+     rule('{ between = ["08:00", "18:00"] }', '{ between = ["07:00", "12:00"] }, { between = ["12:00", "17:59"] }')),
+    ("the same span of the sun", PLACE + rule(NIGHT, "@@" + NIGHT), ACTS,
+     PLACE + rule(NIGHT, NIGHT.replace("sunset", "sunset+00:30"))),
+    ("the same while the clock is known", rule('{ days = ["mon"] }', '@@{ days = ["mon"] }'), ACTS,
+     rule('{ days = ["mon"], otherwise = true }', '{ days = ["mon"], otherwise = false }')),
+    ("the sun on days that are far apart", PLACE + rule(f'{MONDAY}, @@{{ days = ["fri"] }}'), ACTS,
+     PLACE + rule(f'{MONDAY}, {{ days = ["wed"] }}')),
+    ("the sun where it does not rise on some days",
+     PLACE.replace("52.5", "69.6") + rule(NIGHT.replace("= [", "= @@[")), "does not set",
+     PLACE.replace("52.5", "65") + rule(NIGHT)),
+    ("what is silent and heard", rule(f'{{ sensor = "button", silent_for_s = @@5 }}, {ON}'), ACTS,
+     rule(f'{{ sensor = "light", silent_for_s = 5 }}, {ON}')),
+    ("what is stuck and goes on", rule(f'{{ sensor = "button", stuck_for_s = @@5 }}, {EDGE}'), ACTS,
+     rule(f'{{ sensor = "light", stuck_for_s = 5 }}, {EDGE}')),
+    ("what is stuck for longer than a pause of a climb",
+     rule('{ sensor = "any", stuck_for_s = @@6 }, { sensor = "any", rising_for_s = 10 }'), ACTS,
+     rule('{ sensor = "any", stuck_for_s = 5 }, { sensor = "any", rising_for_s = 10 }')),
+    ("a lower rate in unless",
+     rule('{ sensor = "any", rate_above = 2, over_s = 5 }', '@@{ sensor = "any", rate_above = 1, over_s = 5 }'), ACTS,
+     rule('{ sensor = "any", rate_above = 2, over_s = 5 }', '{ sensor = "any", rate_above = 3, over_s = 5 }')),
+    ("less silence in unless", rule('{ sensor = "any", silent_for_s = 60 }', '@@{ sensor = "any", silent_for_s = 30 }'), ACTS,
+     rule('{ sensor = "any", silent_for_s = 30 }', '{ sensor = "any", silent_for_s = 60 }')),
+    ("what is in unless for longer", rule(ON, '{ sensor = "button", is = @@true, within_s = 5 }'), ACTS,
+     rule(ON, '{ sensor = "light", is = true, within_s = 5 }')),
+    ("a rate beyond all that it hears", rule('{ sensor = "gap", rate_above = @@2, over_s = 10 }'), ACTS,
+     rule('{ sensor = "gap", rate_above = 1, over_s = 10 }')),
+    ("a rate that suppresses nothing", rule(ON, '{ sensor = "gap", rate_below = @@-2, over_s = 10 }'), KEEPS,
+     rule(ON, '{ sensor = "gap", rate_below = -1, over_s = 10 }')),
+    ("a rate over frames that are forgotten", rule('{ camera = "slow", silent_for_s = 2 }') + rule(
+     '{ model = "dial", rate_above = 1, over_s = @@30 }').replace("this", "that") + DIAL, ACTS,
+     rule('{ model = "dial", rate_above = 1, over_s = 30 }') + DIAL.replace("slow", "gate")),
+    ("what is over before the next reading", rule(ON, '{ sensor = "gap", above = 1, within_s = @@0.09 }'), "over too soon",
+     rule(ON, '{ sensor = "gap", above = 1, within_s = 0.2 }')),
     ("a way that takes longer", servo("@@0.9"), "turns back", servo("1")),
 ]
 

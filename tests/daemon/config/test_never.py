@@ -11,17 +11,18 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from reflexd.config.conditions import ValueCondition
-from reflexd.config.lint import never, pace
+from reflexd.config.lint import never, pace, quiet, times
 from reflexd.config.lint.demands import possible, what_is_given
 from reflexd.config.lint.facts import Facts
 from reflexd.config.settings import Settings
-from reflexd.rules.items import NS, Claim, Item, Predicted, Sensed
+from reflexd.rules.items import NS, Claim, Clock, Item, Predicted, Sensed
 from reflexd.rules.stage import Stage
 from reflexd_drivers.base import Reading
 from reflexd_models.base import Prediction
 from tests.daemon.rules import story
 
-LOOKS = (never.contradictions, never.suppressed_by_itself, never.two_moments)
+LOOKS = (never.contradictions, never.suppressed_by_itself, never.two_moments, quiet.silent_and_heard, quiet.stuck_and_moving,
+         times.times_that_never_come)
 THRESHOLDS = (0, 1, 2, 3)
 VALUES: tuple[float | bool, ...] = (-0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5)
 GATES = st.sampled_from([[], [{"sensor": "key", "is": True}], [{"sensor": "key", "is": False}]])
@@ -52,6 +53,9 @@ def of_warmth(*more: str) -> st.SearchStrategy[dict[str, Any]]:
         st.tuples(at, at).map(lambda two: {"sensor": "warmth", "below": min(two), "release_above": max(two)}),
         st.sampled_from([{"sensor": "warmth", "changed": True}, {"sensor": "key", "edge": "rise"}]),
         st.sampled_from([0.1, 0.3]).map(lambda time: {"sensor": "warmth", "rising_for_s": time}),
+        st.sampled_from([1.0, 2.0]).map(lambda time: {"sensor": "warmth", "silent_for_s": time}),
+        st.sampled_from([0.05, 0.3]).map(lambda time: {"sensor": "warmth", "stuck_for_s": time}),
+        st.sampled_from([-1, 0, 1]).map(lambda rate: {"sensor": "warmth", "rate_above": rate, "over_s": 0.5}),
     ]
     return st.one_of(*plain, *(released if more else []))
 
@@ -76,7 +80,9 @@ def a_day(seed: int, count: int) -> Iterator[tuple[Item, int]]:
         now += chance.choice((10, 30, 100, 300)) * story.MS + (2_000 * story.MS if chance.random() < 0.01 else 0)
         taken_at = now - chance.choice((1, 5, 80)) * story.MS
         which = chance.random()
-        if which < 0.4:
+        if which < 0.1:
+            yield Clock(None, 0, now), now
+        elif which < 0.4:
             score = min(max(score + chance.choice((-0.25, 0, 0.25)), 0), 1)
             yield Predicted("person", Prediction(taken_at, {"person": score})), now
         elif which < 0.6:
@@ -144,3 +150,41 @@ def test_what_is_not_known_is_left_alone():
     (rule,) = configuration.rule
     later = rule.model_copy(update={"when": (rule.when[0], Lately.model_validate({"sensor": "key", "is": False}))})
     assert not never_acts(configuration.model_copy(update={"rule": (later,)}))
+
+
+DAYS = st.lists(st.sampled_from(["mon", "tue", "sat", "sun"]), min_size=1, max_size=2, unique=True)
+MOMENTS = st.sampled_from(["00:00", "06:00", "12:00", "18:00", "23:59"])
+SPANS = st.one_of(
+    st.fixed_dictionaries({"days": DAYS}),
+    st.fixed_dictionaries({"between": st.tuples(MOMENTS, MOMENTS).filter(lambda two: two[0] != two[1])}),
+    st.fixed_dictionaries({"between": st.tuples(MOMENTS, MOMENTS).filter(lambda two: two[0] != two[1]), "days": DAYS,
+                           "otherwise": st.booleans()}))
+MONDAY_S = 1_774_224_000      # 2026-03-23, 00:00 UTC
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(SPANS, min_size=1, max_size=3), st.lists(SPANS, max_size=2))
+def test_of_times_everything_that_never_comes_is_found_and_nothing_else(when, unless):
+    configuration = configured(when, unless, [])
+    said = bool(list(times.times_that_never_come(Facts(configuration, {}, str))))
+    event(f"never comes: {said}")
+    acts = []
+    turns = (day * 1440 + at for day in range(7) for at in (0, 360, 720, 1080, 1439))
+    for minute in [None, *range(-1, 7 * 1440, 359), *turns]:
+        stage = Stage(configuration)
+        utc_ns = None if minute is None else (MONDAY_S + minute * 60) * NS
+        acts.append(any(isinstance(one, Claim) for one in stage.consume(Clock(utc_ns, 0, story.START), story.START)))
+    assert said is not any(acts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0.001, 0.02, 0.1, 0.9]), st.sampled_from([0, 1])), min_size=5, max_size=60),
+       st.booleans())
+def test_no_rate_is_steeper_than_check_takes_for_possible(steps, late):
+    over_s = 2.0
+    condition = {"sensor": "warmth", "rate_above": 0, "over_s": over_s}
+    one, steepest = story.Story({"when": [condition], "then": story.FOR_5_S}), 0.0
+    for after_s, value in [(0.9, 0), (0.9, 0), *(reversed(steps) if late else steps)]:
+        one.wait(after_s).feels("warmth", value, age_ms=0)
+        steepest = max(steepest, abs(one.verdict().observed or 0.0))
+    assert steepest * over_s < quiet.STEEPEST

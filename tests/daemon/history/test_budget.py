@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from pathlib import Path
 
@@ -79,6 +80,84 @@ def test_the_last_24_hours_are_counted_over_a_restart() -> None:
     assert after.day(7.0 + 22 * 3600) == 2e6
     assert after.day(7.0 + 48 * 3600) == 0
     assert after.total == 3e6
+
+
+def test_a_budget_that_is_raised_gives_what_it_is_larger_by_and_a_smaller_one_alone_makes_nobody_wait() -> None:
+    budget = Budget(2, 0.0)
+    budget.spend(0.6 * MB, 0.0)
+    assert budget.wait_s(0.0) > 0
+    budget.change(20)
+    assert budget.tokens == pytest.approx(20 * MB * BURST - 0.6 * MB), "what was spent stays spent"
+    budget.change(0.1)
+    assert budget.tokens == 0
+    budget.change(0.1)
+    assert budget.tokens == 0
+
+
+def test_a_budget_that_is_raised_for_the_next_run_counts_at_once() -> None:
+    budget = Budget(2, 0.0)
+    budget.spend(0.6 * MB, 0.0)
+    after = Budget(20, 0.0)
+    after.restore(budget.saved(0.0), 0.0, 0.0)
+    assert after.wait_s(0.0) == 0
+
+
+def test_a_hundred_restarts_of_a_day_that_write_little_use_up_no_budget() -> None:
+    kept: object = None
+    for restart in range(100):
+        budget = Budget(20, 0.0)
+        budget.restore(kept, utc_s=600.0 * restart, now_s=0.0)
+        assert budget.wait_s(0.0) == 0, f"at restart {restart}"
+        budget.spend(30_000, 1.0)
+        kept = budget.saved(utc_s=600.0 * restart + 1, ended=True)
+
+
+def test_of_a_run_that_died_what_it_did_not_tell_counts_as_spent() -> None:
+    first = Budget(20, 0.0)
+    second = Budget(20, 0.0)
+    second.restore(first.saved(0.0, ended=True), 0.0, 0.0)
+    assert second.to_be_saved, "the store has to know that this run began"
+    kept = second.saved(0.0)
+    assert not second.to_be_saved
+    third = Budget(20, 0.0)
+    third.restore(kept, 0.0, 0.0)
+    assert third.tokens <= DAILY * BURST - DAILY / 64
+
+
+def test_the_hours_are_those_of_the_last_day_however_often_it_was_restarted() -> None:
+    budget = Budget(20, 0.0)
+    budget.spend(1e6, 0.0)
+    for _ in range(60):
+        after = Budget(20, 0.0)
+        after.spend(1.0, 0.0)
+        after.restore(budget.saved(7300.0), 7300.0, 0.0)
+        budget = after
+    assert budget.day(0.0) == 1e6 + 60
+
+
+def test_it_may_be_asked_from_another_thread_while_it_counts() -> None:
+    budget = Budget(20, 0.0)
+    done = threading.Event()
+    wrong: list[Exception] = []
+
+    def look() -> None:
+        while not done.is_set():
+            try:
+                budget.day(0.0)
+            except RuntimeError as error:        # deque mutated during iteration, which would end the daemon
+                wrong.append(error)
+                return
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    for hour in range(20_000):
+        budget.spend(1.0, hour * 3600.0)
+    sys.setswitchinterval(switching)
+    done.set()
+    looking.join()
+    assert wrong == []
 
 
 @pytest.mark.parametrize("told", [None, 3, {}, {"utc_s": "soon"}, {"utc_s": 1, "at_s": 1, "tokens": 1, "total": 1, "hours": [1]}])

@@ -123,6 +123,23 @@ def test_a_rule_that_fires_while_nothing_is_driven_says_so(start: Start, devices
     assert stored(running, tmp_path)[0]["held"] == "dry run, as [daemon] dry_run = true says"
 
 
+@pytest.mark.parametrize("how", ["reflexctl arm", "a reload"])
+def test_a_rule_that_went_on_in_a_dry_run_fires_anew_when_outputs_are_driven(
+        start: Start, devices: Devices, tmp_path: Path, how: str) -> None:
+    dry = {"initially": "disarmed"} if how == "reflexctl arm" else {"dry_run": True}
+    configuration = configured(tmp_path, daemon={"state_dir": str(tmp_path), **dry})
+    running = start(configuration)
+    devices["model"].value = 0.9
+    within(10, lambda: running.status()["rules"]["see"]["truth"] is True)
+    if how == "reflexctl arm":
+        running.daemon.arming.say(True, running.daemon.loop)
+    else:
+        running.reload(configured(tmp_path, daemon={"state_dir": str(tmp_path)}))
+    within(10, lambda: devices["lamp"].level == 1.0)
+    within(10, lambda: running.status()["events"]["stored"] >= 2)
+    assert [(one["rule"], one["held"]) for one in stored(running, tmp_path) if one["kind"] == "fired"][-1] == ("see", "")
+
+
 def test_the_end_is_stored_before_the_process_leaves(begun: Any, tmp_path: Path) -> None:
     assert begun.stop() == 0
     with Reader(tmp_path / FILE) as reader:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from reflexd.history.budget import thread_wrote
 from reflexd.history.reading import Reader, ReadError, Wanted, this_boot
 from reflexd.history.shape import STEPS, VERSION, NewerError, migrate, version_of
 from reflexd.history.store import ASIDE, Bounds, DamagedError, Store, set_aside
 from reflexd.history.wording import config_hash
+from reflexd.rules.items import Verdict
 from tests.daemon.history.incidents import NS, SETTINGS, incident, run_named
 
 RUN = run_named()
@@ -221,6 +223,62 @@ def test_prune_removes_what_was_asked_for_and_gives_the_room_back(path: Path) ->
     store.close()
     assert [one["id"] for one in told(path)] == [f"abc123-{number}" for number in range(1996, 2001)]
     assert path.stat().st_size < before / 4
+
+
+def test_what_is_removed_costs_the_card_little(path: Path) -> None:
+    store = many(path, 8000)
+    before, size = thread_wrote(), store.used_bytes
+    if before is None:
+        pytest.skip("this kernel does not count what a thread writes")
+    store.tidy(Bounds(None, 0, 0))
+    after = thread_wrote()
+    assert after is not None
+    assert after - before < 220_000, "of 500 events that take 256 kB"
+    store.prune(None, keep=10)
+    last = thread_wrote()
+    assert last is not None
+    assert last - after < 1.5 * size
+    store.close()
+    assert path.stat().st_size < 100_000
+
+
+def test_a_store_whose_file_was_removed_says_so(path: Path) -> None:
+    store = filled(path, incident(1))
+    assert not store.gone
+    Path(f"{path}-wal").unlink()
+    assert store.gone, "its log alone holds what was stored last"
+    store.close()
+    store = filled(path, incident(2))
+    assert not store.gone
+    path.rename(path.parent / "elsewhere")
+    assert store.gone
+    path.write_bytes(b"")
+    assert store.gone, "another one"
+    store.close()
+
+
+def test_what_no_encoding_can_say_is_stored_all_the_same(path: Path) -> None:
+    odd = incident(1, text="no file \udce9.csv", held="\udce9", reasons=(Verdict(True, "sensor.a is \udce9", "\udce9"),))
+    filled(path, odd, incident(2)).close()
+    first, _ = told(path)
+    assert (first["why"], first["held"]) == ("no file \\udce9.csv", "\\udce9")
+    assert first["verdicts"][0]["truth"] is True
+
+
+def test_of_many_events_only_some_are_in_memory_and_the_log_of_the_store_is_not_held(path: Path) -> None:
+    store = many(path, 1800)
+    with Reader(path) as reader:
+        coming = reader.each(Wanted())
+        first = next(coming)
+        store.add(RUN, [incident(1801)], config)
+        assert store._one("PRAGMA wal_checkpoint(TRUNCATE)") == 0, "not busy"
+        assert [one["seq"] & 0xFFFF for one in (first, *coming)] == list(range(1, 1801)), "those that were there when it began"
+        assert [one["id"] for one in reader.each(Wanted(newest=2))] == ["abc123-1800", "abc123-1801"]
+        assert [one["id"] for one in reader.each(Wanted(rule="rule 1", newest=1))] == ["abc123-1798"]
+        assert len(reader.find(Wanted(rule="rule 0"))) == 600
+        assert reader.find(Wanted(rule="none")) == []
+        assert reader.rules() == ["light the path", "rule 0", "rule 1", "rule 2"]
+    store.close()
 
 
 def test_prune_by_age_takes_what_is_older_and_keeps_the_rest(path: Path) -> None:

@@ -18,9 +18,9 @@ from reflexd.config.settings import EventsSettings
 from reflexd.events import EVENTS_ASIDE, EVENTS_STORED, EVENTS_WAIT
 from reflexd.history.reading import Reader, Wanted
 from reflexd.history.shape import VERSION
-from reflexd.history.store import FILE
+from reflexd.history.store import FILE, Store
 from reflexd.history.writer import USUAL_FOLDER, WAITING, Writer
-from tests.daemon.history.incidents import Disk, incident, run_named
+from tests.daemon.history.incidents import NS, Disk, incident, run_named
 from tests.stopwatch import Stopwatch, within
 
 PATIENCE_S = 20
@@ -291,6 +291,119 @@ def test_a_budget_that_was_used_up_is_so_after_a_restart(make: Make, log: Log) -
     assert second.stored == 0
 
 
+def test_a_budget_that_a_reload_raises_counts_at_once(make: Make) -> None:
+    counts = iter(range(0, 1 << 40, 400_000))
+    writer = make(EventsSettings(write_budget_mb_per_day=2), wrote=lambda: next(counts))
+    for number in (1, 2, 3):
+        put(writer, number)
+        within(PATIENCE_S, lambda number=number: writer.stored == number or "is used up" in writer.trouble)
+    assert writer.waiting > 0
+    writer.take_over(EventsSettings(write_budget_mb_per_day=1000))
+    within(PATIENCE_S, lambda: writer.stored == 3 and writer.trouble == "")
+
+
+def test_what_somebody_removes_is_counted_and_keeps_no_event_waiting(make: Make) -> None:
+    counted = [0]
+    writer = make(EventsSettings(write_budget_mb_per_day=2), wrote=lambda: counted[0])
+    put(writer, 1, 2)
+    within(PATIENCE_S, lambda: writer.stored == 2)
+    counts = iter(range(0, 1 << 40, 50_000_000))
+    writer._wrote = lambda: next(counts)
+    assert writer.prune(None, 1) == 1
+    writer._wrote = lambda: counted[0]
+    assert writer.report()["written_mb_24h"] >= 50
+    put(writer, 3)
+    within(PATIENCE_S, lambda: writer.stored == 3)
+
+
+def test_what_was_told_as_not_removed_is_not_removed_later(make: Make) -> None:
+    hangs = [True]
+    answers = Disk()
+
+    def opens(path: Path) -> sqlite3.Connection:
+        while hangs:
+            time.sleep(0.01)
+        return answers(path)
+
+    writer = make(opens=opens)
+    put(writer, 1, 2, 3)
+    with pytest.raises(TimeoutError, match="the store does not answer, and nothing is removed"):
+        writer.prune(None, 0, within_s=0.05)
+    hangs.clear()
+    within(PATIENCE_S, lambda: writer.stored == 3)
+    put(writer, 4)
+    within(PATIENCE_S, lambda: writer.stored == 4)
+    assert ids(writer.path) == [1, 2, 3, 4]
+
+
+def test_where_no_events_are_stored_none_is_removed_and_it_says_how(make: Make) -> None:
+    writer = make(EventsSettings(enabled=False))
+    with pytest.raises(OSError, match="this reflexd stores no events; name the file with --store"):
+        writer.prune(None, 0)
+    writer.take_over(SETTINGS)
+    put(writer, 1)
+    within(PATIENCE_S, lambda: writer.stored == 1)
+    assert ids(writer.path) == [1]
+
+
+@pytest.mark.parametrize("removed", [("",), ("", "-wal", "-shm"), ("-wal",)])
+def test_a_store_that_somebody_removes_is_begun_anew_and_no_later_event_is_lost(
+        make: Make, tmp_path: Path, removed: tuple[str, ...]) -> None:
+    disk = Disk()
+    writer = make(opens=disk)
+    put(writer, 1)
+    within(PATIENCE_S, lambda: writer.stored == 1)
+    put(writer, 2)
+    within(PATIENCE_S, lambda: writer.stored == 2)
+    assert disk.opened == 1
+    for ending in removed:
+        Path(f"{writer.path}{ending}").unlink()
+    put(writer, 3)
+    within(PATIENCE_S, lambda: writer.stored == 3)
+    assert ids(writer.path)[-1] == 3
+    assert writer.report()["kept"] == len(ids(writer.path))
+
+
+def test_what_a_disk_took_although_it_told_a_failure_is_stored_and_counted_once(make: Make) -> None:
+    fails = [True]
+
+    class Late(sqlite3.Connection):
+        def execute(self, *args: Any) -> sqlite3.Cursor:
+            done = super().execute(*args)
+            if args[0] == "COMMIT" and fails and int(super().execute("SELECT count(*) FROM events").fetchone()[0]):
+                fails.clear()
+                raise sqlite3.OperationalError("disk I/O error")
+            return done
+
+    writer = make(opens=lambda path: sqlite3.connect(path, factory=Late, isolation_level=None))
+    put(writer, *range(1, 6))
+    within(PATIENCE_S, lambda: writer.stored == 5)
+    assert not fails
+    assert ids(writer.path) == [1, 2, 3, 4, 5]
+    assert writer.report()["kept"] == 5
+
+
+def test_a_folder_in_the_place_of_the_store_is_told_as_that(make: Make, log: Log, tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    writer = make()
+    within(PATIENCE_S, lambda: len(log) == 1)
+    assert log[0][1].endswith(f"{FILE}: is a folder, and the store has to be a file; move it away")
+    (tmp_path / FILE).rmdir()
+    put(writer, 1)
+    within(PATIENCE_S, lambda: writer.stored == 1)
+
+
+def test_status_names_what_events_wait_for_now(make: Make) -> None:
+    disk = Disk()
+    disk.failing = sqlite3.SQLITE_FULL
+    counts = iter(range(0, 1 << 40, 400_000))
+    writer = make(EventsSettings(write_budget_mb_per_day=2), opens=disk, wrote=lambda: next(counts))
+    put(writer, 1)
+    within(PATIENCE_S, lambda: "make room" in writer.trouble)
+    disk.failing = None
+    within(PATIENCE_S, lambda: "is used up" in writer.trouble)
+
+
 def test_somebody_may_remove_events_while_it_writes(make: Make) -> None:
     writer = make()
     put(writer, *range(1, 51))
@@ -323,6 +436,19 @@ def test_what_need_not_be_kept_goes_while_it_writes(make: Make) -> None:
     assert found[-1] == 3000
     assert 10 <= len(found) < 1000
     assert found == list(range(3001 - len(found), 3001))
+
+
+@pytest.mark.parametrize(("known", "left"), [(False, 10), (True, 0)])
+def test_a_clock_that_is_not_known_to_be_right_makes_no_event_old(make: Make, tmp_path: Path, known: bool, left: int) -> None:
+    store = Store(tmp_path / FILE)
+    then = time.time_ns() - 3650 * 86_400 * NS           # it was right then, and the clock has been set forward since
+    store.add(run_named("before"), [incident(number, utc_ns=then, synchronised=True) for number in range(1, 11)], lambda _one: "")
+    store.close()
+    writer = make(SETTINGS.model_copy(update={"keep_per_rule": 0}), synchronised=lambda: known)
+    within(PATIENCE_S, lambda: writer._tidy_at > 0)
+    put(writer, 11)
+    within(PATIENCE_S, lambda: writer.stored == 1)
+    assert len(ids(writer.path)) == left + 1
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -233,3 +233,23 @@ def test_what_is_lost_in_between_is_counted() -> None:
 ])
 def test_two_numbers_are_told_apart(observed: float, threshold: float, margin: float, words: str) -> None:
     assert wording.compared(observed, threshold, margin) == words
+
+
+ROWS = [("a rule", "goes on", "all conditions hold"),
+        ("    when", "true", "model.person person at least 0.8", "0.84 > 0.70, by 0.14; 5 of 5 hits, 3 needed", "0.1 s old"),
+        ("    then", "", 'lamp on: rule "a rule": model.person person at least 0.8: 0.844 (3 of 5 hits, 3 needed), for 2.2 s'),
+        ("", "", "", "2 of 5 hits", "04:46:35")]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+def test_a_table_fits_the_terminal_and_loses_no_word(columns: int) -> None:
+    lines = [line for text in wording.aligned(ROWS, columns) for line in text.splitlines()]
+    assert all(len(line) <= columns for line in lines)
+    assert " ".join(lines).split() == " ".join(" ".join(row) for row in ROWS).split()
+    assert lines == wording.aligned(ROWS) if columns > 116 else lines != wording.aligned(ROWS)
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
+def test_a_long_name_moves_no_other_row() -> None:
+    without, more = wording.aligned(ROWS), wording.aligned([*ROWS, ("x" * 100, "false", "a reason")])
+    assert (more[:-1], more[-1]) == (without, f"{'x' * 100}  false    a reason")

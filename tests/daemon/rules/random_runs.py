@@ -45,6 +45,11 @@ RULES: list[dict[str, Any]] = [
                 {"model": "yard", "label": "dog", "at_least": 0.8, "dwell_s": 1, "within_s": 1}], "then": FOLLOW},
     {"when": [{"sensor": "warmth", "above": 0}, {"between": ["23:00", "00:30"], "days": ["sat"]}], "then": FOLLOW},
     {"when": [{"between": ["sunset", "sunrise-05:15"], "otherwise": False}], "then": FOLLOW},
+    {"when": [{"model": "gate", "label": "person", "at_least": 0.3}],
+     "unless": [{"model": "gate", "label": "person", "at_least": 0.7, "hits": 3, "of": 4},
+                {"model": "yard", "label": "dog", "at_least": 0.9, "dwell_s": 0.4}], "then": FOLLOW},
+    {"when": [{"model": "gate", "label": "person", "at_least": 0.3}],
+     "unless": [{"model": "meter", "rising_for_s": 3, "pause_s": 0.2}], "then": FOLLOW},
 ]
 WALL_S = 1_774_740_480       # Saturday 2026-03-28, 23:28 UTC, in the first minutes of a Sunday there
 PLACE = {"latitude": 52.52, "longitude": 13.4}

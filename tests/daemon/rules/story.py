@@ -47,6 +47,10 @@ class Story:
         taken_at = self.now - round(age_ms * MS)
         return self.stage.consume(Predicted("person", Prediction(taken_at, scores, **prediction)), self.now)
 
+    def reads(self, model: str, value: float, spread: float = 0.0) -> list[Command]:
+        """Another network gives a number for a frame of now."""
+        return self.stage.consume(Predicted(model, Prediction(self.now, {}, value, spread)), self.now)
+
     def rests(self, age_ms: float = 10) -> list[Command]:
         """A frame of that age comes while the network rests."""
         return self.stage.consume(Rested("person", self.now - round(age_ms * MS)), self.now)

@@ -156,3 +156,41 @@ def test_a_number_is_believed_on_after_the_camera_was_away() -> None:
     believed(one, [100.0, 100.0])
     one.loses("camera.gate")
     assert believed(one.wait(5), [103.0, 150.0]) == [103.0, None]
+
+
+def muted(condition: dict[str, Any]) -> Story:
+    sensor = {"button": {"driver": "scripted", "max_age_ms": 60_000}, "warmth": {"driver": "scripted", "max_age_ms": 1000}}
+    return Story({"when": [{"sensor": "button", "is": True}], "unless": [condition], "then": FOR_5_S}, sensor=sensor)
+
+
+@pytest.mark.parametrize(("scores", "truths"), [
+    ([0.9, 0.9], [None, True]),                  # that it was there before is not known to be false
+    ([0.9, 0.1, 0.1, 0.1], [None, None, False, False]),
+    ([0.1, 0.1, 0.1], [None, False, False]),     # one that was not seen is not enough any more
+])
+def test_hits_that_may_hide_in_what_was_not_seen_keep_a_rule_from_acting(scores: list[float], truths: list[Any]) -> None:
+    one = muted({"model": "person", "label": "person", "at_least": 0.7, "hits": 2, "of": 3})
+    one.feels("button", True)
+    for score, truth in zip(scores, truths, strict=True):
+        assert acts(one.wait(0.1).sees(score)) == (truth is not None and not truth)
+        assert one.verdict(condition=1).truth == truth
+
+
+def test_after_a_gap_hits_of_unless_are_unknown_again() -> None:
+    one = muted({"model": "person", "label": "person", "at_least": 0.7, "hits": 2, "of": 3})
+    one.feels("button", True)
+    said = [acts(one.wait(wait).sees(0.1)) for wait in (0.1, 0.1, 0.1, 0.6, 0.1)]
+    assert said == [False, True, True, False, True]
+
+
+def test_what_rose_at_the_first_look_already_is_not_known_to_rise_for_no_longer() -> None:
+    one = muted({"sensor": "warmth", "rising_for_s": 2, "pause_s": 1})
+    one.feels("button", True)
+    truths = []
+    for value in (1, 2, 3, 4, 5, 6, 5, 6):
+        one.wait(0.5).feels("warmth", value)
+        truths.append(one.verdict(condition=1).truth)
+    assert truths == [None, None, None, None, None, True, False, False]
+    flat = muted({"sensor": "warmth", "rising_for_s": 2, "pause_s": 1})
+    flat.feels("button", True)
+    assert [acts(flat.wait(0.5).feels("warmth", 7)) for _ in range(5)] == [False, False, False, True, True]

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reflexd.config.conditions import ValueCondition
+from reflexd.config.settings import RuleSettings
 from reflexd.rules.stage import Stage, followed_by, labels_of
 from reflexd.rules.tracks import MISSED_NS, MISSES
 from tests.daemon.rules.scenes import PATIENT, Scene, at
-from tests.daemon.rules.story import acts, lets_go
+from tests.daemon.rules.story import FOLLOW, acts, lets_go
 from tests.daemon.rules.test_zones import cut
 
 NOBODY: tuple[()] = ()
@@ -115,6 +116,16 @@ def test_dwell_begins_when_a_track_steps_in_and_ends_when_it_steps_out():
     one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": 0.3})
     assert one.truths(OUT, OUT, OUT, OUT, IN, IN, IN, IN, IN, OUT, IN, IN, IN, IN) == [
         False, False, False, False, False, False, False, True, True, False, False, False, False, True]
+
+
+def test_what_stood_there_at_the_first_look_is_not_known_to_have_come_just_now_where_it_is_not_wanted():
+    one = Scene({"at_least": 0.1})
+    one.stage = Stage(one.stage.settings.model_copy(update={"rule": (RuleSettings.model_validate({
+        "name": "unless", "when": [{"model": "person", "label": "person", "at_least": 0.1}], "then": FOLLOW,
+        "unless": [{"model": "person", "label": "person", "at_least": 0.5, "zone": "path", "dwell_s": 0.3}]}),)}))
+    assert one.truths(IN, IN, IN, IN, OUT, IN, IN) == [None, None, None, False, True, True, True]
+    one.wait(GAP_S)
+    assert one.truths(OUT, IN, IN, IN, IN) == [True, True, True, True, False], "this one was seen to come"
 
 
 def test_two_who_take_turns_have_not_dwelt():
@@ -289,9 +300,11 @@ def test_only_what_a_rule_asks_for_is_followed():
 
 def test_a_reload_that_leaves_the_model_alone_leaves_its_tracks():
     one = Scene({"at_least": 0.5, "zone": "path", "dwell_s": 0.3})
-    one.truths(IN, IN, IN)
+    one.truths(OUT, (), (), (), (), (), (), (), (), (), (), (), (), IN, IN, IN)
+    followed = [track.number for track in one.stage.sources["model.person"].tracks]
     one.stage = Stage(one.stage.settings, one.stage)
     assert one.truths(IN) == [True]
+    assert [track.number for track in one.stage.sources["model.person"].tracks] == followed != [0]
 
 
 def test_a_reload_after_which_nobody_has_to_be_followed_forgets_the_tracks():

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from reflexd.rules.items import Claim, Inhibit, Permit, Release
-from tests.daemon.rules.story import FOLLOW, FOR_5_S, Story, acts, lets_go
+from reflexd.rules.items import Claim, Command, Inhibit, Permit, Release
+from reflexd.rules.stage import Stage
+from tests.daemon.rules.story import FOLLOW, FOR_5_S, Story, acts, lets_go, settings
 
 PERSON = {"model": "person", "label": "person", "at_least": 0.7}
 PRESSED = {"sensor": "button", "is": True}
@@ -133,6 +134,38 @@ def test_no_more_actions_in_an_hour_than_allowed() -> None:
     story = Story({"when": [PERSON], "then": [{"actuator": "lamp", "set": "on", "for_s": 1}], "max_per_hour": 2})
     said = [acts(story.wait(1000).sees(0.9)) for _ in range(6)]
     assert said == [True, True, False, False, True, True]
+
+
+def began(said: list[list[Command]], actuator: str) -> list[bool]:
+    """Say at which of these moments an output was claimed."""
+    return [any(isinstance(one, Claim) and one.actuator == actuator for one in commands) for commands in said]
+
+
+@pytest.mark.fault("F23", bound="at once", outcome="each output as often as max_per_hour, whatever else the rule goes on with")
+def test_what_a_rule_goes_on_with_hides_no_beginning_from_max_per_hour() -> None:
+    bell = {"actuator": "fan", "set": "on", "for_s": 1}
+    story = Story({"when": [PERSON], "then": [*FOLLOW, bell], "cooldown_s": 5, "max_per_hour": 2})
+    said = [story.wait(0.25).sees(0.9) for _ in range(80)]
+    assert began(said, "lamp") == [True] * 80, "it follows on"
+    assert [index for index, one in enumerate(began(said, "fan")) if one] == [0, 20]
+
+
+@pytest.mark.fault("F23", bound="at once", outcome="no more actions than max_per_hour, with a delay too")
+def test_a_delay_that_began_while_the_rule_acted_is_no_way_around_max_per_hour() -> None:
+    story = Story({"when": [PERSON], "then": [{"actuator": "lamp", "set": "on", "for_s": 1}], "delay_s": 2, "max_per_hour": 2})
+    assert sum(acts(story.wait(0.25).sees(0.9)) for _ in range(80)) == 2
+
+
+@pytest.mark.parametrize("limit", [{"cooldown_s": 3600}, {"max_per_hour": 1}])
+def test_a_reload_that_fails_and_takes_its_rules_back_is_no_way_around_their_bounds(limit: dict[str, Any]) -> None:
+    rule = {"when": [PERSON], "then": [{"actuator": "lamp", "set": "on", "for_s": 1}], **limit}
+    story = Story(rule)
+    assert acts(story.sees(0.9))
+    for other in ({**rule, "priority": 1}, rule):      # the new one could not be opened, and the old one runs again
+        story.stage.let_go([], [], story.now)
+        story.stage = Stage(settings(other), story.stage)
+    assert not acts(story.wait(5).sees(0.9))
+    assert acts(story.wait(3600).sees(0.9))
 
 
 def test_a_failed_source_ends_what_its_rule_holds() -> None:

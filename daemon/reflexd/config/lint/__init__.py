@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reflexd.config.lint import bounds, never, pace, reach
+from reflexd.config.lint import bounds, never, pace, quiet, reach, times
 from reflexd.config.lint.facts import Facts, Look
 from reflexd.config.merge import Merged
 from reflexd.config.settings import Settings
@@ -16,8 +16,9 @@ from reflexd_models.bundle import Bundle
 
 LOOKS: tuple[Look, ...] = (
     never.contradictions, never.suppressed_by_itself, never.two_moments, never.labels_never_told,
+    times.times_that_never_come, times.polar_days, quiet.silent_and_heard, quiet.stuck_and_moving, quiet.rates_out_of_reach,
     reach.scores_out_of_reach, reach.numbers_out_of_reach, reach.never_released,
-    pace.nothing_counted, pace.pauses_too_short,
+    pace.nothing_counted, pace.pauses_too_short, pace.nothing_remembered,
     bounds.unbounded, bounds.follows_a_moment, bounds.ends_on_the_way,
 )
 

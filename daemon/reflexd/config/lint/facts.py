@@ -19,10 +19,12 @@ from reflexd_models.bundle import Bundle
 Understood: TypeAlias = ScoreCondition | CrossingCondition | ValueCondition
 MOST = 64        # conditions of a rule: more than anybody writes, and few enough to be held against one another
 KNOWN: dict[type[object], frozenset[str]] = {
-    ScoreCondition: frozenset({"model", "label", "at_least", "release_below", "hits", "of", "zone", "count", "dwell_s"}),
-    CrossingCondition: frozenset({"model", "label", "crosses", "direction", "at_least"}),
+    ScoreCondition: frozenset({"model", "label", "at_least", "release_below", "hits", "of", "zone", "count", "dwell_s",
+                               "within_s"}),
+    CrossingCondition: frozenset({"model", "label", "crosses", "direction", "at_least", "within_s"}),
     ValueCondition: frozenset({"model", "sensor", "camera", "is_", "above", "below", "release_below", "release_above", "changed",
-                               "rising_for_s", "pause_s", "edge"}),
+                               "rising_for_s", "pause_s", "edge", "rate_above", "rate_below", "over_s", "stuck_for_s",
+                               "silent_for_s", "within_s"}),
 }
 
 
@@ -105,12 +107,16 @@ def shown(value: object) -> str:
 
 def written(condition: Understood) -> str:
     """Write what a condition asks for, as "sensor.pir is true"."""
+    return _asked(condition) + ("" if condition.within_s is None else f" within {condition.within_s:g} s")
+
+
+def _asked(condition: Understood) -> str:
     source = subject_of(condition)
     if isinstance(condition, CrossingCondition):
         return f"{source} {condition.label} crosses {condition.crosses}"
     if isinstance(condition, ScoreCondition):
         return f"{source} {condition.label} at least {condition.at_least:g}"
-    for key in ("above", "below", "rising_for_s"):
+    for key in ("above", "below", "rising_for_s", "rate_above", "rate_below", "stuck_for_s", "silent_for_s"):
         if (value := getattr(condition, key)) is not None:
             return f"{source} {key} {value:g}"
     if condition.changed is not None:

@@ -10,7 +10,7 @@ from itertools import combinations
 
 from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition, ValueCondition
 from reflexd.config.lint.demands import Demand, culprits, from_above, of_term, possible, what_is_given
-from reflexd.config.lint.facts import Facts, Finding, Term, is_moment, shown
+from reflexd.config.lint.facts import Facts, Finding, Term, Understood, is_moment, shown
 from reflexd.config.messages import show
 
 
@@ -42,10 +42,15 @@ def suppressed_by_itself(facts: Facts) -> Iterator[Finding]:
     for _, _, terms in facts.rules():
         for unless in (term for term in terms if term.unless):
             for when in (term for term in terms if not term.unless):
-                if implies(when.condition, unless.condition) and not _contradict(when, unless):
+                if implies(when.condition, _now(unless.condition)) and not _contradict(when, unless):
                     what = f"the rule never acts: this is true whenever {when.words} is ({facts.line_of(when.location)})"
                     yield Finding(unless.location, what, unless.words, "correct one of them, or remove this")
                     break
+
+
+def _now(condition: Understood) -> Understood:
+    """Leave out that it counts for a while: what is true now counts in any case."""
+    return condition if condition.within_s is None else condition.model_copy(update={"within_s": None})
 
 
 def _contradict(one: Term, other: Term) -> bool:
@@ -84,7 +89,7 @@ def _score_implies(one: ScoreCondition, other: ScoreCondition) -> bool:
 
 
 def _value_implies(one: ValueCondition, other: ValueCondition) -> bool:
-    """Compare two thresholds of one side, or two climbs."""
+    """Compare two thresholds of one side, two climbs, two rates or two times without a change or a word."""
     if one.above is not None and other.above is not None:
         return _beyond_implies(one.above, one.release_below, other.above, other.release_below)
     if one.below is not None and other.below is not None:
@@ -93,7 +98,13 @@ def _value_implies(one: ValueCondition, other: ValueCondition) -> bool:
         pause, pause_other = (each.rising_for_s / 2 if each.pause_s is None else each.pause_s
                               for each in (one, other) if each.rising_for_s is not None)
         return other.rising_for_s <= one.rising_for_s and pause_other >= pause
-    return False
+    if one.over_s is not None and one.over_s == other.over_s:
+        return _at_most(other.rate_above, one.rate_above) or _at_most(one.rate_below, other.rate_below)
+    return _at_most(other.stuck_for_s, one.stuck_for_s) or _at_most(other.silent_for_s, one.silent_for_s)
+
+
+def _at_most(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and one <= other
 
 
 def _beyond_implies(enter: float, leave: float | None, enter_other: float, leave_other: float | None) -> bool:

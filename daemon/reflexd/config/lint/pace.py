@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reflexd.config.conditions import CrossingCondition, ScoreCondition
-from reflexd.config.lint.facts import Facts, Finding, Term, Understood, shown
+from reflexd.config.lint.facts import Facts, Finding, Term, Understood, is_moment, shown
 from reflexd_drivers.base import CameraSettings
 
 JITTER = 1.05        # frames come a little earlier and later than their rate says
@@ -40,7 +40,9 @@ def _needs_two(condition: Understood) -> tuple[str, str] | None:
         return ("dwell_s", "a stay has several predictions") if condition.dwell_s is not None else None
     if condition.changed is not None:
         return "changed", "a change has two ends"
-    return ("rising_for_s", "a climb has several numbers") if condition.rising_for_s is not None else None
+    several = {"rising_for_s": "a climb has several numbers", "over_s": "a rate has several numbers",
+               "stuck_for_s": "what is stuck is heard more than once"}
+    return next(((key, words) for key, words in several.items() if getattr(condition, key) is not None), None)
 
 
 def _camera_of(facts: Facts, source: str) -> tuple[str, CameraSettings] | None:
@@ -64,12 +66,24 @@ def pauses_too_short(facts: Facts) -> Iterator[Finding]:
                           f"write pause_s = {3 * apart:g} or more")
 
 
+def nothing_remembered(facts: Facts) -> Iterator[Finding]:
+    """Find a within_s that is over before the next item comes; until then a condition stays what it was."""
+    for term in facts.terms():
+        within_s, apart = term.condition.within_s, _apart_s(facts, term)
+        if within_s is None or apart is None or is_moment(term.condition) or within_s >= apart / 2:
+            continue      # of three readings in a row two are at least half a period apart
+        what = f"it is over too soon: {term.source} says something each {apart:g} s, and until then a condition stays what it was"
+        yield Finding((*term.location, "within_s"), what, shown(within_s), f"write {2 * apart:g} or more, or remove it")
+
+
 def _apart_s(facts: Facts, term: Term) -> float | None:
     """Say how far apart the items of a source are, where the configuration knows."""
     kind, _, name = term.source.partition(".")
     if kind == "sensor":
         every_ms = getattr(facts.settings.sensor[name], "every_ms", None)
         return None if every_ms is None else float(every_ms) / 1000
+    if kind == "camera":
+        return None
     model = facts.settings.model[name]
     if model.camera is None:
         return model.window.hop_s

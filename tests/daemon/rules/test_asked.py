@@ -1,0 +1,79 @@
+"""What the rules of a configuration ask of each source: what nobody asks for need not be computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reflexd.config.settings import Settings
+from reflexd.rules import conditions, stage
+from tests.daemon.rules.story import FOR_5_S, MS, settings
+
+S = 1_000_000_000
+CAMERA = {"driver": "replay", "rate_hz": 10, "max_age_ms": 500}
+MODELS = {
+    "person": {"bundle": "person", "camera": "gate"},
+    "dog": {"bundle": "dog", "camera": "gate", "lines": {"fence": [[0, 0.5], [1, 0.5]]}},
+    "meter": {"bundle": "meter", "camera": "gate"},
+    "shake": {"bundle": "shake", "sensors": ["warmth", "button"], "window": {"rate_hz": 20, "length": 20, "hop": 10}},
+}
+RULES: list[dict[str, Any]] = [
+    {"when": [{"model": "person", "label": "adult", "at_least": 0.8, "release_below": 0.6},
+              {"model": "person", "label": "child", "at_least": 0.7, "dwell_s": 2}]},
+    {"when": [{"model": "dog", "label": "dog", "crosses": "fence", "at_least": 0.4}],
+     "unless": [{"model": "dog", "label": "cat", "at_least": 0.5}]},
+    {"when": [{"model": "meter", "above": 5}, {"camera": "gate", "is": "covered"}, {"camera": "gate", "is": "black"}]},
+]
+
+
+@pytest.fixture
+def asked() -> Settings:
+    """Rules that ask of three models, of a fourth none does."""
+    return settings(*({**one, "then": FOR_5_S} for one in RULES), model=MODELS)
+
+
+@pytest.mark.parametrize(("model", "labels", "followed", "least"), [
+    ("person", {"adult", "child"}, {"child"}, 0.6), ("dog", {"dog", "cat"}, {"dog"}, 0.4),
+    ("meter", set(), set(), 1.0), ("shake", set(), set(), 1.0),
+])
+def test_the_labels_and_scores_that_rules_ask_about(
+    asked: Settings, model: str, labels: set[str], followed: set[str], least: float,
+) -> None:
+    assert stage.labels_of(asked, model) == labels
+    assert stage.followed_by(asked, model) == followed
+    assert stage.least_asked(asked, model) == least
+
+
+def test_each_camera_whose_picture_is_asked_about_is_named_once(asked: Settings) -> None:
+    assert stage.looked_at(asked) == ["gate"]
+
+
+def test_a_model_watches_its_camera_or_its_sensors(asked: Settings) -> None:
+    assert stage.watched_by(asked.model["dog"]) == ("camera.gate",)
+    assert stage.watched_by(asked.model["shake"]) == ("sensor.warmth", "sensor.button")
+
+
+@pytest.mark.parametrize(("camera", "model", "pace"), [
+    ({"rate_hz": 10}, {}, (500 * MS, 100 * MS, False)),
+    ({"rate_hz": 10}, {"rate_hz": 2}, (500 * MS, 500 * MS, False)),
+    ({"rate_hz": 10}, {"rate_hz": 20}, (500 * MS, 100 * MS, False)),
+    ({}, {}, (500 * MS, 500 * MS, True)),
+])
+def test_the_pace_of_a_network_is_its_own_or_that_of_its_camera(
+    camera: dict[str, Any], model: dict[str, Any], pace: tuple[int, int, bool],
+) -> None:
+    given = settings(camera={"gate": {"driver": "replay", "max_age_ms": 500, **camera}},
+                     model={"person": {**MODELS["person"], **model}})
+    assert stage.pace_of(given, given.model["person"]) == pace
+
+
+def test_a_window_counts_as_long_as_its_oldest_sensor_may_and_until_the_next_is_due() -> None:
+    sensor = {"warmth": {"driver": "scripted", "max_age_ms": 900}, "button": {"driver": "scripted", "max_age_ms": 300}}
+    given = settings(sensor=sensor, model={"shake": MODELS["shake"]})
+    assert stage.pace_of(given, given.model["shake"]) == (800 * MS, 500 * MS, False)
+
+
+def test_what_a_rule_is_about(asked: Settings) -> None:
+    assert [sorted(conditions.subjects_of(one)) for one in asked.rule] == [
+        ["model.person"], ["model.dog"], ["camera.gate", "model.meter"]]

@@ -1,0 +1,261 @@
+"""What each kind of condition says of itself, to the log and to `reflexctl explain`: words, number, note, margin, threshold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reflexd.rules.items import Looked, Verdict
+from reflexd.rules.sources import NEVER, Source
+from tests.daemon.rules.scenes import Scene, at
+from tests.daemon.rules.story import FOR_5_S, MS, Story, acts
+
+S = 1_000_000_000
+WARM = {"sensor": "warmth"}
+PERSON = {"model": "person", "label": "person"}
+
+
+def told(condition: dict[str, Any], *values: Any, every_s: float = 0.5, **more: Any) -> tuple[tuple[Any, ...], float | None]:
+    """Give the verdict after these readings of the thermometer, and the threshold that counts next."""
+    story = Story({"when": [{**WARM, **condition}], "then": FOR_5_S}, **more)
+    for value in values:
+        story.wait(every_s).feels("warmth", value, age_ms=0)
+    return tuple(story.verdict()), story.stage.rules[0].tests[0].threshold()
+
+
+@pytest.mark.parametrize(("condition", "values", "verdict", "threshold"), [
+    ({"is": True}, [1], (True, "sensor.warmth is true", 1, "", None), None),
+    ({"is": "open"}, [3], (None, "sensor.warmth is open", 3, "values of two kinds", None), None),
+    ({"above": 30}, [32.5], (True, "sensor.warmth above 30", 32.5, "", 2.5), 30),
+    ({"above": 30}, [28], (False, "sensor.warmth above 30", 28, "", -2), 30),
+    ({"above": 30, "release_below": 20}, [31, 22], (True, "sensor.warmth above 30", 22, "", 2), 20),
+    ({"below": 5}, [4], (True, "sensor.warmth below 5", 4, "", 1), 5),
+    ({"below": 5}, [7.5], (False, "sensor.warmth below 5", 7.5, "", -2.5), 5),
+    ({"below": 5, "release_above": 8}, [4, 7], (True, "sensor.warmth below 5", 7, "", 1), 8),
+    ({"above": 5}, ["hot"], (None, "sensor.warmth above 5", "hot", "", None), 5),
+    ({"changed": True}, [1, 2], (True, "sensor.warmth changed", 2, "", None), None),
+    ({"changed": 0.5}, [1, 1.4], (False, "sensor.warmth changed by 0.5", 1.4, "", None), None),
+    ({"rising_for_s": 1}, [1, 2, 3, 4], (True, "sensor.warmth rising for 1 s", 4, "rising for 1.0 s", None), None),
+    ({"rising_for_s": 1}, [1, 2, 3], (False, "sensor.warmth rising for 1 s", 3, "rising for 0.5 s", None), None),
+    ({"rising_for_s": 1}, [1, 1, 1], (False, "sensor.warmth rising for 1 s", 1, "does not rise", None), None),
+    ({"stuck_for_s": 1}, [1, 2, 2], (False, "sensor.warmth stuck for 1 s", 0.5, "", -0.5), 1),
+    ({"stuck_for_s": 1}, [2, 2], (None, "sensor.warmth stuck for 1 s", 0.5, "no change was seen yet", -0.5), 1),
+    ({"stuck_for_s": 1}, [2, 2, 2, 2], (True, "sensor.warmth stuck for 1 s", 1.5, "2 all the time", 0.5), 1),
+    ({"rate_above": 1, "over_s": 1}, [0, 1, 2], (True, "sensor.warmth rate above 1 a second over 1 s", 2, "", 1), 1),
+    ({"rate_below": -1, "over_s": 1}, [4, 2, 0], (True, "sensor.warmth rate below -1 a second over 1 s", -4, "", 3), -1),
+    ({"rate_below": -1, "over_s": 2}, [4, 4],
+     (None, "sensor.warmth rate below -1 a second over 2 s", None, "heard for 0.5 of 2 s", None), -1),
+])
+def test_a_condition_on_a_value(condition: dict[str, Any], values: list[Any], verdict: tuple[Any, ...], threshold: Any) -> None:
+    said, counts = told(condition, *values)
+    assert said[:4] == verdict[:4]
+    assert said[4] == (None if verdict[4] is None else pytest.approx(verdict[4]))
+    assert counts == threshold
+
+
+@pytest.mark.parametrize(("edge", "rises", "falls"), [("rise", 2, 0), ("fall", 0, 2)])
+def test_an_edge(edge: str, rises: int, falls: int) -> None:
+    what = f"sensor.button {edge}"
+    story = Story({"when": [{"sensor": "button", "edge": edge}], "then": FOR_5_S})
+    story.feels("button", False, rises=5, falls=5)
+    assert story.verdict() == (False, what, False, "0 new", None)
+    story.wait(0.1).feels("button", False, rises=5 + rises, falls=5 + falls)
+    assert story.verdict() == (True, what, False, "2 new", None)
+    assert story.stage.rules[0].tests[0].threshold() is None
+
+
+def test_an_edge_does_not_come_from_a_sensor_that_counts_anew() -> None:
+    story = Story({"when": [{"sensor": "button", "edge": "rise"}], "then": FOR_5_S})
+    story.feels("button", False, rises=5)
+    assert not acts(story.wait(0.1).feels("button", False, rises=3))
+    assert story.verdict().note == "0 new"
+
+
+@pytest.mark.parametrize(("condition", "scores", "verdict", "threshold"), [
+    ({"at_least": 0.7}, [0.75], (True, "model.person person at least 0.7", 0.75, "", 0.05), 0.7),
+    ({"at_least": 0.7}, [0.25], (False, "model.person person at least 0.7", 0.25, "", -0.45), 0.7),
+    ({"at_least": 0.7, "release_below": 0.5}, [0.75, 0.625], (True, "model.person person at least 0.7", 0.625, "", 0.125), 0.5),
+    ({"at_least": 0.7, "hits": 2, "of": 3}, [0.75, 0.25, 0.5],
+     (False, "model.person person at least 0.7", 0.5, "1 of 3 hits, 2 needed", -0.2), 0.7),
+    ({"at_least": 0.7, "hits": 2, "of": 3}, [0.75, 0.25, 0.75],
+     (True, "model.person person at least 0.7", 0.75, "2 of 3 hits, 2 needed", 0.05), 0.7),
+])
+def test_a_score(condition: dict[str, Any], scores: list[float], verdict: tuple[Any, ...], threshold: float) -> None:
+    story = Story({"when": [{**PERSON, **condition}], "then": FOR_5_S})
+    for score in scores:
+        story.wait(0.1).sees(score)
+    assert story.verdict()[:4] == verdict[:4]
+    assert story.verdict().margin == pytest.approx(verdict[4])
+    assert story.stage.rules[0].tests[0].threshold() == threshold
+
+
+def test_a_score_that_is_not_given() -> None:
+    story = Story({"when": [{**PERSON, "at_least": 0.7}], "then": FOR_5_S})
+    story.sees(0.9, label="dog")
+    assert story.verdict() == (None, "model.person person at least 0.7", None, "the network gave no score for it", None)
+
+
+@pytest.mark.parametrize(("condition", "steps", "verdict"), [
+    ({"at_least": 0.5, "zone": "path", "count": 2}, [[at(0.2, 0.9, 0.8), at(0.3, 0.9, 0.75)]],
+     (True, "model.person person at least 0.5, 2 of them in path", 0.75, "", 0.25)),
+    ({"at_least": 0.5, "count": 2}, [[at(0.2, 0.9, 0.8)]],
+     (False, "model.person person at least 0.5, 2 of them", 0.0, "", -0.5)),
+    ({"at_least": 0.5, "dwell_s": 0.2}, [[at(0.2, 0.9)]] * 3,
+     (True, "model.person person at least 0.5 for 0.2 s", 0.9, "stands for 0.2 s", 0.4)),
+    ({"at_least": 0.5, "dwell_s": 5, "hits": 2, "of": 3}, [[at(0.2, 0.9)]] * 3,
+     (False, "model.person person at least 0.5 for 5 s", 0.0, "0 of 3 hits, 2 needed, stands for 0.2 s", -0.5)),
+    ({"crosses": "gate"}, [[at(0.4, 0.9)], [at(0.6, 0.9)]], (True, "model.person person crosses gate", True, "1 new", None)),
+    ({"crosses": "gate", "direction": "forward"}, [[at(0.4, 0.9)], [at(0.45, 0.9)]],
+     (False, "model.person person crosses gate forward", False, "0 new", None)),
+])
+def test_what_a_detector_shows(condition: dict[str, Any], steps: list[Any], verdict: tuple[Any, ...]) -> None:
+    scene = Scene(condition)
+    for step in steps:
+        scene.finds(*step)
+    assert scene.stage.rules[0].verdicts[0][:4] == verdict[:4]
+    assert scene.stage.rules[0].verdicts[0].margin == (None if verdict[4] is None else pytest.approx(verdict[4]))
+
+
+def test_a_label_of_which_a_detector_says_nothing() -> None:
+    scene = Scene({"crosses": "gate"})
+    scene.finds(watched=("dog",))
+    verdict = scene.stage.rules[0].verdicts[0]
+    assert verdict == (None, "model.person person crosses gate", False, "the network gave no score for it", None)
+
+
+def test_silence_and_what_was_true_a_while_ago() -> None:
+    story = Story({"when": [{"sensor": "button", "silent_for_s": 2}],
+                   "unless": [{"sensor": "warmth", "above": 30, "within_s": 10}], "then": FOR_5_S})
+    silent, within = story.stage.rules[0].tests
+    assert (silent.threshold(), within.threshold()) == (2, 30)
+    story.tells()
+    assert story.verdict() == (None, "sensor.button silent for 2 s", 0.0, "", -2.0)
+    story.wait(0.5).feels("button", True, age_ms=0)
+    story.wait(1).tells()
+    assert story.verdict() == (False, "sensor.button silent for 2 s", 1.0, "", -1.0)
+    assert story.verdict(0, 1) == (None, "sensor.warmth above 30 within 10 s", None, "has said nothing yet", None)
+    story.wait(0.5).feels("warmth", 35.0, age_ms=0)
+    assert story.verdict(0, 1) == (True, "sensor.warmth above 30 within 10 s", 35.0, "", 5.0)
+    story.wait(2).tells()
+    story.wait(2).tells()
+    assert story.verdict() == (True, "sensor.button silent for 2 s", 5.5, "", 3.5)
+    assert story.verdict(0, 1) == (True, "sensor.warmth above 30 within 10 s", 4.0, "seconds ago it was true", 6.0)
+
+
+def test_a_level_that_follows() -> None:
+    level = {"sensor": "warmth", "from": [20, 40], "to": [0.25, 0.75]}
+    story = Story({"when": [{"sensor": "button", "is": True}], "then": [{"actuator": "fan", "set": level, "follow": True}]})
+    story.feels("warmth", 30.0)
+    assert story.verdict(0, 1) == (True, "sensor.warmth gives the level", 30.0, "level 0.5", None)
+    story.wait(0.1).feels("warmth", "broken")
+    assert story.verdict(0, 1) == (None, "sensor.warmth gives the level", "broken", "no number", None)
+
+
+def test_why_a_source_says_nothing() -> None:
+    gated = {"person": {"bundle": "person", "camera": "gate", "only_while": [{**WARM, "is": True}]}}
+    story = Story({"when": [{**WARM, "above": 30}, {**PERSON, "at_least": 0.5}], "then": FOR_5_S}, model=gated)
+    story.sees(0.9)
+    source = story.stage.sources["sensor.warmth"]
+    assert source.unusable(story.now) == "has said nothing yet"
+    assert story.stage.sources["model.person"].unusable(story.now) == "gated by only_while"
+    story.feels("warmth", float("nan"), age_ms=0)
+    assert story.verdict() == (None, "sensor.warmth above 30", None, "says nan, which is no number", None)
+    assert source.unusable(story.now + S) == ""
+    assert source.unusable(story.now + S + 1) == "last heard 1.0 s ago"
+    story.wait(0.1).loses("sensor.warmth")
+    assert source.unusable(story.now) == "gone"
+
+
+def test_a_condition_starts_anew_until_the_first_item_after_a_gap() -> None:
+    story = Story({"when": [{**WARM, "above": 30}, {"sensor": "button", "is": True}], "then": FOR_5_S},
+                  sensor={name: {"driver": "scripted", "max_age_ms": 1000} for name in ("button", "warmth", "halt")},
+                  safety={"stop": {"sensor": "halt", "is": True}})
+    story.feels("warmth", 40.0)
+    story.feels("halt", True)
+    story.wait(0.1).feels("button", True)
+    assert story.verdict() == (None, "sensor.warmth above 30", None, "starts anew", None)
+
+
+@pytest.mark.parametrize(("verdict", "text"), [
+    (Verdict(True, "a above 1", 2.0), "a above 1: 2"),
+    (Verdict(False, "a above 1", 0.123456, "why"), "a above 1: 0.123 (why)"),
+    (Verdict(True, "b is true", True), "b is true: true"),
+    (Verdict(None, "b is true", None), "b is true: unknown"),
+    (Verdict(None, "b is true", 0.5, "late"), "b is true: unknown (late)"),
+])
+def test_a_verdict_in_words(verdict: Verdict, text: str) -> None:
+    assert str(verdict) == text
+
+
+def source(**more: Any) -> Source:
+    return Source("sensor.x", max_age_ns=1000, period_ns=100, **more)
+
+
+def test_an_item_is_admitted_while_it_is_fresh_and_newer_and_else_counted() -> None:
+    one = source()
+    assert one.admits(5000, 6000), "as old as it may be"
+    assert not one.admits(5000, 6001)
+    assert (one.late, one.early) == (1, 0)
+    assert not one.admits(5001, 5000), "from the time that is to come"
+    assert one.admits(5000, 5000)
+    one.put(5000)
+    assert one.admits(5000, 5500), "two items of one moment"
+    assert not one.admits(4999, 5500)
+    one.fail(5600, "gone")
+    assert not one.admits(5600, 5600)
+    assert one.admits(5601, 5601)
+    assert (one.late, one.early) == (1, 3)
+
+
+def test_a_pause_longer_than_max_age_is_a_gap() -> None:
+    one = source()
+    one.put(1000)
+    epoch = one.epoch
+    one.put(2000)
+    assert one.epoch == epoch, "as long as it may be"
+    one.put(3001)
+    assert (one.epoch, one.interval_ns) == (epoch + 1, 0)
+    assert (one.taken_at, one.heard_at, one.trouble) == (3001, 3001, "")
+
+
+def test_the_period_follows_items_that_come_more_slowly_an_eighth_of_the_way_each_time() -> None:
+    one = source(expected_ns=100)
+    for taken_at in (1000, 1180, 1360):
+        one.put(taken_at)
+    assert (one.interval_ns, one.period_ns) == (180, 110), "what is between two counts from the next one on"
+    told = []
+    for taken_at in (1361, 1362, 1363):
+        one.put(taken_at)
+        told.append(one.period_ns)
+    assert told == [118, 103, 100], "never shorter than is expected"
+
+
+def test_an_interval_counts_as_two_periods_at_most() -> None:
+    one = source(expected_ns=100)
+    for taken_at in (1000, 1900, 2000):
+        one.put(taken_at)
+    assert one.period_ns == 112
+
+
+def test_a_measured_period_may_become_shorter() -> None:
+    one = source(measured=True, expected_ns=100)
+    for taken_at in (1000, 1020, 1040):
+        one.put(taken_at)
+    assert one.period_ns == 90
+
+
+def test_nothing_is_left_of_what_a_source_showed_when_it_fails() -> None:
+    scene = Scene({"at_least": 0.5, "zone": "path", "dwell_s": 0.1})
+    scene.finds(at(0.2, 0.9))
+    one = scene.stage.sources["model.person"]
+    epoch = one.epoch
+    scene.loses("model.person")
+    assert (one.value, one.scores, one.detections, one.seen, one.tracks) == (None, {}, (), (), ())
+    assert (one.taken_at, one.down_at, one.epoch, one.trouble) == (NEVER, scene.now, epoch + 1, "gone")
+
+
+def test_the_state_of_a_picture() -> None:
+    story = Story({"when": [{"camera": "gate", "is": "covered"}], "then": FOR_5_S})
+    story.stage.consume(Looked("gate", "covered", story.now - MS), story.now)
+    assert story.verdict() == (True, "camera.gate is covered", "covered", "", None)
