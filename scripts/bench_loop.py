@@ -51,7 +51,7 @@ ROWS = [   # name, file, side in px, block, throughput that is expected at the m
 LATENCY_US = 450
 COSTS = 0.02               # of the throughput, at most
 FRAMES_HZ = 4              # kept for evidence: twice the default
-COMMIT_S = 0.2             # between two commits of events, so that they fall into the block that they are of
+COMMIT_S = 0.5             # between two commits of events, so that most fall into the block that they are of
 
 
 class Interpreter:

@@ -20,7 +20,7 @@ EX_CONFIG = 78
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("file", type=Path, metavar="FILE|EVENT",
-                        help="made by reflexctl record; or the id of an event with evidence, or the folder of its evidence")
+                        help="made by reflexctl record; or the evidence of an event, by its id or as a folder")
     parser.add_argument("--config", type=Path, metavar="FILE", help="what would this configuration have decided?")
     parser.add_argument("--infer", action="store_true",
                         help="run the networks again over recorded frames, or those of --config; tell where predictions differ")

@@ -24,7 +24,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def recording_of(name: Path, store: Path | None) -> Path:
-    """Give the evidence of an event, where `name` is an id and no file. Raises: TapeError."""
+    """Give the folder with the evidence of an event, where `name` is an id and no file. Raises: TapeError."""
     from reflexd.evidence.folders import evidence_of
     from reflexd.replay.tape import TapeError
 

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-<<<<<<< HEAD
 from collections.abc import Callable, Mapping
 from functools import wraps
-=======
-from collections.abc import Mapping
 from math import isfinite
->>>>>>> e70f04a (Say how a store is read from a card that cannot be written, and pass over notes of the budget that are no numbers)
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -56,12 +52,8 @@ class Budget:
         self._ahead = 0.0                                 # of this clock, from the one of the process
         self._at = now_s
         self._hours: deque[list[float]] = deque(maxlen=25)     # [hour, bytes]
-<<<<<<< HEAD
-        self._unsaved = 0.0
-        self.lock = threading.Lock()                      # held for some additions
-=======
         self._unsaved = self.daily       # told with the first events: what each death left untold would be forgiven for ever
->>>>>>> 6fe9328 (Count what each of several deaths in a row has written)
+        self.lock = threading.Lock()     # held for some additions
 
     @alone
     def change(self, mb_per_day: float) -> None:
