@@ -51,14 +51,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _evidence(store: Path, one: Told) -> str | None:
-    """Say where its evidence is."""
-    from reflexd.evidence.folders import evidence_of
-
-    found = evidence_of(store, one["id"])
-    return None if found is None else str(found)
-
-
 def nothing(path: Path, rule: str | None) -> str:
     """Say that nothing was found, and of which rules there is something."""
     from reflexd.config.messages import suggest
@@ -68,6 +60,14 @@ def nothing(path: Path, rule: str | None) -> str:
         known = reader.rules()
     hint = suggest(rule, known) if rule is not None and rule not in known else ""
     return f'{NOTHING} of rule "{rule}"; {hint}' if hint else NOTHING
+
+
+def _evidence(store: Path, one: Told) -> str | None:
+    """Say where its evidence is."""
+    from reflexd.evidence.folders import evidence_of
+
+    found = evidence_of(store, one["id"])
+    return None if found is None else str(found)
 
 
 def _once(path: Path, wanted: Wanted) -> Iterator[Told]:

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from reflexd.durable import settle
-from reflexd.replay.tape import PACKED
+from reflexd.replay.tape import TAPE
 
 FOLDER = "evidence"
-EVENT, RECORDING, FRAMES = "event.json", PACKED, "frames"
+EVENT, RECORDING, FRAMES = "event.json", TAPE, "frames"
 PART = ".part"
 PAGE = 4096
 

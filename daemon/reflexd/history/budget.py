@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import wraps
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -18,6 +19,7 @@ DAY_S = 86_400.0
 BURST = 0.25             # of a day's budget, that may be written at once
 RESERVE = 0.25           # of that, which events alone may use: evidence is left out first
 UNSAVED = 1 / 64         # of it may be spent before the store is told; taken off after a death, which did not tell
+UNSAVED_MOST = 1 << 17   # bytes of that: deaths one after another use up no budget that they did not write
 PAGE = 4096
 LEAVING = 16 * PAGE      # what an end costs after it told what was spent: that note, and the log's last pages
 # What a card takes in its life. Assumption: a plain card of 32 GB takes 3 TB, a tenth of what is claimed for those that are
@@ -50,8 +52,8 @@ class Budget:
         self._ahead = 0.0                                 # of this clock, from the one of the process
         self._at = now_s
         self._hours: deque[list[float]] = deque(maxlen=25)     # [hour, bytes]
-        self._unsaved = 0.0
-        self.lock = threading.Lock()                      # held for some additions
+        self._unsaved = self.daily       # told with the first events: what each death left untold would be forgiven for ever
+        self.lock = threading.Lock()     # held for some additions
 
     @alone
     def change(self, mb_per_day: float) -> None:
@@ -90,7 +92,7 @@ class Budget:
     @property
     def to_be_saved(self) -> bool:
         """Say whether so much was spent that the store has to know it."""
-        return self._unsaved > self.daily * UNSAVED
+        return self._unsaved > self._slack
 
     @alone
     def saved(self, utc_s: float, *, ended: bool = False) -> Mapping[str, object]:
@@ -109,7 +111,9 @@ class Budget:
             at_s, tokens, total = float(told["at_s"]), float(told["tokens"]), int(told["total"])
             before = Budget(float(told.get("daily", self.daily)) / MB, at_s)
             hours = [[float(hour), float(count)] for hour, count in told["hours"]]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return
+        if not all(map(isfinite, (gone_s, at_s, tokens, before.daily, *(number for hour in hours for number in hour)))):
             return
         spent = self.daily * BURST - self.tokens       # of this run
         self._at = at_s + gone_s
@@ -117,13 +121,14 @@ class Budget:
         before.tokens = tokens
         before.wait_s(self._at)
         before.change(self.daily / MB)
-        ended = told.get("ended") is True
-        self.tokens = before.tokens - spent - (LEAVING if ended else self.daily * UNSAVED)
-        if ended:
-            self._unsaved = self.daily        # told with the next events that this run has not ended
+        self.tokens = before.tokens - spent - (LEAVING if told.get("ended") is True else self._slack)
         self.total += total
         self._hours = deque(hours, maxlen=25)
         self._note(spent)
+
+    @property
+    def _slack(self) -> float:
+        return min(self.daily * UNSAVED, UNSAVED_MOST)
 
     def _note(self, count: float) -> None:
         hour = self._at // 3600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -71,7 +72,10 @@ class Reader:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         remedies = {sqlite3.SQLITE_CANTOPEN: "use sudo", sqlite3.SQLITE_READONLY: "use sudo", sqlite3.SQLITE_BUSY: "ask again",
                     sqlite3.SQLITE_NOTADB: "see --store", sqlite3.SQLITE_CORRUPT: "start the daemon, which begins a new one"}
-        return ReadError(f"{self._path}: {error}; {remedies.get(code, 'look at the file and its disk')}")
+        how = remedies.get(code, "look at the file and its disk")
+        if code == sqlite3.SQLITE_CANTOPEN and os.access(self._path, os.R_OK):     # its log is there, and files beside it
+            how = f"nothing can be written beside it: copy it and {self._path.name}-wal elsewhere, and see --store"
+        return ReadError(f"{self._path}: {error}; {how}")
 
     def find(self, wanted: Wanted) -> list[Told]:
         """Give the events that are asked for, in the order in which they happened. Raises: ReadError."""

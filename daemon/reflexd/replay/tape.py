@@ -27,8 +27,7 @@ from typing import IO, Any, Literal, NamedTuple, TypeAlias, cast
 from reflexd.rules.memory import Memory
 from reflexd.rules.packing import Order, PlainItem
 
-TAPE = "recording.jsonl"   # in a folder of evidence
-PACKED = f"{TAPE}.gz"      # the same, compressed
+TAPE = "recording.jsonl.gz"     # in a folder of evidence
 FORMAT = 1
 FRAMES = 2                 # the format of one that has frames, which is otherwise the same
 LONGEST = 8 << 20          # bytes of a line: a mark with all that a large configuration can remember is a quarter of that
@@ -222,9 +221,7 @@ def _no_line(path: Path, number: int, error: Exception) -> TapeError:
 
 def tape_of(path: Path) -> Path:
     """Give the file of a recording; an event's evidence is a folder that has one in it."""
-    if not path.is_dir():
-        return path
-    return path / PACKED if (path / PACKED).exists() else path / TAPE
+    return path / TAPE if path.is_dir() else path
 
 
 def shortly(error: object) -> str:

@@ -95,8 +95,8 @@ def happen_alone(evidence: Evidence, number: int, frames: int = 4) -> None:
 
 
 def folders(folder: Path) -> list[str]:
-    """Name what is there, and see that all of it is whole."""
-    found = sorted((folder / FOLDER).iterdir())
+    """Name what is there but for what is being written, and see that all of it is whole."""
+    found = sorted(one for one in (folder / FOLDER).iterdir() if not one.name.endswith(PART))
     for one in found:
         assert json.loads((one / EVENT).read_text())["id"] == one.name
         assert (one / RECORDING).stat().st_size > 0
