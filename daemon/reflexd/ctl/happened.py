@@ -55,17 +55,19 @@ def _known(args: argparse.Namespace, event: Mapping[str, Any]) -> tuple[list[str
     from reflexd.replay.moments import Filed, MomentError, Running
 
     at, why = int(event["monotonic_ns"]), "it was before the computer started"
-    recorded: Recorded | None = None
+
+
+    def tell(recorded: Recorded) -> tuple[list[str], dict[str, Any] | None, str]:
+        found, outputs = at_moment(recorded, args, at)
+        return list(table(recorded, at, found, outputs)), data(recorded, at, found, outputs), ""
+
     if event["boot"] == this_boot():
         try:
-            recorded = Running(args.socket)
-            found, outputs = at_moment(recorded, args, at)
+            return tell(Running(args.socket))
         except (ControlError, MomentError) as error:
-            recorded, why = None, str(error)
-    if recorded is None and (place := evidence_of(store_of(args), event["id"])) is not None:
-        args.file = place / RECORDING
-        recorded = Filed(args.file)
-        found, outputs = at_moment(recorded, args, at)
-    if recorded is None:
+            why = str(error)
+    place = evidence_of(store_of(args), event["id"])
+    if place is None:
         return [], None, why
-    return list(table(recorded, at, found, outputs)), data(recorded, at, found, outputs), ""
+    args.file = place / RECORDING
+    return tell(Filed(args.file))
