@@ -7,17 +7,17 @@ noticed, and how it ends. The tests are read and not run, those of the lab inclu
 from __future__ import annotations
 
 import ast
-import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TITLES = {"camera": "Cameras", "output": "Pins and outputs", "serial": "Serial devices"}
+TITLES = {"camera": "Cameras", "output": "Pins and outputs", "serial": "Serial devices", "model": "Networks",
+          "configuration": "Configuration", "host": "The computer"}
 HEAD = """# Faults that are injected
 
-What may go wrong with a device, how soon it is noticed, how it ends, and the test that shows it. `scripts/docs` writes this
+What may go wrong, how soon it is noticed, how it ends, and the test that shows it. `scripts/docs` writes this
 page from the tests. What you see of each fault, and what to do, is told in [troubleshooting](troubleshooting.md). *Degraded*
 means that outputs which depend on the source are safe, that the others work on, and that it is
 [opened again](operating.md#what-comes-back) for ever.
@@ -66,15 +66,14 @@ def shown(folder: Path) -> list[Shown]:
 
 
 def listed() -> dict[str, dict[str, str]]:
-    """Give the title of each fault by kind of device, and under "not_here" why some cannot be injected."""
+    """Give the title of each fault by what has it, and under "not_here" why some cannot be injected."""
     return tomllib.loads((ROOT / "tests" / "faults.toml").read_text())
 
 
 def page(tests: list[Shown], told: dict[str, dict[str, str]]) -> str:
     """Write the page. Raises: ValueError for an id that is none, and for faults that are left out without a reason."""
     known = {identity for group in TITLES for identity in told[group]}
-    unknown = sorted({one.id for one in tests if re.fullmatch("F[0-3][0-9]", one.id) and one.id not in known}
-                     | {one.id for one in tests if not re.fullmatch("F[0-9][0-9]", one.id)})
+    unknown = sorted({one.id for one in tests} - known)
     if unknown:
         raise ValueError(f"marked, and in no list of tests/faults.toml: {', '.join(unknown)}")
     left_out = sorted(known - {one.id for one in tests} - told["not_here"].keys())
@@ -84,7 +83,7 @@ def page(tests: list[Shown], told: dict[str, dict[str, str]]) -> str:
 
 
 def section(group: str, tests: list[Shown], told: dict[str, dict[str, str]]) -> str:
-    """Write the table of a kind of device, and behind it why faults are missing."""
+    """Write the table of what has them, and behind it why faults are missing."""
     rows = [f"| {one.id} {told[group][one.id]} | {one.bound} | {one.outcome} | {link(one)} |"
             for one in tests if one.id in told[group]]
     reasons = [f"* **{identity} {title}** cannot be injected here: {told['not_here'][identity].strip()}.\n"

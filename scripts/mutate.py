@@ -96,7 +96,7 @@ class Tried(NamedTuple):
 
     killed: int
     lived: list[Mutant]
-    untried: int
+    untried: int | None     # None: nobody has looked yet how many there are
 
 
 def main() -> int:
@@ -224,8 +224,8 @@ def _result(part: Part, file: str) -> Tried:
     folder = WORK / part.name
     statuses = _statuses(folder, file)
     lived = [name for name, status in statuses.items() if status in LIVED]
-    untried = sum(status in UNTRIED for status in statuses.values())
-    return Tried(len(statuses) - len(lived) - untried, list(_described(folder, file, lived)), untried)
+    untried = sum(status in UNTRIED for status in statuses.values()) if statuses else None
+    return Tried(len(statuses) - len(lived) - (untried or 0), list(_described(folder, file, lived)), untried)
 
 
 def _described(folder: Path, file: str, names: list[str]) -> Iterator[Mutant]:
@@ -278,19 +278,21 @@ def _tell(results: dict[str, Tried], seconds: float) -> int:
     for file, one in results.items():
         new = [mutant for mutant in one.lived if mutant not in reasons]
         unexplained += new
-        count = one.killed + len(one.lived) + one.untried
-        print(f"{file:42} {count:7} {one.killed:6} {len(one.lived) - len(new):9} {len(new):6} {one.untried:7}")
+        count = one.killed + len(one.lived) + (one.untried or 0)
+        untried = "all" if one.untried is None else str(one.untried)
+        print(f"{file:42} {count:7} {one.killed:6} {len(one.lived) - len(new):9} {len(new):6} {untried:>7}")
     print(f"{seconds:.0f} s")
     for mutant in sorted(set(unexplained)):
         print("\n[[may_live]]", *(f"{key} = {_quoted(getattr(mutant, key))}" for key in ("file", "function")), sep="\n")
         print(f"changes = [{_quoted(mutant.change)}]")
-    whole = {file for file, one in results.items() if not one.untried}
+    whole = {file for file, one in results.items() if one.untried == 0}
     gone = [one for one in reasons if one.file in whole and one not in results[one.file].lived]
     for mutant in gone:
         print(f"\nno such mutant lives, take it out of tests/mutants.toml: {mutant.file}, {mutant.function}: {mutant.change}")
-    untried = sum(one.untried for one in results.values())
-    print(f"\n{len(unexplained)} mutants live without a reason, {untried} were not tried, {len(gone)} explanations are of none.")
-    return 1 if unexplained or untried or gone else 0
+    partly = len(results) - len(whole)
+    print(f"\n{len(unexplained)} mutants live without a reason, {len(gone)} explanations are of none, "
+          f"{partly} files were not tried to the end.")
+    return 1 if unexplained or gone or partly else 0
 
 
 def _quoted(text: str) -> str:

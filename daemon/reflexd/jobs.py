@@ -67,6 +67,7 @@ class CameraJob:
         self._connect = connect
         self._camera: Camera | None = None
         self._readers: list[Inbox[Frame]] = []
+        self._guests: tuple[tuple[Pace, Inbox[Frame]], ...] = ()
         self._sequence = -1
         self._lock = threading.Lock()   # around the readers; never held while reading
 
@@ -77,10 +78,18 @@ class CameraJob:
             self._readers = [*self._readers, inbox]
         return inbox
 
+    def add_guest(self, wake: Wake, rate_hz: float) -> Inbox[Frame]:
+        """Give an inbox in which the newest of so many frames a second waits; no camera ever waits until it is taken."""
+        inbox: Inbox[Frame] = Inbox(1, wake, Frame.release)
+        with self._lock:
+            self._guests = (*self._guests, (Pace(rate_hz), inbox))
+        return inbox
+
     def remove_reader(self, inbox: Inbox[Frame]) -> None:
         """Put no more frames into an inbox, and take back what waits there."""
         with self._lock:           # held while a frame is handed out: afterwards no more arrive
             self._readers = [reader for reader in self._readers if reader is not inbox]
+            self._guests = tuple(guest for guest in self._guests if guest[1] is not inbox)
         for frame in inbox.drain():
             frame.release()
 
@@ -121,6 +130,9 @@ class CameraJob:
             with self._lock:
                 for reader in self._readers:
                     reader.put(frame.retain())
+                for pace, guest in self._guests:
+                    if pace.picks(frame.taken_at):
+                        guest.put(frame.retain())
             self.looking.look(frame)
         finally:
             frame.release()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from reflexd.actuating import ActuatorJob
 from reflexd.arming import Arming
-from reflexd.events import END, EVENTS_WAIT, FATAL, NOT_SAFE, SOURCE_RUNS
+from reflexd.events import END, EVENTS_WAIT, EVIDENCE_LOST, FATAL, NOT_SAFE, SOURCE_RUNS
+from reflexd.evidence.evidence import Evidence
 from reflexd.health import StuckError
 from reflexd.history.writer import Writer
 from reflexd.journal import Journal
@@ -49,6 +50,7 @@ class Daemon:
     observer: Observer
     arming: Arming
     history: Writer
+    evidence: Evidence
     leaving: Parts = field(default_factory=Parts)     # what a reload took out of the parts and is closing
 
     def run(self, seconds: float | None = None, frames: int | None = None) -> int:
@@ -58,6 +60,7 @@ class Daemon:
             for worker in self.parts.workers.values():
                 worker.start()
             self.history.start()
+            self.evidence.follow(self.loop.stage.settings, self.parts.cameras)
             self.tell_about(self.parts)
             gc.collect()
             gc.freeze()           # a full collection over what never goes would stall the loop for 200 ms
@@ -85,6 +88,8 @@ class Daemon:
         self.loop.tell_changes()
         self.loop.recorder.left(f"every output safe, leaving: {reason}", monotonic_ns())
         self.history.end()
+        self.evidence.fetch = self.observer.trace      # the loop does not turn any more
+        self.evidence.end()
         self.journal.say(FATAL if status else END, f"every output safe, leaving: {reason}")
         deadline = monotonic() + SETTLE_S
         while monotonic() < deadline and not all(job.settled for job in self._blocking().values()):
@@ -97,8 +102,11 @@ class Daemon:
         self._tell_doubts()
         for name, actuator in self.parts.direct().items():
             self._close(name, actuator)
+        deadline = monotonic() + STORE_S
         if lost := self.history.close(STORE_S):
             self.journal.say(EVENTS_WAIT, lost)
+        if lost := self.evidence.close(deadline - monotonic()):
+            self.journal.say(EVIDENCE_LOST, lost)
 
     def _blocking(self) -> dict[str, ActuatorJob]:
         return {**self.leaving.blocking, **self.parts.blocking}

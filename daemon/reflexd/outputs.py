@@ -32,7 +32,7 @@ class Outputs:
         self.events: dict[str, str] = {}         # id of the last event of each rule
         self._permits: dict[str, int] = {}
         self.changes: deque[Change] = deque(maxlen=1000)   # for the log, written once every output stands
-        self._groups: dict[str, list[Output]] = {}
+        self._groups: dict[str, list[Output]]
         self._rested: dict[str, int] = {}     # since when those rest that were let go and may come back
         self._leaving: list[Output] = []      # let go, and not known to be safe yet: a partner waits for them
         self.take_over(channels)

@@ -152,6 +152,7 @@ class Reloader:
             raise
         coming.join(daemon.wiring.make(new, daemon.parts, networks))
         daemon.loop.between_cycles(lambda: self._take_over(new, coming))
+        daemon.evidence.follow(new, daemon.parts.cameras)
         if not latched_by(daemon):          # else what was let go may not be safe
             with suppress(DriverError):     # what was left guards more than it has to
                 aftermath.leave(wanted)
@@ -173,6 +174,7 @@ class Reloader:
 
     def _close(self, leaving: Parts) -> None:
         """Wait until nothing of it is open. A call that never returns ends the process."""
+        self.daemon.evidence.keeper.leave(leaving.cameras)
         for worker in leaving.workers.values():
             worker.join(GONE_S)
         for model in leaving.models.values():

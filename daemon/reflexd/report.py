@@ -32,6 +32,7 @@ def lines(report: Report) -> Iterator[str]:
         shown = ", ".join(f"{share} {span:.2f} ms" for share, span in spans.items()) or "nothing yet"
         yield f"{name.replace('_', ' ')}: {shown}"
     yield from _events(report["events"])
+    yield from _evidence(report["evidence"])
 
 
 def _events(one: Report) -> Iterator[str]:
@@ -46,6 +47,18 @@ def _events(one: Report) -> Iterator[str]:
            f"with which a card would last about {years:.{int(years < 10)}f} years")
     if one["trouble"]:
         yield f"    they wait since {one['trouble_s']:.0f} s: {one['trouble']}"
+
+
+def _evidence(one: Report) -> Iterator[str]:
+    """Say how evidence is doing, where there is to be any."""
+    if not one["enabled"]:
+        return
+    yield (f"evidence: {one['written']} kept of this run, {one['waiting']} under way, {one['left_out']} left out; "
+           f"{one['kept']} in {one['used_mb']:g} MB")
+    pushed = f", {one['pushed_out']} had to make room" if one["pushed_out"] else ""
+    yield f"    {one['frames']} frames in memory, {one['memory_mb']:g} MB of {one['memory_bound_mb']:g} MB{pushed}"
+    if one["trouble"]:
+        yield f"    ! {one['trouble']}"
 
 
 def _state(one: Report) -> str:

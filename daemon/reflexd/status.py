@@ -10,6 +10,7 @@ from time import monotonic_ns
 from reflexd import __version__
 from reflexd.config.messages import suggest
 from reflexd.config.settings import Settings
+from reflexd.evidence.evidence import Evidence
 from reflexd.health import Described
 from reflexd.history.writer import Writer
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
@@ -33,9 +34,10 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 class Observer:
     """Looks at every part; called by the main thread between two cycles, so nothing moves meanwhile."""
 
-    def __init__(self, loop: Loop, parts: Parts, journal: Journal, history: Writer) -> None:
+    def __init__(self, loop: Loop, parts: Parts, journal: Journal, history: Writer, evidence: Evidence) -> None:
         self.loop = loop
         self.history = history
+        self.evidence = evidence
         self.cameras = parts.cameras
         self.models = parts.models
         self._sensors = parts.sensors
@@ -76,6 +78,7 @@ class Observer:
             },
             "log_lines_dropped": self._journal.dropped,
             "events": self.history.report(),
+            "evidence": self.evidence.report(),
         }
 
     def trace(self, number: int | None, since_s: float) -> tuple[Chunk, dict[str, str]]:

@@ -101,7 +101,9 @@ def prune(observer: Observer, request: Mapping[str, Any]) -> dict[str, int]:
             0 <= given[0] < 1e10):
         raise ControlError('prune takes "older_than_s", in seconds, or "keep", a number of events; give one of them')
     before = None if older_than_s is None else time_ns() - round(older_than_s * NS)
-    return {"removed": observer.history.prune(before, keep)}
+    removed = observer.history.prune(before, keep)
+    observer.evidence.prune()
+    return {"removed": removed}
 
 
 def arm(arming: Arming, loop: Loop, request: Mapping[str, Any]) -> str:

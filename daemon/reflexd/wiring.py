@@ -16,7 +16,8 @@ from reflexd.actuating import ActuatorJob, PluggedJob
 from reflexd.arming import Arming
 from reflexd.clock import WallClock
 from reflexd.config.settings import ModelSettings, Settings
-from reflexd.history.incident import Run
+from reflexd.evidence.evidence import Evidence
+from reflexd.history.incident import Incident, Run
 from reflexd.history.recorder import Recorder
 from reflexd.history.writer import Writer
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
@@ -172,9 +173,17 @@ def build(settings: Settings, journal: Journal, dry_run: bool = False, open_with
     clock = WallClock(settings.daemon.trust_clock)     # of the writer's own: the loop looks only while a rule asks for the time
     history = Writer(Run.begin(), settings.events, Path(settings.daemon.state_dir), trial=dry_run,
                      synchronised=lambda: clock.tell().utc_ns is not None)
-    loop = Loop(settings, parts, outputs, journal, notifier, wiring.reports, Recorder(history.run, history.put))
+    evidence = Evidence(Path(settings.daemon.state_dir), history, trial=dry_run)
+
+    def put(incident: Incident) -> None:
+        history.put(incident)
+        evidence.put(incident)
+
+    loop = Loop(settings, parts, outputs, journal, notifier, wiring.reports, Recorder(history.run, put))
     history.tell = lambda event, text: loop.ask(partial(loop.log, event, text))
-    return Daemon(loop, parts, wiring, journal, notifier, Observer(loop, parts, journal, history), arming, history)
+    observer = Observer(loop, parts, journal, history, evidence)
+    evidence.fetch = lambda number, since_s: loop.between_cycles(partial(observer.trace, number, since_s))
+    return Daemon(loop, parts, wiring, journal, notifier, observer, arming, history, evidence)
 
 
 def _actuator(settings: object) -> Actuator:

@@ -73,6 +73,7 @@ def ask_as(groups: list[int], path: Path, verb: str) -> str:
     return str(answer["result"] if answer["ok"] else answer["error"])
 
 
+@pytest.mark.fault("F72", bound="one request", outcome="refused with the group that may")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as somebody else")
 def test_f72_another_user_reads_a_member_of_the_group_operates_and_only_an_admin_changes(folder: Path) -> None:
     path = folder / "control.sock"

@@ -55,6 +55,7 @@ def test_an_unknown_verb_names_those_that_exist(served: Path) -> None:
         ask(served, "stauts")
 
 
+@pytest.mark.fault("F72", bound="one request", outcome="one error; the next client has its answer")
 @pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"[1]\n", b'{"v": 2, "verb": "status"}\n', b"\xff\xfe\n", b'{"v": 1}\n',
                                   b"x" * (MAX_REQUEST + 10) + b"\n", b'{"v": 1, "verb": ["status"]}\n', b"[" * 4000 + b"\n"])
 def test_a_malformed_request_gets_one_error_and_the_next_client_its_answer(served: Path, line: bytes) -> None:
@@ -71,6 +72,7 @@ def test_no_bytes_stop_the_server(served: Path, data: bytes) -> None:
     assert ask(served, "status") == {"pid": 1}
 
 
+@pytest.mark.fault("F72", bound="a bounded time", outcome="nobody waits for a slow client; too many are sent away")
 def test_slow_clients_hold_nobody_up_until_there_are_too_many_and_then_for_a_bounded_time(served: Path) -> None:
     with ExitStack() as open_now:
         for _ in range(CLIENTS - 1):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from reflexd.config.settings import DaemonSettings
 from reflexd.control import Parts
 from reflexd.ctl.__main__ import main
+from reflexd.ctl.record import FORMS as offered
 from reflexd.filming import Film, frames
 from reflexd.jobs import CameraJob, ModelJob
 from reflexd.looking import Looking
@@ -27,7 +28,7 @@ from reflexd.replay.live import LiveFrames
 from reflexd.replay.replayed import replay
 from reflexd.replay.tape import LONGEST, Framed, Taken, Unframed, read
 from reflexd.rules.items import Looked, Predicted, Rested
-from reflexd.stills import decoded
+from reflexd.stills import FORMS, decoded
 from reflexd.workers import Inbox, Reports, Wake
 from reflexd_drivers.base import Camera, CameraSettings, Frame, FramePool, View
 from reflexd_models.base import Prediction
@@ -239,6 +240,7 @@ def test_one_at_a_time_and_only_what_there_is() -> None:
     with pytest.raises(ControlError, match='frames takes "form", one of png, jpeg; found \'gif\''):
         next(frames(scene.observer, busy, {"form": "gif"}))
     assert not busy.locked()
+    assert offered == FORMS, "reflexctl offers what there is, without loading it"
 
 
 @pytest.fixture

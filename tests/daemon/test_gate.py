@@ -9,6 +9,8 @@ import pytest
 
 from reflexd.events import ALL_SAFE, NOT_SAFE, OUTPUT, PERMITTED, TRIGGERED, Event
 from reflexd.output import NEVER, Change, described, level_text
+from reflexd.outputs import Outputs
+from reflexd.patterns import OVER, Phase, phase
 from reflexd.rules.items import TEST, TEST_PRIORITY, Claim, Fired, Inhibit, Lift, Pattern, Permit, Release, Triggered, Verdict
 from tests.daemon.relays import Relay, settings
 from tests.daemon.test_outputs import PAIR, START, Bench, S
@@ -230,7 +232,7 @@ def test_a_partner_that_takes_a_while_to_let_go_is_waited_for() -> None:
     bench = Bench(**PAIR).claim("up", rule="a", for_s=60)
     up = bench.gate.outputs["up"].channel = Takes()
     bench.claim("down", rule="b", priority=1, for_s=60)
-    assert (up.written, bench.levels()[1]) == ([0.0], 0.0), "told to let go, and not known to have done so"
+    assert (up.written, bench.relays["down"].written) == ([0.0], []), "told to let go, and not known to have done so"
     up.settled = True
     bench.gate.settle(bench.now)
     assert bench.levels()[1] == 1.0
@@ -291,6 +293,13 @@ def test_the_gate_has_to_look_again_when_something_lapses_by_itself() -> None:
     assert due(bench.at(7)) == 9
 
 
+def test_the_gate_need_not_look_at_what_rests_and_is_not_claimed() -> None:
+    bench = Bench(lamp={"min_off_s": 5}).claim(for_s=1)
+    assert due(bench.at(1)) is None
+    assert due(bench.claim(for_s=2)) == 3
+    assert due(bench.claim(for_s=20)) == 6
+
+
 def test_the_gate_has_to_look_again_at_each_edge_of_a_pattern() -> None:
     bench = Bench()
     claim(bench, for_s=9, pattern=BLINK)
@@ -338,7 +347,9 @@ def test_an_actuator_that_was_absent_for_a_moment_made_everything_safe_for_that_
     assert told(bench)[0] == (ALL_SAFE, "every output safe: actuator lamp failed: for a moment")
     bench.at(1.5)
     assert bench.gate.inhibited == {}
+    told(bench)
     assert bench.claim("fan").levels() == [0.0, 1.0]
+    assert [event for event, _ in told(bench)] == [OUTPUT], "that it works again is told once"
 
 
 @pytest.mark.fault("F26", bound="0.5 s between two tries", outcome="every output safe until somebody looks: latched")
@@ -394,6 +405,27 @@ def test_leaving_says_which_output_may_not_be_safe() -> None:
     assert (lamp.level, lamp.paused, lamp.claims, lamp.active) == (0.0, False, {}, False)
     assert (fan.level, fan.claims) == (1.0, {})
     assert bench.gate.inhibited == {"leaving": "SIGTERM"}
+
+
+def test_what_nobody_takes_down_is_bounded() -> None:
+    bench = Bench()
+    for _ in range(600):
+        bench.claim().release()
+    assert len(bench.gate.changes) == 1000
+
+
+def test_a_gate_drives_unless_it_is_told_why_not() -> None:
+    relay = Relay()
+    gate = Outputs({"lamp": (settings(), relay)})
+    assert gate.dry_run == ""
+    gate.apply([Claim("r", "lamp", 1.0, 0, START + S, ())], START)
+    assert relay.level == 1.0
+
+
+def test_the_last_pause_of_the_last_repetition_is_rest_already() -> None:
+    pattern = Pattern((1, 2, 3, 4), times=2)
+    assert phase(pattern, 100, 115) == Phase(on=True, over=False, until=116)
+    assert phase(pattern, 100, 116) == OVER
 
 
 def hindrance(bench: Bench, name: str = "lamp") -> str:
@@ -469,6 +501,25 @@ def test_a_pattern_that_is_claimed_again_does_not_begin_anew_and_one_that_ended_
     assert bench.gate.outputs["lamp"].driven == 1.0
     assert bench.at(2.2).gate.outputs["lamp"].driven == 0.0, "in a pause it stands at its safe level"
     assert bench.gate.outputs["lamp"].active
+
+
+def test_a_permission_that_lapses_at_the_moment_of_its_renewal_has_ended_every_claim() -> None:
+    bench = Bench()
+    bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
+    bench.claim(for_s=60)
+    bench.now += S
+    bench.gate.apply([Permit("stop", bench.now + S)], bench.now)
+    assert bench.levels() == [0.0]
+
+
+def test_a_claim_that_lapses_at_the_moment_of_its_renewal_begins_its_pattern_anew() -> None:
+    bench = Bench()
+    pattern = Pattern((3 * S // 10, 4 * S // 10))
+    claim(bench, for_s=1, pattern=pattern)
+    bench.now += S          # where the first one would be in a pause
+    claim(bench, for_s=1, pattern=pattern)
+    assert bench.gate.outputs["lamp"].begun == {"r": bench.now}
+    assert bench.levels() == [1.0]
 
 
 def test_a_programming_error_of_one_driver_keeps_no_other_output_from_its_safe_level() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -186,6 +188,58 @@ def test_what_another_network_or_another_rule_would_have_decided(
         assert what_if(one.file, other).rules["seven"].unknown_ns, "without --infer nobody knows"
 
 
+FINDS = """
+schema = 1
+[camera.gate]
+driver = "pattern"
+rate_hz = 10
+[model.pets]
+bundle = "{bundle}"
+camera = "gate"
+min_score = {least}
+region = [0.1, 0.0, 0.9, 1.0]
+[actuator.lamp]
+driver = "recorder"
+path = "lamp.jsonl"
+safe = "off"
+max_on_s = 600
+accept_unguarded = true
+[[rule]]
+name = "pets"
+when = [{{ model = "pets", label = "cat", at_least = 0.6 }}]
+unless = [{{ model = "pets", label = "dog", at_least = 0.6 }}]
+then = [{{ actuator = "lamp", set = "on", follow = true }}]
+"""
+
+
+def test_a_detector_is_asked_with_the_options_that_it_had_and_with_others(tmp_path: Path, shared: Path) -> None:
+    bundle = shared / "models" / "coco_ssd_mobilenet_v1_quant_meta.tflite"
+    for least in (0.3, 0.58):
+        (tmp_path / f"{least}.toml").write_text(FINDS.format(bundle=bundle, least=least))
+    settings = load(tmp_path / "0.3.toml").settings
+    watch = labels_of(settings, "pets")
+    network = open_camera_model(find_bundle(str(bundle)), settings.model["pets"].options, watch)
+    stage, writer = Stage(settings), Writer(tmp_path / "it", "0.1.0", "boot", state_dir="/nowhere")
+    sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
+    writer.begin(Begin(START, plain_of(settings), stage.memory(), None, {"pets": sha256}))
+    said = []
+    for number, name in enumerate(("cats_and_dogs.jpg", "cat.bmp", "bird.bmp")):
+        picture = cv2.cvtColor(cv2.imread(str(shared / "images" / name)), cv2.COLOR_BGR2RGB)
+        view, now = View("rgb", (picture,)), START + number * 100 * MS
+        said.append(network.predict(view, now))
+        item = Predicted("pets", said[-1])
+        orders = [ordered(one) for one in stage.consume(item, now)]
+        writer.take(Taken(now, packed(item), orders))
+        writer.frame(Framed("gate", now, number, "png", {"main": ("rgb", [bytes(one) for one in encoded(view, "png")])}))
+    writer.end()
+    assert any(one.detections for one in said)
+    found = infer(tmp_path / "it")
+    assert (found.models["pets"].framed, found.identical) == (3, True)
+    other = infer(tmp_path / "it", load(tmp_path / "0.58.toml").settings).models["pets"]
+    assert other.missing == sum(thing.score < 0.58 for one in said for thing in one.detections) > 0
+    assert other.added == 0
+
+
 def test_predictions_without_a_frame_stand_for_the_same_network_and_are_unknown_for_another(
         record: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = record(without=lambda number: 20 <= number < 40)
@@ -212,7 +266,7 @@ def test_the_pictures_of_an_event_are_looked_at_as_well(record: Make, tmp_path: 
     one = record(without=lambda _number: True)
     event = tmp_path / "evidence" / "20261122-1"
     (event / "frames" / "gate").mkdir(parents=True)
-    one.file.rename(event / "recording.jsonl")
+    (event / "recording.jsonl.gz").write_bytes(gzip.compress(one.file.read_bytes()))
     for (at, picture) in ((said.taken_at, picture) for said, picture in zip(one.said, pictures(), strict=True)):
         cv2.imwrite(str(event / "frames" / "gate" / f"{at}.jpg"), picture)
     (event / "frames" / "gate" / "notes.jpg").write_text("no frame")

@@ -94,6 +94,7 @@ def test_journald_gets_fields_that_a_reader_can_select_by(journald: socket.socke
         "MESSAGE_ID": events.OUTPUT.message_id, "REFLEXD_EVENT": "output", "REFLEXD_OUTPUT": "lamp", "REFLEXD_RULE": "a"}
 
 
+@pytest.mark.fault("F63", bound="at once", outcome="nothing blocks; lines are dropped and counted")
 def test_f63_a_journald_that_does_not_read_costs_lines_and_nothing_else(journald: socket.socket, tmp_path: Path) -> None:
     journal = Journal(Journald(str(tmp_path / "journal")))
     with Stopwatch() as took:
@@ -104,6 +105,7 @@ def test_f63_a_journald_that_does_not_read_costs_lines_and_nothing_else(journald
     journal.close(0.1)
 
 
+@pytest.mark.fault("F63", bound="one line", outcome="the log goes on, with the count of what it missed")
 def test_f63_a_journald_that_comes_back_gets_the_next_line_and_the_count(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     first = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

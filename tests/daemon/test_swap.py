@@ -97,6 +97,7 @@ def bench(start: Any, tmp_path: Path, devices: Any) -> Iterator[Bench]:
     server.close()
 
 
+@pytest.mark.fault("F48", bound="between two frames", outcome="the new network takes over; outputs stay as they are")
 def test_a_network_is_exchanged_while_its_output_stays_active(bench: Bench, devices: Any, capsys: Any) -> None:
     old, new = bench.shas()
     assert bench.runs() == old
@@ -167,6 +168,7 @@ def test_a_reload_notices_that_a_bundle_has_other_bytes(bench: Bench, capsys: An
     assert bench.running.reload(bench.running.written) == "nothing changed"
 
 
+@pytest.mark.fault("F42", bound="at the reload", outcome="the old network works on; the reload says why")
 def test_a_reload_with_a_damaged_bundle_leaves_the_old_network(bench: Bench) -> None:
     network = next((bench.state / "bundles" / "meter").glob("*.tflite"))
     (bench.state / "bundles" / "meter" / "model.toml").write_text(

@@ -42,6 +42,7 @@ def test_a_path_is_a_path(tmp_path):
     assert find_bundle(str(folder / "meter.tflite")).sha256 is None
 
 
+@pytest.mark.fault("F40", bound="at start", outcome="refused with one line that names it")
 @pytest.mark.parametrize("name", [
     "", ".", "..", "nosuch", "a\0b", "../x", "/dev/null", "x" * 5000, "nosuch.tflite", "/dev/zero.tflite"])
 def test_a_bundle_that_is_not_there_gives_one_clear_error(name, tmp_path):
@@ -72,6 +73,8 @@ def test_a_description_that_is_garbage_is_refused(content, tmp_path):
     assert "model.toml" in refusal(folder)
 
 
+@pytest.mark.fault("F41", bound="at start", outcome="refused: its hash is another")
+@pytest.mark.fault("F42", bound="at start", outcome="refused: its hash is another")
 def test_a_cut_or_changed_network_is_found_by_its_hash(tmp_path):
     folder = meter_copy(tmp_path)
     content = (folder / "meter.tflite").read_bytes()
@@ -114,6 +117,7 @@ def test_a_pickle_is_never_read(tmp_path):
     assert "is not a sound .npz file" in refusal(folder)
 
 
+@pytest.mark.fault("F47", bound="at start", outcome="refused before it is read")
 @pytest.mark.parametrize("name", ["model.toml", "meter.tflite", "golden.npz"])
 def test_what_is_no_regular_file_is_refused_and_never_waited_for(name, tmp_path):
     folder = meter_copy(tmp_path)
@@ -134,6 +138,7 @@ def test_what_is_no_regular_file_is_refused_and_never_waited_for(name, tmp_path)
     assert "is larger than" in refusal(folder)
 
 
+@pytest.mark.fault("F44", bound="at start", outcome="refused: says what the bundle has and what the network gives")
 @pytest.mark.parametrize(("old", "new", "said"), [
     ('"9", "between"]', '"9"]', "there are 10 labels, and the network gives 11 scores"),
     ('"9", "between"]', '"ten", "between"]', 'found "ten"'),

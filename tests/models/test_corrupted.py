@@ -177,6 +177,8 @@ def test_what_is_damaged_here_is_sound_before(tmp_path):
     assert NETWORK.count(SHAPE) > 0
 
 
+@pytest.mark.fault("F42", bound="5 s of processor time", outcome="none is installed, each is refused with one line")
+@pytest.mark.fault("F43", bound="5 s of processor time", outcome="none is installed, each is refused with one line")
 @pytest.mark.once
 def test_thousands_of_damaged_bundles_are_refused(tmp_path, request):
     random.seed(6)

@@ -52,6 +52,7 @@ def test_shapes_tell_the_task(takes, gives, labels, task):
     assert told.why.startswith("by its shapes")
 
 
+@pytest.mark.fault("F49", bound="at start", outcome="refused: says what to write")
 @pytest.mark.parametrize(("takes", "gives"), [
     ([PICTURE], [PICTURE]),                            # an autoencoder, or a mask, of pictures
     ([PICTURE], [(1, 300, 6)]),                        # without labels it may be anything

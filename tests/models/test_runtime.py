@@ -71,6 +71,7 @@ def test_networks_of_the_same_bytes_share_them_for_as_long_as_one_lives(content)
     assert held() is None
 
 
+@pytest.mark.fault("F48", bound="at once", outcome="the network that runs keeps its bytes")
 def test_a_file_that_was_exchanged_is_not_taken_for_the_old_one(tmp_path):
     folder = meter_copy(tmp_path)
     one = load(find_bundle(str(folder)))

@@ -25,10 +25,12 @@ def test_a_sound_network_passes(shared):
     trial.try_out((shared / "models" / "vww96_int8.tflite").read_bytes(), "vww")
 
 
+@pytest.mark.fault("F46", bound="one trial in a child", outcome="refused with one line that names the runtime and its reason")
 def test_a_public_network_that_no_runtime_loads_gives_a_clear_line(shared):
     assert "refuses the network" in refused(shared / "models" / "person_detect_refused.tflite")
 
 
+@pytest.mark.fault("F41", bound="one trial in a child", outcome="refused with one line; nothing of it reaches the process")
 @pytest.mark.parametrize("name", MODELS)
 def test_cut_copies_of_every_network_give_one_line(name, shared, tmp_path):
     content = (shared / "models" / f"{name}.tflite").read_bytes()
@@ -45,6 +47,7 @@ def test_the_child_alone_survives_what_the_first_look_would_catch(share, shared)
         trial.try_out(content[: int(len(content) * share)], "cut")
 
 
+@pytest.mark.fault("F43", bound="one trial in a child", outcome="refused with one line; nothing of it reaches the process")
 def test_overwritten_weights_and_tables_never_reach_this_process(shared, tmp_path):
     content = bytearray((shared / "models" / "vww96_int8.tflite").read_bytes())
     for place in range(1000, 9000, 2000):

@@ -20,8 +20,11 @@ from typing import Any
 
 import pytest
 
+from reflexd.evidence.folders import FOLDER, Folders
 from reflexd.history.reading import Reader, Wanted
 from reflexd.history.store import FILE
+from reflexd.replay.tape import End, read
+from tests.system.storing import JPEG
 from tests.system.test_process import reflexctl, reflexd, status
 
 KILLS = 100
@@ -75,7 +78,7 @@ class Stored:
         raise AssertionError(f"no {word} within {PATIENCE_S} s")
 
 
-@pytest.mark.fault("F65", bound="at once", outcome="no event is lost that was told as stored, and the store is whole")
+@pytest.mark.fault("F65", bound="at once", outcome="no event is lost that was told as stored; store and evidence are whole")
 def test_f65_a_kill_at_any_moment_loses_no_event_that_was_told_as_stored(tmp_path: Path, root: Path, request: Any) -> None:
     chance = random.Random(7)
     kills = 10 * KILLS if request.config.getoption("--long") else KILLS
@@ -117,6 +120,20 @@ def check(folder: Path, runs: dict[str, int]) -> None:
         assert numbers == list(range(1, len(numbers) + 1)), f"{run}: in their order, with none missing between"
     lost = {run: number for run, number in runs.items() if len(there.get(run, ())) < number}
     assert lost == {}
+    see_evidence(folder / FOLDER)
+
+
+def see_evidence(place: Path) -> None:
+    """See that each folder is whole, after what was cut off was removed as each start does."""
+    folders = Folders(place)
+    folders.open()
+    found = list(place.iterdir())
+    assert len(found) > 5, "of those that have room"
+    assert {one.name for one in found} == {one.name for one in folders.entries}
+    for one in found:
+        assert json.loads((one / "event.json").read_text())["id"] == one.name
+        assert any(isinstance(line, End) for line in read(one / "recording.jsonl.gz")), "whole"
+        assert {file.read_bytes() for file in one.glob("frames/gate/*.jpg")} == {JPEG}
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ def test_frames_counts_predictions_that_were_decided(config: Path) -> None:
     assert daemon.returncode == 0
 
 
+@pytest.mark.fault("F65", bound="1 s", outcome="every output safe, what waits is written, status 0")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_f65_a_signal_ends_it_safe_and_flushed_within_a_second(running: subprocess.Popen[str], number: signal.Signals) -> None:
     with Stopwatch() as took:
@@ -76,6 +77,7 @@ def test_f65_a_signal_ends_it_safe_and_flushed_within_a_second(running: subproce
     assert log.splitlines()[-1].endswith(f"every output safe, leaving: {number.name}")
 
 
+@pytest.mark.fault("F70", bound="at start", outcome="the second refuses; the first goes on")
 def test_f70_a_second_daemon_refuses_and_the_first_goes_on(running: subprocess.Popen[str], config: Path) -> None:
     second = reflexd(config)
     assert "another reflexd is running" in second.communicate(timeout=20)[1]
@@ -226,6 +228,7 @@ def test_a_reload_logs_what_is_doubtful_about_the_configuration(running: subproc
     assert "sensor.idle: no rule, model or [safety] uses this sensor" in running.communicate(timeout=10)[1]
 
 
+@pytest.mark.fault("F59", bound="at the reload", outcome="the old configuration runs on; the command fails and tells the errors")
 def test_f59_a_reload_with_errors_tells_their_place_and_the_old_one_runs_on(
         running: subprocess.Popen[str], config: Path) -> None:
     text = config.read_text()

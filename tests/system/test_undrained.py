@@ -40,6 +40,7 @@ def goes_on(daemon: Talkative) -> Any:
                  and now["moved"] > before["moved"] + 100, "the loop stands still")
 
 
+@pytest.mark.fault("F63", bound="at once", outcome="outputs and rules go on; lines are dropped and counted")
 def test_f63_a_journal_that_is_not_read_or_gone_stops_nothing_and_is_told_what_it_missed(daemon: Talkative) -> None:
     until(daemon, lambda _: daemon.journal.count > 100, "nothing is said")
     for disturb in (daemon.journal.stall, daemon.journal.go):
@@ -67,6 +68,7 @@ def test_f63_a_manager_whose_socket_is_full_stops_nothing_and_hears_again(daemon
     assert daemon.end()["status"] == 0
 
 
+@pytest.mark.fault("F63", bound="at a stop", outcome="ends safe and in time")
 def test_f63_with_nobody_to_listen_it_ends_safe_and_in_time(daemon: Talkative) -> None:
     goes_on(daemon)
     daemon.journal.stall()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reflexd.config.settings import Settings
 
 SECTIONS = ("camera", "model", "sensor", "actuator")
-TABLES = ("daemon", "gpio", "safety", "events", "place")
+TABLES = ("daemon", "gpio", "safety", "events", "evidence", "place")
 
 
 @dataclass(frozen=True, slots=True)

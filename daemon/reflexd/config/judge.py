@@ -18,6 +18,7 @@ from reflexd.config.references import judge_references, select
 from reflexd.config.settings import RuleSettings, SensorIs
 from reflexd.config.timing import judge_place, judge_silence, judge_time, judge_within
 from reflexd.config.windows import judge_windows
+from reflexd.config.witness import judge_evidence
 from reflexd.config.zones import judge_zones
 from reflexd_drivers.base import ActuatorSettings, CameraSettings, SensorSettings, ValueKind
 from reflexd_drivers.cameras.picture_state import STATES
@@ -47,6 +48,7 @@ def judge(draft: Draft) -> None:
         _judge_conditions(draft, index, rule)
     judge_actions(draft)
     judge_place(draft)
+    judge_evidence(draft)
     _judge_expectations(draft)
 
 

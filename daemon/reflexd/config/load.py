@@ -58,7 +58,7 @@ def load(path: Path | str) -> Loaded:
 def _settings(draft: Draft) -> Settings:
     parts: dict[str, Any] = {
         "schema": 1, "daemon": draft.daemon, "gpio": draft.gpio, "safety": draft.safety, "events": draft.events,
-        "place": draft.place,
+        "evidence": draft.evidence, "place": draft.place,
         "camera": draft.devices["camera"], "sensor": draft.devices["sensor"], "actuator": draft.devices["actuator"],
         "model": draft.models, "rule": tuple(draft.rules[index] for index in sorted(draft.rules)),
     }

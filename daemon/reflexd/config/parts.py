@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from reflexd.config.bundles import ENVELOPE, look_up, options_of, resolve_bundle, task_names
+from reflexd.config.evidence import EvidenceSettings
 from reflexd.config.merge import Merged
 from reflexd.config.messages import complaints, show, show_key, suggest
 from reflexd.config.positions import Location
@@ -55,6 +56,7 @@ class Draft:
     gpio: GpioSettings = field(default_factory=GpioSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
     events: EventsSettings = field(default_factory=EventsSettings)
+    evidence: EvidenceSettings | None = None
     place: PlaceSettings | None = None
     devices: dict[registry.Kind, dict[str, DriverSettings]] = field(default_factory=lambda: {kind: {} for kind in ENVELOPES})
     models: dict[str, ModelSettings] = field(default_factory=dict)
@@ -70,6 +72,7 @@ def build(merged: Merged, base: Path) -> Draft:
     draft.gpio = _table(draft, "gpio", GpioSettings) or draft.gpio
     draft.safety = _table(draft, "safety", SafetySettings) or draft.safety
     draft.events = _table(draft, "events", EventsSettings) or draft.events
+    draft.evidence = _table(draft, "evidence", EvidenceSettings)
     draft.place = _table(draft, "place", PlaceSettings)
     for kind in ENVELOPES:
         for name, table in _named_tables(merged, kind):

@@ -17,6 +17,7 @@ REFERENCES: tuple[tuple[Location, str], ...] = (
     (("model", _ANY, "only_while", _ANY, "sensor"), "sensor"),
     (("safety", "stop", "sensor"), "sensor"),
     (("safety", "arm", "sensor"), "sensor"),
+    (("evidence", "cameras", _ANY), "camera"),
     (("rule", _ANY, "when", _ANY, "sensor"), "sensor"),
     (("rule", _ANY, "unless", _ANY, "sensor"), "sensor"),
     (("rule", _ANY, "when", _ANY, "model"), "model"),
@@ -53,6 +54,8 @@ def judge_references(draft: Draft) -> None:
             if isinstance(name, str):
                 used[kind].add(name)
                 _check(draft.merged, location, kind, name)
+    if draft.evidence is not None and draft.evidence.cameras is None:
+        used["camera"].update(names_of(draft.merged, "camera"))
     for kind, names in used.items():
         _warn_unused(draft.merged, kind, names)
     _judge_labels(draft)

@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from reflexd.config.bundles import ENVELOPE, options_of, task_names
 from reflexd.config.conditions import CrossingCondition, ScoreCondition, TimeCondition, ValueCondition
+from reflexd.config.evidence import EvidenceSettings
 from reflexd.config.parts import ENVELOPES
 from reflexd.config.scene import SCENE_KEYS, Scene
 from reflexd.config.settings import (
@@ -39,7 +40,8 @@ NAMES = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"}
 WATCHES = {"camera": ("camera",), "sensors": ("sensors", "window")}      # keys that go with what a task watches
 WATCHED = [key for keys in WATCHES.values() for key in keys]
 _TABLES: dict[str, type[BaseModel]] = {
-    "daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings, "events": EventsSettings, "place": PlaceSettings}
+    "daemon": DaemonSettings, "gpio": GpioSettings, "safety": SafetySettings, "events": EventsSettings,
+    "evidence": EvidenceSettings, "place": PlaceSettings}
 
 
 def schema() -> Schema:

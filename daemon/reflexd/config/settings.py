@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
 from reflexd.config.conditions import Condition
+from reflexd.config.evidence import EvidenceSettings
 from reflexd.config.scene import Scene, Table
 from reflexd.rules.items import TEST
 from reflexd_drivers.base import YEAR_S, ActuatorSettings, CameraSettings, Level, SensorSettings, resolve_by_context
@@ -244,6 +245,7 @@ class Settings(Table):
     gpio: GpioSettings = GpioSettings()
     safety: SafetySettings = SafetySettings()
     events: EventsSettings = EventsSettings()
+    evidence: EvidenceSettings | None = None
     place: PlaceSettings | None = None
     camera: dict[Name, CameraSettings] = Field(default_factory=dict)
     model: dict[Name, ModelSettings] = Field(default_factory=dict)

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = Wanted(args.since, args.rule, args.kind, newest)
     found = 0
     for one in _following(path, wanted) if args.follow else _once(path, wanted):
+        one["evidence"] = _evidence(path, one)
         print(json.dumps(one, ensure_ascii=False) if args.json else line(one), flush=args.follow)
         found += 1
     if not found:
@@ -59,6 +60,14 @@ def nothing(path: Path, rule: str | None) -> str:
         known = reader.rules()
     hint = suggest(rule, known) if rule is not None and rule not in known else ""
     return f'{NOTHING} of rule "{rule}"; {hint}' if hint else NOTHING
+
+
+def _evidence(store: Path, one: Told) -> str | None:
+    """Say where its evidence is."""
+    from reflexd.evidence.folders import evidence_of
+
+    found = evidence_of(store, one["id"])
+    return None if found is None else str(found)
 
 
 def _once(path: Path, wanted: Wanted) -> Iterator[Told]:
@@ -119,7 +128,8 @@ def line(one: Told) -> str:
     spans = f" ({one['latency_ms']:.0f} ms after its frame)" if one["latency_ms"] is not None else ""
     held = f"; not driven: {one['held']}" if one["held"] else ""
     did = ": ".join(filter(None, (what, outputs)))
-    told = f"{when:%Y-%m-%d %H:%M:%S}{doubt} {one['id']:<12}  {did}{spans}{held}: {one['why']}"
+    evidence = " [evidence]" if one.get("evidence") else ""
+    told = f"{when:%Y-%m-%d %H:%M:%S}{doubt} {one['id']:<12}  {did}{spans}{held}: {one['why']}{evidence}"
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in told)      # a device may say anything
 
 

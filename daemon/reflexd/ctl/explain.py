@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from reflexd.replay.moments import Recorded
 
 HELP = "why each rule acts, or what stops it first: now, at a moment, or summed up"
+SINCE_MS = 600_000
 NS = 1_000_000_000
 DAY_MS = 86_400_000
-SINCE_MS = 600_000
 GATE = "what outputs did is not part of a recording: told is what rules claimed, without max_on_s, min_off_s and interlocks"
 COLOURS = {"fired": 32, "goes on": 32, "waits": 33, "held back": 33, "unknown": 33, "false": 31}
 
@@ -108,10 +108,9 @@ def told(recorded: Recorded, args: argparse.Namespace) -> Iterable[str]:
         return [json.dumps(data(recorded, at, found, None if args.file else outputs), indent=2, ensure_ascii=False)]
     end = "the end" if args.file else "now"
     above = [GATE] if args.file else outputs.get("", [])
-    none = [] if found else ["no rule was configured"]
     ago = (recorded.end - at) / NS
     return [f"{shown(recorded, at)}, {f'{span(ago)} before ' if ago else ''}{end}", *above,
-            *none, *table(recorded, at, found, outputs)]
+            *table(recorded, at, found, outputs)]
 
 
 def at_moment(recorded: Recorded, args: argparse.Namespace, at: int) -> tuple[list[Explained], dict[str, list[str]]]:
@@ -139,10 +138,11 @@ def _of_rule(found: list[Explained], wanted: str | None) -> list[Explained]:
 def _now(args: argparse.Namespace) -> dict[str, list[str]]:
     """Ask the daemon what each output does, why, and what would keep it from moving. Raises: ControlError."""
     from reflexd.protocol import ask
+    from reflexd.replay.moments import span
 
     told = ask(args.socket, "status")
     dry = f"no output is driven: {told['dry_run']}" if told["dry_run"] else ""
-    found = {name: [f"{name} {one['why']}" + (f", for {one['since_s']:.1f} s" if one["since_s"] is not None else "") +
+    found = {name: [f"{name} {one['why']}" + (f", for {span(one['since_s'])}" if one["since_s"] is not None else "") +
                     (" (dry run: not driven)" if dry and one["active"] else ""),
                     *([f"{name} could not be active now: {one['hindrance']}"]
                       if one["hindrance"] not in ("", dry) and not one["active"] else [])]
@@ -167,6 +167,8 @@ def table(recorded: Recorded, at: int, found: Sequence[Explained], outputs: Mapp
     from reflexd.replay.wording import aligned
     from reflexd.replay.wording import told as rows
 
+    if not found:
+        yield "no rule was configured"
     drawn = list(rows(found, lambda one: None if one.decided_at is None else (at - one.decided_at) / NS,
                       lambda name: outputs.get(name, []), lambda now: shown(recorded, now)))
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,4 +1,4 @@
-"""reflexctl explain of a stored event: what each condition saw, and as long as the trace has that moment, all that was known."""
+"""reflexctl explain of a stored event: what each condition saw, and all that the trace or its evidence has of that moment."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reflexd.ctl.stored import store_of
 
 if TYPE_CHECKING:
+    from reflexd.replay.moments import Recorded
     from reflexd.replay.wording import Row
 
 
@@ -46,17 +47,27 @@ def _seen(event: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _known(args: argparse.Namespace, event: Mapping[str, Any]) -> tuple[list[str], dict[str, Any] | None, str]:
-    """Ask the daemon's trace for that moment; or say why it does not have it."""
+    """Ask the daemon's trace for that moment, or its evidence; or say why nothing has it. Raises: TapeError, OSError."""
     from reflexd.ctl.explain import at_moment, data, table
+    from reflexd.evidence.folders import RECORDING, evidence_of
     from reflexd.history.reading import this_boot
     from reflexd.protocol import ControlError
-    from reflexd.replay.moments import MomentError, Running
+    from reflexd.replay.moments import Filed, MomentError, Running
 
-    if event["boot"] != this_boot():
-        return [], None, "it was before the computer started"
-    try:
-        recorded, at = Running(args.socket), int(event["monotonic_ns"])
+    at, why = int(event["monotonic_ns"]), "it was before the computer started"
+
+
+    def tell(recorded: Recorded) -> tuple[list[str], dict[str, Any] | None, str]:
         found, outputs = at_moment(recorded, args, at)
-    except (ControlError, MomentError) as error:
-        return [], None, str(error)
-    return list(table(recorded, at, found, outputs)), data(recorded, at, found, outputs), ""
+        return list(table(recorded, at, found, outputs)), data(recorded, at, found, outputs), ""
+
+    if event["boot"] == this_boot():
+        try:
+            return tell(Running(args.socket))
+        except (ControlError, MomentError) as error:
+            why = str(error)
+    place = evidence_of(store_of(args), event["id"])
+    if place is None:
+        return [], None, why
+    args.file = place / RECORDING
+    return tell(Filed(args.file))

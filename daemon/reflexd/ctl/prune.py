@@ -1,4 +1,4 @@
-"""reflexctl prune: remove stored events, by the daemon where it runs."""
+"""reflexctl prune: remove stored events and their evidence, by the daemon where it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from reflexd.ctl.reach import add_socket
 from reflexd.ctl.stored import add_store, count_from, span_s, store_of
 
-HELP = "remove stored events, after asking"
+HELP = "remove stored events and their evidence, after asking"
 ASK_S = 35.0       # the daemon's own bound is 30
 
 
@@ -59,6 +59,7 @@ def directly(path: Path, older_than_s: float | None, keep: int | None) -> int | 
     """Remove events without the daemon; None after one line on stderr when that failed."""
     import sqlite3
 
+    from reflexd.evidence.orphans import prune
     from reflexd.history.reading import Reader
     from reflexd.history.store import DamagedError, Store
     from reflexd.history.wording import explained
@@ -68,9 +69,11 @@ def directly(path: Path, older_than_s: float | None, keep: int | None) -> int | 
     try:
         store = Store(path)
         try:
-            return store.prune(before, keep)
+            gone = store.prune(before, keep)
         finally:
             store.close()
+        prune(path)
+        return gone
     except DamagedError as error:
         print(f"reflexctl: {path}: {error}; start the daemon, which begins a new one", file=sys.stderr)
         return None

@@ -19,12 +19,14 @@ EX_CONFIG = 78
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="made by reflexctl record; or the folder of an event's evidence")
+    parser.add_argument("file", type=Path, metavar="FILE|EVENT",
+                        help="made by reflexctl record; or the evidence of an event, by its id or as a folder")
     parser.add_argument("--config", type=Path, metavar="FILE", help="what would this configuration have decided?")
     parser.add_argument("--infer", action="store_true",
                         help="run the networks again over recorded frames, or those of --config; tell where predictions differ")
     parser.add_argument("--times", type=often, default=1, metavar="N", help="do it N times over, which has to give one hash")
     parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--store", type=Path, metavar="PATH", help="the store of events, for an id; default: that of the daemon")
 
 
 def often(text: str) -> int:
@@ -37,6 +39,7 @@ def often(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Replay and tell. 0 it is the same, or the difference was told; 1 it is not the same; 78 the configuration is wrong."""
     from reflexd.config.load import ConfigError
+    from reflexd.ctl.stored import recording_of
     from reflexd.replay.tape import TapeError
     from reflexd_models.base import ModelError
 
@@ -44,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         print("reflexctl: --times goes without --config and --infer; leave one of them out", file=sys.stderr)
         return 2
     try:
+        args.file = recording_of(args.file, args.store)
         if args.infer:
             return asked(args)
         return same(args) if args.config is None else other(args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tomllib
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 from reflexd.ctl.check import DEFAULT_CONFIG
 
+EVENT_ID = re.compile("[0-9a-z]{6}-[0-9]{1,12}")
 UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -19,6 +21,19 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), metavar="FILE",
                         help=f"whose [daemon] state_dir has the store; default {DEFAULT_CONFIG}")
     parser.add_argument("--store", type=Path, metavar="PATH", help="the store itself, instead")
+
+
+def recording_of(name: Path, store: Path | None) -> Path:
+    """Give the folder with the evidence of an event, where `name` is an id and no file. Raises: TapeError."""
+    from reflexd.evidence.folders import evidence_of
+    from reflexd.replay.tape import TapeError
+
+    if not EVENT_ID.fullmatch(str(name)) or name.exists():
+        return name
+    found = evidence_of(store_of(argparse.Namespace(store=store, config=DEFAULT_CONFIG)), str(name))
+    if found is None:
+        raise TapeError(f"{name}: has no evidence, or it may not be read by this user; use sudo, or see --store and [evidence]")
+    return found
 
 
 def span_s(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -71,7 +72,10 @@ class Reader:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         remedies = {sqlite3.SQLITE_CANTOPEN: "use sudo", sqlite3.SQLITE_READONLY: "use sudo", sqlite3.SQLITE_BUSY: "ask again",
                     sqlite3.SQLITE_NOTADB: "see --store", sqlite3.SQLITE_CORRUPT: "start the daemon, which begins a new one"}
-        return ReadError(f"{self._path}: {error}; {remedies.get(code, 'look at the file and its disk')}")
+        how = remedies.get(code, "look at the file and its disk")
+        if code == sqlite3.SQLITE_CANTOPEN and os.access(self._path, os.R_OK):     # its log is there, and files beside it
+            how = f"nothing can be written beside it: copy it and {self._path.name}-wal elsewhere, and see --store"
+        return ReadError(f"{self._path}: {error}; {how}")
 
     def find(self, wanted: Wanted) -> list[Told]:
         """Give the events that are asked for, in the order in which they happened. Raises: ReadError."""
@@ -110,6 +114,13 @@ class Reader:
             where.append("CASE boot WHEN ? THEN monotonic_ns >= ? ELSE utc_ns >= ? END")
             values += [this_boot(), monotonic_ns() - span, time_ns() - span]
         return " AND ".join(where), values
+
+    def ids(self) -> set[str]:
+        """Give the ids of all events. Raises: ReadError."""
+        try:
+            return {str(one[0]) for one in self._db.execute("SELECT id FROM history")}
+        except sqlite3.Error as error:
+            raise self._wrong(error) from None
 
     def one(self, event_id: str) -> Told | None:
         """Give the event with that id. Raises: ReadError."""

@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from reflexd.config.settings import Settings
-from reflexd.history.incident import Incident
+from reflexd.history.incident import Incident, Run
 from reflexd.history.shape import RUN_SHIFT
 from reflexd.output import level_text
 from reflexd.replay.plain import plain_of
 from reflexd.rules.items import Verdict
 
+NAMES = ("seq", "kind", "rule", "why", "verdicts", "outputs", "held", "config", "models", "frame_age_ms", "latency_ms", "utc_ns",
+         "monotonic_ns", "synchronised")       # of the columns
+PARTED = ("verdicts", "outputs", "models")      # columns of JSON
 REMEDIES = {
     sqlite3.SQLITE_FULL: "make room on that disk",
     sqlite3.SQLITE_READONLY: "let the daemon's user write there, or look why the disk is read-only",
@@ -30,6 +35,20 @@ def row(run: int, one: Incident, config: str) -> tuple[object, ...]:
     return (run << RUN_SHIFT | one.number, one.kind.value, one.rule, why, _json(verdicts),
             _json({name: level_text(level) for name, level in one.outputs}), _text(one.held), config, _json(dict(one.models)),
             _ms(one.frame_age_ns), _ms(one.latency_ns), one.utc_ns, one.monotonic_ns, one.synchronised)
+
+
+def as_told(run: Run, one: Incident, config: str) -> dict[str, Any]:
+    """Give an event as readers of the store are told it, but for its place there."""
+    told: dict[str, Any] = {"id": one.id, **dict(zip(NAMES, row(0, one, config), strict=True))}
+    del told["seq"]
+    for column in PARTED:
+        told[column] = json.loads(told[column])
+    return {**told, "boot": run.boot, "version": run.version, "time": moment_of(one.utc_ns)}
+
+
+def moment_of(utc_ns: int) -> str:
+    """Write a moment of the wall clock."""
+    return datetime.fromtimestamp(utc_ns / 1e9, UTC).isoformat(timespec="milliseconds")
 
 
 def _plain(verdict: Verdict) -> dict[str, object]:

@@ -58,7 +58,7 @@ class Writer:
         self.kept = 0                      # in the store
         self._settings = settings
         self._trial = trial
-        self._clock = synchronised
+        self.clock = synchronised
         self._opens, self._pause_s, self._wrote = opens, pause_s, wrote
         self._wake = Wake()
         self._inbox: Inbox[Incident] = Inbox(WAITING, self._wake)
@@ -149,6 +149,15 @@ class Writer:
             raise OSError(why)
         return gone
 
+    def spares(self, count: float) -> bool:
+        """Say whether the budget has room for what can be left out; from any thread."""
+        return self._budget.spares(count, time.monotonic())
+
+    def charge(self, count: float) -> None:
+        """Count bytes that were written beside the store; from any thread."""
+        self._budget.spend(count, time.monotonic())
+        self._wake.set()
+
     def report(self) -> dict[str, object]:
         """Describe how it is doing, for reflexctl status."""
         now, settings = time.monotonic(), self._settings
@@ -178,7 +187,7 @@ class Writer:
 
     def _collect(self) -> None:
         for one in self._inbox.drain():
-            self._waiting.append(one if one.synchronised is not None else replace(one, synchronised=self._clock()))
+            self._waiting.append(one if one.synchronised is not None else replace(one, synchronised=self.clock()))
         while len(self._waiting) > WAITING:
             self._waiting.popleft()
             self._dropped += 1
@@ -195,7 +204,8 @@ class Writer:
         if self._budget.daily != (daily := self._settings.write_budget_mb_per_day) * MB:
             self._budget.change(daily)      # before it is asked: a reload may have raised it
         if self._budget.wait_s(now) <= 0:
-            return now >= self._hindrance.not_before and bool(self._waiting or self.trouble or now >= self._tidy_at)
+            due = bool(self._waiting or self.trouble or self._budget.to_be_saved or now >= self._tidy_at)
+            return now >= self._hindrance.not_before and due
         if self._waiting:
             self._hindered(self._used_up())
         return False
@@ -253,7 +263,7 @@ class Writer:
         if now < self._tidy_at and self._since_tidy < TIDY_AFTER:
             return
         # Asked now: a clock that was set by ten years since the newest event, or before the first, makes nothing old.
-        oldest = None if self._clock() is False else time.time_ns() - round(settings.keep_days * DAY_S * 1e9)
+        oldest = None if self.clock() is False else time.time_ns() - round(settings.keep_days * DAY_S * 1e9)
         gone = store.tidy(Bounds(oldest, round(settings.keep_mb * MB), settings.keep_per_rule))
         self.kept = store.kept
         self._since_tidy = 0

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from reflexd.config.settings import ModelSettings, Settings
+from reflexd.config.settings import DaemonSettings, ModelSettings, Settings
 from reflexd.networks import origin_of
 from reflexd.replay.differing import Differences, thresholds_of
 from reflexd.replay.plain import likeness, settings_of
@@ -27,8 +27,6 @@ from reflexd_models import tasks
 from reflexd_models.base import Model, ModelError, Options, view_for
 from reflexd_models.bundle import Bundle, find_bundle, open_camera_model
 from reflexd_models.noise import CHATTER, held_back
-
-STATE_DIR = Path("/var/lib/reflexd")
 
 
 class Wish(NamedTuple):
@@ -116,7 +114,7 @@ class Source:
         if self.folder:
             return self._path.resolve().parent.parent       # STATE_DIR/evidence/EVENT
         told = head(self.tape).state_dir
-        return STATE_DIR if told is None else Path(told)
+        return Path(DaemonSettings().state_dir if told is None else told)
 
     def frames(self) -> Iterator[Framed | Unframed]:
         """Give the frames. Raises: TapeError, OSError."""
@@ -142,7 +140,7 @@ class Inference:
 
     def run(self) -> Inferred:
         """Do it. Raises: TapeError, ModelError, OSError."""
-        parts = self._read()
+        self._read()
         for frame in self._source.frames():
             if isinstance(frame, Unframed):
                 self.found.unframed += frame.frames
@@ -152,25 +150,24 @@ class Inference:
                 self.found.unused += 1
         if not self.found.frames:
             raise TapeError(f"{self._source.tape}: has no frames that networks looked at; record with --frames")
-        self._rest(parts)
+        self._rest()
         return self.found
 
-    def _read(self) -> list[Part]:
+    def _read(self) -> None:
         """Collect the predictions."""
-        part, number, parts = None, -1, []
+        part, number = None, -1
         for line in read(self._source.tape):
             if isinstance(line, Begin):
                 part = self._begin(line)
-                parts.append(part)
             elif isinstance(line, Taken):
                 number += 1
                 if part is not None and line.item and line.item[0] == "predicted":
                     self._note(Look(number, line.now, _predicted(line), part))
-        return parts
 
     def _begin(self, line: Begin) -> Part:
         try:
-            part = Part(settings_of(line.settings), line.settings, dict(line.bundles))
+            hashes = {str(name): str(sha256) for name, sha256 in line.bundles.items()}
+            part = Part(settings_of(line.settings), line.settings, hashes)
         except WRONG as error:
             raise TapeError(f"the recording's settings cannot be used: {shortly(error)}; use the reflexd that made it") from None
         for name, model in part.settings.model.items():
@@ -255,7 +252,7 @@ class Inference:
                 raise ModelError(f"model {name}: {error}") from None
         return self._ready[key]
 
-    def _rest(self, parts: list[Part]) -> None:
+    def _rest(self) -> None:
         """See to the predictions without a frame: of the same network they stand as they are, of another one nobody knows."""
         for looks in self._looks.values():
             for look in looks:
@@ -266,6 +263,8 @@ class Inference:
     def _another(self, name: str, part: Part) -> bool:
         """Say whether what is asked now is not what was asked then."""
         _, asked = self.found.networks[name]
+        if name not in part.bundles and self._settings is None:        # it was not open yet when the recording began
+            return bool(self.found.models[name].differing)
         if part.bundles.get(name) not in asked:
             return True
         return self._settings is not None and (

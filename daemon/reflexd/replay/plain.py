@@ -25,7 +25,7 @@ class Detects(Kept):
 
 def plain_of(settings: Settings) -> dict[str, Any]:
     """Write them as JSON has it."""
-    plain = settings.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"daemon", "gpio", "events"})
+    plain = settings.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"daemon", "gpio", "events", "evidence"})
     for name, model in settings.model.items():
         plain["model"][name]["options"] = {
             "gives_detections": type(model.options).gives_detections, "like": likeness(model.options),

@@ -65,9 +65,11 @@ class Recorder:
             return False
         try:
             for line in self.films.lines(for_s):
-                self._write(self._writer, line)
-                if self._ending and isinstance(line, Framed) and line.taken_at > self.last:
+                late = isinstance(line, Framed) and line.taken_at > (self.last if self._ending else self._until or line.taken_at)
+                if late and self._ending:
                     break
+                if not late:            # else what is said of it comes after the end
+                    self._write(self._writer, line)
         except ControlError as error:      # the items go on; what the daemon does, they tell
             self.unfilmed = str(error)
             return False

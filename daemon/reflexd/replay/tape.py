@@ -27,7 +27,7 @@ from typing import IO, Any, Literal, NamedTuple, TypeAlias, cast
 from reflexd.rules.memory import Memory
 from reflexd.rules.packing import Order, PlainItem
 
-TAPE = "recording.jsonl"
+TAPE = "recording.jsonl.gz"     # in a folder of evidence
 FORMAT = 1
 FRAMES = 2                 # the format of one that has frames, which is otherwise the same
 LONGEST = 8 << 20          # bytes of a line: a mark with all that a large configuration can remember is a quarter of that

@@ -66,7 +66,7 @@ class Plausible:
         if prediction.value > self._value + reach:
             return f"{prediction.value:g} after {self._value:g} rises too fast"
         low = self._value - reach if self._backwards else self._value
-        if prediction.value + prediction.spread <= low:
+        if prediction.value < low and prediction.value + prediction.spread <= low:     # of a number without a spread, itself
             return f"{prediction.value:g} after {self._value:g} goes backwards"
         return ""
 

@@ -41,6 +41,11 @@ def test_the_configuration_that_they_break_is_good(folder):
     assert loaded.warnings == ()
 
 
+@pytest.mark.fault("F52", bound="at check, start and reload", outcome="all errors at once, each with line, column and remedy")
+@pytest.mark.fault("F53", bound="at check, start and reload", outcome="all errors at once, each with line, column and remedy")
+@pytest.mark.fault("F54", bound="at check, start and reload", outcome="all errors at once, each with line, column and remedy")
+@pytest.mark.fault("F55", bound="at check, start and reload", outcome="all errors at once, each with line, column and remedy")
+@pytest.mark.fault("F56", bound="at check, start and reload", outcome="all errors at once, each with line, column and remedy")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_error_is_told_at_its_line_and_column(folder, case):
     marks = write(folder, case)

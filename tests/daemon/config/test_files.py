@@ -25,10 +25,19 @@ def test_a_missing_file_is_one_problem(tmp_path):
     assert "there is no such file" in complaint(tmp_path / "none.toml").headline
 
 
+@pytest.mark.fault("F57", bound="at check, start and reload", outcome="one error that says what is missing")
+def test_an_empty_file_says_what_is_missing(tmp_path):
+    path = tmp_path / "reflexd.toml"
+    path.write_text("")
+    assert "schema" in complaint(path).headline
+
+
+@pytest.mark.fault("F57", bound="at check, start and reload", outcome="one error; status 78")
 def test_a_directory_is_one_problem(tmp_path):
     assert "is a directory" in complaint(tmp_path).headline
 
 
+@pytest.mark.fault("F57", bound="at check, start and reload", outcome="one error, and nothing is waited for")
 def test_a_fifo_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "reflexd.toml")
     assert "is a pipe" in complaint(tmp_path / "reflexd.toml").headline
@@ -45,17 +54,20 @@ def test_a_device_is_refused_before_it_is_opened():
     assert "is a device" in complaint("/dev/zero").headline
 
 
+@pytest.mark.fault("F57", bound="at check, start and reload", outcome="one error; status 78")
 def test_a_symlink_loop_is_one_problem(tmp_path):
     (tmp_path / "reflexd.toml").symlink_to("reflexd.toml")
     assert "symbolic links" in complaint(tmp_path / "reflexd.toml").headline
 
 
+@pytest.mark.fault("F57", bound="at check, start and reload", outcome="one error, and it is not read")
 def test_more_than_a_megabyte_is_refused(tmp_path):
     with (tmp_path / "reflexd.toml").open("wb") as file:
         file.truncate(100 << 20)
     assert "larger than 1 MB" in complaint(tmp_path / "reflexd.toml").headline
 
 
+@pytest.mark.fault("F57", bound="at check, start and reload", outcome="one error at their place")
 def test_bytes_that_are_not_utf8_are_shown_at_their_place(tmp_path):
     (tmp_path / "reflexd.toml").write_bytes('schema = 1\n# ä'.encode() + b"\xe4\n")
     problem = complaint(tmp_path / "reflexd.toml")
@@ -63,6 +75,7 @@ def test_bytes_that_are_not_utf8_are_shown_at_their_place(tmp_path):
     assert "0xe4" in problem.what
 
 
+@pytest.mark.fault("F57", bound="at check, start and reload", outcome="one error that names it")
 def test_a_byte_order_mark_is_one_problem(tmp_path):
     (tmp_path / "reflexd.toml").write_bytes(b"\xef\xbb\xbf" + BASE.encode())
     assert "byte-order mark" in complaint(tmp_path / "reflexd.toml").headline
@@ -80,6 +93,7 @@ def an_ordinary_user():
         os.seteuid(was)
 
 
+@pytest.mark.fault("F58", bound="at check, start and reload", outcome="one error; status 78")
 def test_a_file_that_may_not_be_read_is_one_problem():
     with TemporaryDirectory() as folder:      # tmp_path is in a folder that only root may enter
         path = Path(folder, "reflexd.toml")
@@ -91,6 +105,7 @@ def test_a_file_that_may_not_be_read_is_one_problem():
     assert "may not be read" in problem.headline
 
 
+@pytest.mark.fault("F60", bound="at check", outcome="told beside the errors of the others")
 def test_drop_ins_that_are_wrong_as_files_are_told_beside_the_rest(folder):
     (folder / "reflexd.toml").write_text(BASE.replace("max_on_s = 300", "max_on_s = -1"))
     (folder / "conf.d").mkdir()

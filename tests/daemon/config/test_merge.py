@@ -21,6 +21,7 @@ def load_with(folder: Path, **dropins: str):
     return load(folder / "reflexd.toml")
 
 
+@pytest.mark.fault("F60", bound="at check", outcome="the later file counts; each value tells its file and line")
 def test_tables_merge_by_key_and_the_later_scalar_wins(folder):
     loaded = load_with(folder, a="[actuator.lamp]\nmax_on_s = 60\n", b="[actuator]\nlamp.max_on_s = 50\nlamp.min_off_s = 2\n")
     lamp = loaded.settings.actuator["lamp"]

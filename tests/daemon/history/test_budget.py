@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reflexd.history.budget import BURST, DAY_S, MB, Budget, card_years, thread_wrote
+from reflexd.history.budget import BURST, DAY_S, MB, UNSAVED_MOST, Budget, card_years, thread_wrote
 
 DAILY = 20 * MB
 
@@ -121,7 +121,24 @@ def test_of_a_run_that_died_what_it_did_not_tell_counts_as_spent() -> None:
     assert not second.to_be_saved
     third = Budget(20, 0.0)
     third.restore(kept, 0.0, 0.0)
-    assert third.tokens <= DAILY * BURST - DAILY / 64
+    assert third.tokens <= DAILY * BURST - UNSAVED_MOST
+
+
+@pytest.mark.parametrize(("each", "waits"), [(20_000.0, False), (120_000.0, True)])
+def test_a_run_that_dies_again_and_again_keeps_to_the_budget_and_is_not_charged_for_much_more(each: float, waits: bool) -> None:
+    kept: object = None
+    spent = 0.0
+    for at in range(0, 86_400, 300 if waits else 1440):
+        budget = Budget(20, 0.0)
+        budget.restore(kept, utc_s=at, now_s=0.0)
+        if budget.wait_s(0.0) > 0:
+            continue
+        budget.spend(each, 0.0)
+        spent += each
+        if budget.to_be_saved:
+            kept = budget.saved(utc_s=at)
+    assert spent <= DAILY + each
+    assert (spent < each * 288) if waits else (spent == each * 60)
 
 
 def test_the_hours_are_those_of_the_last_day_however_often_it_was_restarted() -> None:
@@ -160,7 +177,9 @@ def test_it_may_be_asked_from_another_thread_while_it_counts() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("told", [None, 3, {}, {"utc_s": "soon"}, {"utc_s": 1, "at_s": 1, "tokens": 1, "total": 1, "hours": [1]}])
+@pytest.mark.parametrize("told", [None, 3, {}, {"utc_s": "soon"}, {"utc_s": 1, "at_s": 1, "tokens": 1, "total": 1, "hours": [1]},
+                                  {"utc_s": 1, "at_s": 1, "tokens": float("nan"), "total": 1, "hours": []},
+                                  {"utc_s": 1, "at_s": 1, "tokens": 1, "total": float("inf"), "hours": []}])
 def test_notes_that_make_no_sense_are_no_notes(told: object) -> None:
     budget = Budget(20, 0.0)
     budget.restore(told, 0.0, 0.0)

@@ -65,7 +65,7 @@ def test_what_a_device_says_stays_in_its_line_and_does_nothing_to_a_terminal(pat
     with Reader(path) as reader:
         (one,) = reader.find(Wanted())
     assert one["verdicts"][0]["observed"] == odd
-    assert events.line(one).endswith(r"sensor.word is so: été\n\x1b[2j\x9b\x00\u2028")
+    assert events.line(one).endswith(r"sensor.word is so: été\n\x1b[2J\x9b\x00\u2028")
 
 
 def test_an_export_into_a_pipe_or_a_device_leaves_it_what_it_is(path: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from reflexd.config.settings import EventsSettings
 from reflexd.events import EVENTS_ASIDE, EVENTS_STORED, EVENTS_WAIT
-from reflexd.history.reading import Reader, Wanted
+from reflexd.history.reading import Reader, ReadError, Wanted
 from reflexd.history.shape import VERSION
 from reflexd.history.store import FILE, Store
 from reflexd.history.writer import USUAL_FOLDER, WAITING, Writer
@@ -512,3 +512,17 @@ def test_a_disk_that_is_mounted_read_only_is_waited_for(make: Make, log: Log, sm
     subprocess.run(["mount", "-o", "remount,rw", str(small)], check=True)
     within(PATIENCE_S, lambda: after.stored == 1)
     assert ids(after.path) == [1, 2]
+
+
+def test_a_card_that_is_read_elsewhere_without_being_written_tells_what_to_do(small: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / FILE)
+    store.add(run_named(), [incident(1)], lambda _one: "")
+    for ending in ("", "-wal"):        # as after a power cut, but for the part that is of no use then
+        (small / f"{FILE}{ending}").write_bytes(Path(f"{store.path}{ending}").read_bytes())
+    store.close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+    with pytest.raises(ReadError, match=f"copy it and {FILE}-wal elsewhere, and see --store"):
+        ids(small / FILE)
+    for ending in ("", "-wal"):
+        (tmp_path / f"copy{ending}").write_bytes((small / f"{FILE}{ending}").read_bytes())
+    assert ids(tmp_path / "copy") == [1]

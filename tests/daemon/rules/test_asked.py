@@ -77,3 +77,33 @@ def test_a_window_counts_as_long_as_its_oldest_sensor_may_and_until_the_next_is_
 def test_what_a_rule_is_about(asked: Settings) -> None:
     assert [sorted(conditions.subjects_of(one)) for one in asked.rule] == [
         ["model.person"], ["model.dog"], ["camera.gate", "model.meter"]]
+
+
+NIGHT: dict[str, Any] = {"name": "night", "when": [{"between": ["sunset", "sunrise"]}], "then": FOR_5_S}
+EVENING: dict[str, Any] = {"name": "evening", "when": [{"between": ["18:00", "22:00"]}], "then": FOR_5_S}
+WARM: dict[str, Any] = {"name": "warm", "when": [{"sensor": "warmth", "above": 30}], "then": FOR_5_S}
+HERE, THERE = {"latitude": 50, "longitude": 10}, {"latitude": 40, "longitude": 10}
+
+
+def test_a_rule_stands_over_a_reload_unless_it_asks_for_the_sun_of_another_place() -> None:
+    old, same, moved = (settings(NIGHT, EVENING, WARM, place=one) for one in (HERE, HERE, THERE))
+    assert [conditions.stands(rule, old, same) for rule in same.rule] == [True, True, True]
+    assert [conditions.stands(rule, old, moved) for rule in moved.rule] == [False, True, True]
+    other = settings({**WARM, "cooldown_s": 1}, place=HERE)
+    assert not conditions.stands(other.rule[0], old, other)
+
+
+def test_whether_some_rule_asks_for_the_time() -> None:
+    assert conditions.asks_time(settings(WARM, EVENING))
+    assert conditions.asks_time(settings({**WARM, "unless": EVENING["when"]}))
+    assert not conditions.asks_time(settings(WARM))
+
+
+@pytest.mark.parametrize(("condition", "asks"), [
+    (EVENING["when"][0], True), ({"sensor": "warmth", "silent_for_s": 5}, True), ({"sensor": "warmth", "above": 5}, False),
+    ({"model": "person", "label": "person", "at_least": 0.5}, False),
+])
+def test_which_conditions_are_decided_as_time_passes(condition: dict[str, Any], asks: bool) -> None:
+    given = settings({"when": [condition], "then": FOR_5_S})
+    assert conditions.asks_clock(given.rule[0].when[0]) is asks
+    assert ("clock" in stage.Stage(given).sources) is asks

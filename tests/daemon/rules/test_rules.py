@@ -98,6 +98,7 @@ def test_the_lease_is_three_periods_of_a_slow_source() -> None:
     assert claim.until - Story().now == 1_500_000_000
 
 
+@pytest.mark.fault("F51", bound="one prediction", outcome="leases and hits follow its pace")
 def test_a_network_slower_than_its_camera_sets_the_period() -> None:
     fast = {"gate": {"driver": "replay", "rate_hz": 30, "max_age_ms": 1000}}
     story = Story({"when": [{**PERSON, "hits": 3, "of": 5}], "then": FOLLOW}, camera=fast)
@@ -248,6 +249,7 @@ def test_a_number_that_is_none_is_not_known_to_be_false() -> None:
     assert acts(story.sees(0.9))
 
 
+@pytest.mark.fault("F50", bound="one prediction", outcome="unknown; no rule acts on it")
 def test_a_score_that_is_no_number_is_not_known_to_be_false() -> None:
     story = Story({"when": [{"sensor": "button", "is": True}], "unless": [PERSON], "then": FOR_5_S})
     story.sees(float("nan"))

@@ -77,6 +77,7 @@ def test_drawing_what_is_given_does_not_disturb_a_prediction_in_another_thread(v
     assert all(scores == wanted for scores in found)
 
 
+@pytest.mark.fault("F44", bound="at start", outcome="refused: says what the task takes")
 @pytest.mark.parametrize(("name", "labels", "said"), [
     ("vww96_int8", None, "has no labels inside, and gives 2 scores"),
     ("vww96_int8", ("a", "b", "c"), "there are 3 labels, and the network gives 2 scores"),
@@ -88,6 +89,7 @@ def test_a_network_that_does_not_fit_the_task_is_refused(name, labels, said, sha
         open_model(of_file(shared / "models" / f"{name}.tflite", labels, "classify"), Options())
 
 
+@pytest.mark.fault("F50", bound="one prediction", outcome="an error of the network: unknown, outputs that depend on it safe")
 def test_a_score_that_is_no_number_is_an_error_and_one_just_outside_is_held():
     assert (share(1.002, "x"), share(-0.01, "x")) == (1.0, 0.0)
     with pytest.raises(ModelError, match="nan"):
@@ -102,6 +104,7 @@ def test_what_is_no_share_is_an_error_rather_than_sure(logit):
         told(("a",), [logit], "x")
 
 
+@pytest.mark.fault("F45", bound="at start", outcome="refused: whole numbers need a scale")
 @pytest.mark.parametrize(("kind", "scale", "fits"), [("int8", 0.0, False), ("int8", 0.004, True), ("float32", 0.0, True)])
 def test_whole_numbers_have_to_say_which_real_numbers_they_are(kind, scale, fits):
     network: Any = SimpleNamespace(where="x", outputs=(TensorInfo(0, "out", (1, 2), np.dtype(kind), scale, 0),))
