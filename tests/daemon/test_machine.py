@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from reflexd.config.settings import LevelOf, SensorIs, Settings
-from reflexd.output import Channel, Output
+from reflexd.output import Output
 from reflexd.outputs import Outputs
 from reflexd.rules.items import (
     TEST,
@@ -31,7 +31,7 @@ from reflexd.rules.items import (
     Triggered,
 )
 from reflexd.rules.stage import Stage
-from reflexd_drivers.base import ActuatorSettings, Reading
+from reflexd_drivers.base import Reading
 from reflexd_models.base import Prediction
 from tests.daemon.relays import Relay
 from tests.daemon.rules.story import START
@@ -437,12 +437,6 @@ class MomentsAreIgnored(Outputs):
         self.settle(now)
 
 
-class ReloadsEndARest(Outputs):
-    def take_over(self, channels: Mapping[str, tuple[ActuatorSettings, Channel]]) -> None:
-        self._rested.clear()
-        super().take_over(channels)
-
-
 class TriggersOutliveArming(Stage):
     def _armed(self) -> list[Command]:
         return []
@@ -455,7 +449,6 @@ class ExitDelayIsIgnored(Stage):
 
 @pytest.mark.parametrize(("part", "found"), [
     (MomentsAreIgnored, "went on through a stop"),
-    (ReloadsEndARest, "did not rest"),
     (TriggersOutliveArming, "a trigger that was ended"),
     (ExitDelayIsIgnored, "the key was not turned for its delay"),
     (PausesDoNotCount, "past max_on"),
