@@ -112,7 +112,10 @@ class Terminal:
         """Wait until that was drawn so often."""
         while self.shown.count(text) < times:
             assert select.select([self._ours], [], [], 30)[0], self.shown
-            self.shown += os.read(self._ours, 65536).decode(errors="replace")
+            try:
+                self.shown += os.read(self._ours, 65536).decode(errors="replace")
+            except OSError:
+                raise AssertionError(f"it ended: {self.shown[-3000:]}") from None
 
     def press(self, key: str) -> None:
         os.write(self._ours, key.encode())

@@ -2,7 +2,9 @@
 
 WHOLE says whether it is the whole service that stores them, with rules that fire forty times a second, or only its writer, which
 needs less of an emulated processor and gets fifty a second to write as soon as it can. What is told, a line each, until the end:
-    kept FILE …       all that is in the state directory, once some events were added to the store
+    evidence ID …     whose evidence is there whole and came before another's, once some events were added to the store
+    broken ID …       whose evidence is there and not whole
+    kept FILE …       all that is in the state directory, but for evidence that is being written
     whole OK ID …     what SQLite's integrity_check says then, and all that is in the store
     stored N ID       what reflexctl status counts
     shown ID …        what reflexctl events shows anew
@@ -10,6 +12,7 @@ needs less of an emulated processor and gets fifty a second to write as soon as 
 """
 
 import ctypes
+import gzip
 import json
 import os
 import shutil
@@ -40,6 +43,14 @@ state_dir = "{STATE}"
 [events]
 durability = "{DURABILITY}"
 write_budget_mb_per_day = 100000
+[evidence]
+before_s = 1
+after_s = 0.2
+rules = ["rule 0"]
+[camera.scene]
+driver = "pattern"
+size_px = [64, 48]
+rate_hz = 5
 [sensor.contact]
 driver = "scripted"
 path = "contact.csv"
@@ -84,15 +95,36 @@ def mount_all():
         shutil.chown(folder, "reflexd", "reflexd")
 
 
+def is_whole(folder):
+    """Say whether all of an event's evidence can be read."""
+    try:
+        gzip.decompress((folder / "recording.jsonl.gz").read_bytes())
+        return (json.loads((folder / "event.json").read_text())["id"] == folder.name
+                and all(one.read_bytes().endswith(b"\xff\xd9") for one in folder.glob("frames/*/*.jpg")))
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+def evidence():
+    """Give the folders of evidence, in the order in which they were written."""
+    folders = [one for one in (STATE / "evidence").glob("*") if one.suffix != ".part"]
+    return sorted(folders, key=lambda one: (one / "event.json").stat().st_mtime_ns)
+
+
 class Service:
     """The whole service, as its own user, with folders as systemd makes them."""
 
     def __init__(self):
+        self.cut_off = list((STATE / "evidence").glob("*.part"))
         (RUN / "reflexd.toml").write_text(CONFIG)
         (RUN / "contact.csv").write_text("0,false\n0.1,true\n0.2,false\n")
         with LOG.open("wb") as log:
             self.process = subprocess.Popen(["/usr/bin/reflexd", "--config", RUN / "reflexd.toml"], stdout=log, stderr=log,
                                             user="reflexd", group="reflexd", extra_groups=[], umask=0o077, cwd=RUN)
+
+    def is_ready(self):
+        """Say whether it has removed what was cut off, and has kept evidence."""
+        return not any(one.exists() for one in self.cut_off) and len(evidence()) > 1
 
     def status(self):
         """Ask it as reflexctl does."""
@@ -122,6 +154,10 @@ class Writer:
         self.real.start()
         self.began, self.number = time.monotonic(), 0
 
+    def is_ready(self):
+        """It keeps no evidence."""
+        return True
+
     def status(self):
         """Give it the events that are due, and ask it."""
         while self.number < (time.monotonic() - self.began) * A_SECOND:
@@ -139,11 +175,13 @@ def rows(db, after):
 
 def follow(one):
     """Tell what is stored, again and again."""
-    while not one.status()["stored"]:
+    while not one.status()["stored"] or not one.is_ready():
         pass
     db = sqlite3.connect(f"{STORE.as_uri()}?mode=ro", uri=True, timeout=30)
     there = rows(db, 0)
-    say("kept", *(one.relative_to(STATE) for one in STATE.rglob("*")))
+    say("evidence", *(one.name for one in evidence()[:-1]))      # the newest may not be synced yet
+    say("broken", *(one.name for one in evidence() if not is_whole(one)))
+    say("kept", *(one.relative_to(STATE) for one in STATE.rglob("*") if "evidence" not in one.parts))
     say("whole", db.execute("PRAGMA integrity_check").fetchone()[0], *(name for _, name in there))
     newest, told, seen = max(there)[0], 0, set()
     while True:
