@@ -43,6 +43,11 @@ def test_a_level_lies_on_the_line_and_stays_at_its_ends_beyond_it() -> None:
     assert warm(pressed(**{"from": [30, 20]}), 20, 22.5) == [1.0, 0.8], "and the values may come in either order"
 
 
+def test_a_level_is_told_to_the_millionth_and_an_end_as_it_was_written() -> None:
+    assert warm(pressed(), 70 / 3) == [0.466667]
+    assert warm(pressed(to=[0.12345678, 0.87654321]), 20, 30) == [0.12345678, 0.87654321]
+
+
 def test_what_is_less_than_a_step_is_not_followed_and_no_step_is_lost() -> None:
     assert warm(pressed(step=0.1), 25, 25.9, 24.2, 25.9, 26, 26.9, 27.05) == [0.6, 0.6, 0.6, 0.6, 0.68, 0.68, 0.764]
     assert warm(pressed(step=0.1), 21, 20.1, 20, 20.5) == [0.28, 0.28, 0.2, 0.2], "an end is always reached"

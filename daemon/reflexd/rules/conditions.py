@@ -53,7 +53,7 @@ class Beyond(Valued):
         self._leave = self._enter if leave is None else leave * sign
         self._strict_leave = leave is not None
         self._sign = sign
-        self._held = False
+        self.forget()
 
     def forget(self) -> None:
         """Start as not beyond."""
@@ -142,12 +142,11 @@ class Rising(Timed):
         super().__init__(source, f"{source.name} rising for {for_s:g} s")
         self._for_ns = round(for_s * NS)
         self._pause_ns = self._for_ns // 2 if pause_s is None else round(pause_s * NS)
-        self._value: float | None = None
         self.forget()
 
     def forget(self) -> None:
         """Start with no rise."""
-        self._value = None
+        self._value: float | None = None
         self._since = self._last = -1
         self._began: int | None = -1      # the first number; None once it is known that no climb goes on from before it
 

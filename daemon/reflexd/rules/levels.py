@@ -18,11 +18,11 @@ class Following(Valued):
         super().__init__(source, f"{source.name} gives the level")
         self._values, self._levels = settings.from_, settings.to
         self._step = settings.step * abs(settings.to[1] - settings.to[0])
-        self.level: float | None = None
+        self.forget()
 
     def forget(self) -> None:
         """Take the next value as it is."""
-        self.level = None
+        self.level: float | None = None
 
     def see(self) -> None:
         """Follow the value where it moved the level by a step, or to an end."""

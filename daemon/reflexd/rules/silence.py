@@ -22,11 +22,11 @@ class Silent(Remembering):
         super().__init__(clock, f"{subject.name} silent for {for_s:g} s")
         self._subject = subject
         self._for_ns = round(for_s * NS)
-        self._since = -1       # since when it could have been heard: from the first look on, and while its gates let it speak
+        self.forget()
 
     def forget(self) -> None:
         """Listen from now on."""
-        self._since = -1
+        self._since = -1       # since when it could have been heard: from the first look on, and while its gates let it speak
 
     def see(self) -> None:
         """Begin to listen, or begin anew while it may not speak."""
@@ -77,7 +77,7 @@ class Within:
         self._inner = inner
         self._within_ns = round(within_s * NS)
         self._words = f" within {within_s:g} s"
-        self._true_at = -1       # when the newest item was taken at which it was true
+        self.void()
 
     def observe(self) -> None:
         """Look at the newest item, and whether it makes the condition true."""
@@ -91,7 +91,7 @@ class Within:
 
     def void(self) -> None:
         """Forget: what was seen before a stop does not count after it."""
-        self._true_at = -1
+        self._true_at = -1       # when the newest item was taken at which it was true
 
     def judge(self, now: int, moved: Source | None) -> Verdict:
         """Say what holds now, or held a while ago."""

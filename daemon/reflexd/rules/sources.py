@@ -149,5 +149,5 @@ class Source:
         if self.taken_at == NEVER:
             return self.trouble
         if now - self.taken_at > self.max_age_ns:
-            return f"last heard {(now - self.taken_at) / 1e9:.1f} s ago"
+            return f"last heard {(now - self.taken_at) / NS:.1f} s ago"
         return ""

@@ -128,6 +128,13 @@ def test_nothing_that_another_network_said_counts_as_a_hit() -> None:
     assert not acts(sees(2))
 
 
+def test_another_network_after_a_gap_begins_anew() -> None:
+    story = Story({"when": [{"model": "person", "label": "person", "at_least": 0.7, "release_below": 0.5}], "then": FOLLOW})
+    assert acts(story.sees(0.75))
+    sees = Predicted("person", Prediction(story.wait(1).now, {"person": 0.55}), exchanges=1)
+    assert not acts(story.stage.consume(sees, story.now)), "it would be sure enough to go on, and is not to begin"
+
+
 def test_an_unsure_number_says_why_and_a_sure_one_says_nothing() -> None:
     story = Story({"when": [{"model": "person", "above": 5}], "then": FOR_5_S})
     story.sees(value=None, unsure="the needle hides the scale")
@@ -167,6 +174,16 @@ def test_a_gate_that_stays_open_forgets_nothing() -> None:
     assert acts(story.sees(0.55)), "the score was reached before, and has not fallen below its release"
 
 
+def test_what_a_network_saw_is_void_from_the_moment_on_at_which_its_gate_closes() -> None:
+    story = Story({"when": [SURE], "then": FOLLOW}, model=GATED)
+    source = story.stage.sources["model.person"]
+    story.feels("button", True)
+    story.sees(0.75)
+    epoch = source.epoch
+    story.wait(0.1).feels("button", False)
+    assert source.epoch > epoch
+
+
 @pytest.mark.parametrize("closed_s", [0.2, 1.5])
 def test_what_was_reached_before_a_gate_closed_begins_anew(closed_s: float) -> None:
     story = Story({"when": [SURE], "then": FOLLOW}, model=GATED)
@@ -177,8 +194,9 @@ def test_what_was_reached_before_a_gate_closed_begins_anew(closed_s: float) -> N
     assert not acts(story.sees(0.55)), "it would be sure enough to go on, and is not to begin"
 
 
-def test_a_gate_that_was_silent_for_a_while_was_closed() -> None:
-    one = {"gate": {"driver": "replay", "rate_hz": 1, "max_age_ms": 5000}}
+@pytest.mark.parametrize("max_age_ms", [500, 5000])
+def test_a_gate_that_was_silent_for_a_while_was_closed(max_age_ms: int) -> None:
+    one = {"gate": {"driver": "replay", "rate_hz": 2, "max_age_ms": max_age_ms}}
     story = Story({"when": [SURE], "then": FOLLOW}, model=GATED, camera=one)
     story.feels("button", True)
     assert acts(story.sees(0.75))
@@ -194,6 +212,13 @@ def test_what_a_rule_began_is_told_whole() -> None:
     assert [str(one) for one in reasons] == ["sensor.button is true: true"]
     pattern = Pattern((S // 10, S // 5), 3)
     assert told == [Claim("rule 0", "lamp", 0.5, 7, story.now + 5 * S, reasons, pattern), Fired("rule 0", reasons)]
+
+
+def test_a_pattern_goes_on_as_long_as_the_claim_where_no_times_are_said() -> None:
+    story = Story({"when": [PRESSED], "then": [{"actuator": "lamp", "set": "on", "for_s": 5, "pattern": [0.1, 0.2]}]})
+    (claim, _) = story.feels("button", True)
+    assert isinstance(claim, Claim)
+    assert claim.pattern == Pattern((S // 10, S // 5), times=0)
 
 
 def test_a_rule_that_was_triggered_says_how_long_ago() -> None:
@@ -219,7 +244,8 @@ def test_the_hour_goes_along_with_the_time() -> None:
 
 
 def test_a_rule_that_was_not_decided_yet_says_nothing() -> None:
-    assert Story({"when": [PRESSED], "then": FOLLOW}).stage.rules[0].verdicts == ()
+    rule = Story({"when": [PRESSED], "then": FOLLOW}).stage.rules[0]
+    assert (rule.truth, rule.verdicts) == (None, ())
 
 
 def test_an_hour_that_is_full_ends_nothing_that_goes_on() -> None:
@@ -238,6 +264,14 @@ def test_a_claim_that_lapses_at_this_very_moment_is_not_renewed_but_begun_anew()
     assert story.stage.rules[0].acting(claim.until) == {}
     story.now = claim.until
     assert story.feels("button", True) == [], "the gate lets it lapse now, and the cooldown is not over"
+
+
+def test_to_begin_anew_at_the_very_moment_at_which_a_claim_lapses_counts() -> None:
+    story = Story({"when": [PRESSED], "then": FOLLOW, "max_per_hour": 1})
+    (claim, _) = story.feels("button", True)
+    assert isinstance(claim, Claim)
+    story.now = claim.until
+    assert story.feels("button", True) == [], "that would be the second one in this hour"
 
 
 def test_when_and_unless_may_both_ask_for_the_sun_of_the_configured_place() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from reflexd.config.settings import Settings
 from reflexd.rules import conditions, stage
+from reflexd.rules.sources import Source
 from tests.daemon.rules.story import FOR_5_S, MS, settings
 
 S = 1_000_000_000
@@ -77,6 +78,30 @@ def test_a_window_counts_as_long_as_its_oldest_sensor_may_and_until_the_next_is_
 def test_what_a_rule_is_about(asked: Settings) -> None:
     assert [sorted(conditions.subjects_of(one)) for one in asked.rule] == [
         ["model.person"], ["model.dog"], ["camera.gate", "model.meter"]]
+
+
+@pytest.mark.parametrize("subject", ["sensor.warmth", "model.meter"])
+def test_a_rule_is_also_about_what_its_level_follows(subject: str) -> None:
+    kind, name = subject.split(".")
+    level = {kind: name, "from": [0, 10], "to": [0, 1]}
+    given = settings({"when": [{"sensor": "button", "is": True}], "then": [{"actuator": "fan", "set": level, "follow": True}]},
+                     model=MODELS)
+    assert conditions.subjects_of(given.rule[0]) == {"sensor.button", subject}
+    assert stage.Stage(given).rules[0].sources.keys() == {"sensor.button", subject}
+
+
+@pytest.mark.parametrize(("camera", "sources"), [
+    ({"rate_hz": 10}, [Source("camera.gate", 500 * MS, 250 * MS, expected_ns=250 * MS),
+                       Source("model.person", 500 * MS, 100 * MS, False, 100 * MS)]),
+    ({}, [Source("camera.gate", 500 * MS, 500 * MS, expected_ns=500 * MS),
+          Source("model.person", 500 * MS, 500 * MS, True, 500 * MS)]),
+])
+def test_how_often_each_source_is_expected_to_speak(camera: dict[str, Any], sources: list[Source]) -> None:
+    given = settings({"when": [{"camera": "gate", "is": "black"}, {"sensor": "warmth", "silent_for_s": 5}], "then": FOR_5_S},
+                     camera={"gate": {"driver": "replay", "max_age_ms": 500, **camera}})
+    expected = [Source("sensor.warmth", S, S // 2, expected_ns=S // 2), Source("clock", 3 * S, S, expected_ns=S), *sources]
+    made = stage.Stage(given).sources
+    assert [made[one.name] for one in expected] == expected
 
 
 NIGHT: dict[str, Any] = {"name": "night", "when": [{"between": ["sunset", "sunrise"]}], "then": FOR_5_S}

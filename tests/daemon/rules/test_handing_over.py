@@ -127,6 +127,25 @@ def test_what_a_network_said_while_its_gate_was_exchanged_is_void() -> None:
     assert story.stage.sources["model.person"].admits(story.now + 1, story.now + 1)
 
 
+def test_what_a_source_said_before_a_reload_is_nothing_that_a_new_rule_has_looked_at() -> None:
+    story = Story(sensor=SENSORS)
+    story.feels("warmth", 40)
+    reload(story, {"when": [PRESSED], "unless": [WARM], "then": FOR_5_S}, sensor=SENSORS)
+    assert not acts(story.feels("button", True))
+    assert story.verdict(0, 1).note == "starts anew"
+    story.wait(0.1).feels("warmth", 20)
+    assert acts(story.feels("button", True))
+
+
+def test_each_kind_of_source_goes_over() -> None:
+    rule = {"when": [{"camera": "gate", "is": "black"}, {"sensor": "button", "silent_for_s": 5}], "then": FOR_5_S}
+    story = Story(rule)
+    before = story.stage.sources
+    reload(story, rule)
+    names = {"camera.gate", "sensor.button", "sensor.warmth", "model.person", "clock"}
+    assert {name for name, source in story.stage.sources.items() if source is before[name]} == names
+
+
 def test_a_model_that_comes_with_a_reload_begins_anew() -> None:
     rule = {"when": [{"model": "person", "label": "person", "at_least": 0.5, "dwell_s": 0.1}], "then": FOLLOW}
     finds = {"bundle": "person", "camera": "gate", "options": Finds()}

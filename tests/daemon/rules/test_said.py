@@ -26,6 +26,7 @@ def told(condition: dict[str, Any], *values: Any, every_s: float = 0.5, **more: 
 
 @pytest.mark.parametrize(("condition", "values", "verdict", "threshold"), [
     ({"is": True}, [1], (True, "sensor.warmth is true", 1, "", None), None),
+    ({"is": 3}, [5], (False, "sensor.warmth is 3", 5, "", -2), 3),
     ({"is": "open"}, [3], (None, "sensor.warmth is open", 3, "values of two kinds", None), None),
     ({"above": 30}, [32.5], (True, "sensor.warmth above 30", 32.5, "", 2.5), 30),
     ({"above": 30}, [28], (False, "sensor.warmth above 30", 28, "", -2), 30),
@@ -35,10 +36,12 @@ def told(condition: dict[str, Any], *values: Any, every_s: float = 0.5, **more: 
     ({"below": 5}, [7.5], (False, "sensor.warmth below 5", 7.5, "", -2.5), 5),
     ({"below": 5, "release_above": 8}, [4, 7], (True, "sensor.warmth below 5", 7, "", 1), 8),
     ({"above": 5}, ["hot"], (None, "sensor.warmth above 5", "hot", "", None), 5),
+    ({"changed": True}, [1, 1], (False, "sensor.warmth changed", 1, "0 new", None), None),
     ({"changed": True}, [1, 2], (True, "sensor.warmth changed", 2, "1 new", None), None),
     ({"changed": True}, [1, 1.25], (True, "sensor.warmth changed", 1.25, "1 new", None), None),
     ({"changed": 0.5}, [5, "open"], (True, "sensor.warmth changed by 0.5", "open", "1 new", None), None),
     ({"changed": 0.5}, [1, 1.375], (False, "sensor.warmth changed by 0.5", 0.375, "", -0.125), 0.5),
+    ({"changed": 0.5}, [1, 2], (True, "sensor.warmth changed by 0.5", 1, "", 0.5), 0.5),
     ({"rising_for_s": 1}, [1, 2, 3, 4], (True, "sensor.warmth rising for 1 s", 1.0, "", 0.0), 1),
     ({"rising_for_s": 1}, [1, 2, 3], (False, "sensor.warmth rising for 1 s", 0.5, "", -0.5), 1),
     ({"rising_for_s": 1, "pause_s": 0.5}, [1, 2, 3, 4, 4],
@@ -57,6 +60,29 @@ def test_a_condition_on_a_value(condition: dict[str, Any], values: list[Any], ve
     assert said[:4] == verdict[:4]
     assert said[4] == (None if verdict[4] is None else pytest.approx(verdict[4]))
     assert counts == threshold
+
+
+@pytest.mark.parametrize(("condition", "first", "second", "notes"), [
+    ({"edge": "rise"}, {"rises": 0}, {"rises": 1}, ("1 new", "0 new, the last 0.5 s before")),
+    ({"changed": True}, {"value": 1.0}, {"value": 2.0}, ("1 new", "0 new, the last 0.5 s before")),
+    ({"changed": 0.5}, {"value": 1.0}, {"value": 2.0}, ("", "not new")),
+])
+def test_what_is_true_of_one_item_says_that_it_is_over_when_another_source_speaks(
+    condition: dict[str, Any], first: dict[str, Any], second: dict[str, Any], notes: tuple[str, str],
+) -> None:
+    story = Story({"when": [{**WARM, **condition}, {"sensor": "button", "is": True}], "then": FOR_5_S})
+    for reading in (first, second):
+        story.wait(0.1).feels("warmth", age_ms=0, **{"value": 0.0, **reading})
+    assert (story.verdict().truth, story.verdict().note) == (True, notes[0])
+    story.wait(0.5).feels("button", True)
+    assert (story.verdict().truth, story.verdict().note) == (False, notes[1])
+
+
+def test_a_time_is_told_in_seconds() -> None:
+    story = Story({"when": [{**WARM, "rising_for_s": 1}], "then": FOR_5_S})
+    for value in (1, 2, 3):
+        story.wait(0.5).feels("warmth", value)
+    assert str(story.verdict()) == "sensor.warmth rising for 1 s: 0.5 s"
 
 
 @pytest.mark.parametrize(("edge", "rises", "falls"), [("rise", 2, 0), ("fall", 0, 2)])
@@ -172,6 +198,20 @@ def test_why_a_source_says_nothing() -> None:
     assert source.unusable(story.now) == "gone"
 
 
+def test_a_network_that_gives_no_number_and_no_reason() -> None:
+    story = Story({"when": [{"model": "person", "above": 5}], "then": FOR_5_S})
+    story.sees(0.9)
+    assert story.verdict()[:5] == (None, "model.person above 5", None, "no value", None)
+
+
+def test_a_clock_that_is_not_known_to_be_right() -> None:
+    story = Story({"when": [{"between": ["00:00", "24:00"]}], "then": FOR_5_S})
+    story.tells()
+    assert (story.verdict().truth, story.verdict().note) == (None, "the clock is not synchronised")
+    assert acts(story.wait(1).tells(utc_s=0))
+    assert story.stage.sources["clock"].trouble == ""
+
+
 def test_a_condition_starts_anew_until_the_first_item_after_a_gap() -> None:
     story = Story({"when": [{**WARM, "above": 30}, {"sensor": "button", "is": True}], "then": FOR_5_S},
                   sensor={name: {"driver": "scripted", "max_age_ms": 1000} for name in ("button", "warmth", "halt")},
@@ -201,7 +241,8 @@ def test_an_item_is_admitted_while_it_is_fresh_and_newer_and_else_counted() -> N
     one = source()
     assert one.admits(5000, 6000), "as old as it may be"
     assert not one.admits(5000, 6001)
-    assert (one.late, one.early) == (1, 0)
+    assert not one.admits(5000, 6001)
+    assert (one.late, one.early) == (2, 0)
     assert not one.admits(5001, 5000), "from the time that is to come"
     assert one.admits(5000, 5000)
     one.put(5000)
@@ -210,7 +251,7 @@ def test_an_item_is_admitted_while_it_is_fresh_and_newer_and_else_counted() -> N
     one.fail(5600, "gone")
     assert not one.admits(5600, 5600)
     assert one.admits(5601, 5601)
-    assert (one.late, one.early) == (1, 3)
+    assert (one.late, one.early) == (2, 3)
 
 
 def test_a_pause_longer_than_max_age_is_a_gap() -> None:
@@ -234,6 +275,13 @@ def test_the_period_follows_items_that_come_more_slowly_an_eighth_of_the_way_eac
         one.put(taken_at)
         told.append(one.period_ns)
     assert told == [118, 103, 100], "never shorter than is expected"
+
+
+def test_a_second_item_of_one_moment_says_nothing_of_the_pace() -> None:
+    one = source(expected_ns=100)
+    for taken_at in (1000, 1180, 1180):
+        one.put(taken_at)
+    assert (one.interval_ns, one.period_ns) == (180, 100)
 
 
 def test_an_interval_counts_as_two_periods_at_most() -> None:

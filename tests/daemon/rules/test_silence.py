@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reflexd.rules.items import Looked, Predicted
+from reflexd.rules.stage import Stage
 from reflexd_models.base import Prediction
 from tests.daemon.rules.story import FOLLOW, FOR_5_S, MS, START, Story, acts, lets_go
 
@@ -38,6 +39,13 @@ def test_what_speaks_is_not_silent_and_what_falls_silent_is() -> None:
     assert clocks(one, 3) == [False, False, True]
     assert not lets_go(one.feels("warmth", 20, age_ms=0)), "it is asked by the clock"
     assert lets_go(one.wait(1).tells())
+
+
+def test_what_is_heard_at_the_moment_at_which_listening_begins_is_heard() -> None:
+    one = alarm()
+    one.feels("warmth", 20, age_ms=0)
+    one.tells()
+    assert one.verdict().truth is False
 
 
 def test_what_is_late_was_not_heard() -> None:
@@ -174,6 +182,26 @@ def test_a_dog_mutes_the_alarm_for_a_while() -> None:
     assert person(one)
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_right_after_the_machine_was_started_nothing_was_true_a_while_ago(stopped: bool) -> None:
+    one = muted()
+    one.now = 5_000 * MS           # less than the ten seconds that are looked at
+    one.feels("button", stopped)
+    dog(one.wait(0.1), 0.1)
+    assert person(one)
+
+
+def test_what_was_true_a_while_ago_is_handed_over() -> None:
+    one = muted()
+    dog(one, 0.9)
+    recalled = Stage(one.stage.settings)
+    recalled.recall(one.stage.memory())
+    one.stage = recalled
+    dog(one.wait(1), 0.1)
+    assert not person(one)
+    assert one.verdict(0, 1).observed == 1
+
+
 def test_what_was_true_is_remembered_over_gaps_failures_and_what_is_not_true_again() -> None:
     one = muted()
     dog(one, 0.9)
@@ -202,6 +230,7 @@ def test_a_press_mutes_too() -> None:
     one.feels("warmth", False, age_ms=0)
     assert person(one)
     one.wait(0.2).feels("warmth", False, age_ms=0, rises=1, falls=1)
+    assert one.verdict(0, 1)[:4] == (True, "sensor.warmth rise within 10 s", False, "1 new"), "it is true by this very reading"
     assert not person(one)
     for after_s, muted_still in ((0.9, True), (9.1, True), (0.1, False)):
         one.wait(after_s).feels("warmth", False, age_ms=0, rises=1, falls=1)
