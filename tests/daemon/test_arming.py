@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,9 @@ import pytest
 
 from reflexd.arming import FILE, Arming, ArmingError, recall
 from reflexd.config.settings import DaemonSettings
+from reflexd.events import ARMED, DISARMED, Event
 from reflexd.protocol import ControlError
+from reflexd.rules.items import Armed
 from reflexd.verbs import arm
 from tests.daemon.test_faults import CONFIG, Devices, Start, both_on
 from tests.stopwatch import within
@@ -286,6 +289,174 @@ def test_only_whole_times_are_taken_by_the_socket(begin: Begin) -> None:
         with pytest.raises(ControlError, match="from 1 to 3600"):
             arm(daemon.daemon.arming, daemon.daemon.loop, {"in_s": in_s})
     assert arm(daemon.daemon.arming, daemon.daemon.loop, {"in_s": 30}).startswith("to be armed in 30 s")
+
+
+class Gate:
+    """The gate, as arming sees it."""
+
+    def __init__(self) -> None:
+        self.dry_run = ""
+        self.inhibited: dict[str, str] = {}
+        self.driven: list[tuple[str, str]] = []
+        self.unsettled_looks: list[list[str]] = []       # what each look at it finds; then nothing
+
+    def drive(self, dry_run: str, why: str, now: int) -> None:
+        assert abs(time.monotonic_ns() - now) < 60e9
+        self.driven.append((dry_run, why))
+        self.dry_run = dry_run
+
+    def unsettled(self) -> list[str]:
+        return self.unsettled_looks.pop(0) if self.unsettled_looks else []
+
+
+class Between:
+    """A loop that is between two cycles all the time."""
+
+    def __init__(self) -> None:
+        self.outputs = Gate()
+        self.later: tuple[int, Callable[[], None]] | None = None
+        self.consumed: list[Armed] = []
+        self.told: list[tuple[Event, str]] = []
+
+    def between_cycles(self, question: Callable[[], Any]) -> Any:
+        return question()
+
+    def ask(self, question: Callable[[], None]) -> None:
+        question()
+
+    def log(self, event: Event, text: str) -> None:
+        self.told.append((event, text))
+
+    def consume(self, item: Armed, now: int) -> None:
+        assert item.taken_at == now
+        self.consumed.append(item)
+
+
+class Alone:
+    """Arming, and a loop that does at once what it is asked for."""
+
+    def __init__(self, folder: Path, **daemon: Any) -> None:
+        self.loop: Any = Between()
+        self.arming = Arming(DaemonSettings(state_dir=str(folder), **daemon))
+        self.loop.outputs.dry_run = self.arming.dry_run
+
+    def say(self, armed: bool) -> str:
+        return self.arming.say(armed, self.loop)
+
+    def due(self) -> None:
+        self.loop.later[1]()
+
+
+def test_what_the_gate_the_rules_and_the_log_are_told(tmp_path: Path) -> None:
+    one = Alone(tmp_path, initially="disarmed")
+    armed = one.say(True)
+    disarmed = one.say(False)
+    assert armed == "armed: outputs are driven from now on, also after a restart"
+    assert disarmed == "disarmed: every output is safe, and none is driven, also after a restart"
+    assert one.loop.outputs.driven == [("", "it was armed just now"), ("disarmed, until reflexctl arm", "disarmed")]
+    assert [item.armed for item in one.loop.consumed] == [True, False]
+    assert one.loop.told == [(ARMED, armed), (DISARMED, disarmed)]
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+
+
+def test_who_says_it_again_changes_nothing_for_the_rules(tmp_path: Path) -> None:
+    one = Alone(tmp_path)
+    assert one.say(True) == "armed already, also after a restart"
+    one.say(False)
+    assert one.say(False) == "disarmed already, also after a restart"
+    assert [item.armed for item in one.loop.consumed] == [False]
+
+
+def test_what_keeps_outputs_safe_is_told_who_arms_and_not_who_disarms(tmp_path: Path) -> None:
+    one = Alone(tmp_path, initially="disarmed")
+    one.loop.outputs.inhibited = {"stop": "stop: sensor halt says true", "arm": "arm: gone"}
+    assert one.say(True).endswith(", also after a restart; every output is kept safe all the same: stop: sensor halt says true")
+    assert one.say(False) == "disarmed: every output is safe, and none is driven, also after a restart"
+
+
+def test_nothing_changes_where_arming_is_refused(tmp_path: Path) -> None:
+    one = Alone(tmp_path, initially="disarmed", dry_run=True)
+    why = "dry run, as [daemon] dry_run = true says"
+    refused = f"not armed: {why}; take that out first, then reload or restart"
+    with pytest.raises(ArmingError) as told:
+        one.say(True)
+    assert str(told.value) == refused
+    with pytest.raises(ArmingError) as told:
+        one.arming.say_later(5, one.loop)
+    assert str(told.value) == refused
+    assert one.arming.dry_run == why
+    assert (one.arming.armed, one.loop.later, one.loop.consumed, one.loop.told) == (False, None, [], [])
+    assert one.loop.outputs.driven == [(why, "")]
+    assert not (tmp_path / FILE).exists()
+
+
+def test_an_output_is_waited_for_until_it_is_seen_to_be_safe(tmp_path: Path) -> None:
+    one = Alone(tmp_path)
+    one.loop.outputs.unsettled_looks = [["lamp"], ["lamp"], ["lamp"]]
+    assert one.say(False) == "disarmed: every output is safe, and none is driven, also after a restart"
+    one.loop.outputs.unsettled_looks = [["lamp"]] * 9
+    assert one.say(True) == "armed: outputs are driven from now on, also after a restart", "nobody asks whether it is safe"
+
+
+@pytest.mark.parametrize(("inhibited", "why"), [
+    ({}, "the last command has not been carried out"), ({"stop": "pressed"}, "the last command has not been carried out"),
+    ({"stop": "pressed", "latched": "lamp: no such device"}, "lamp: no such device")])
+def test_every_output_that_may_not_be_safe_is_named(tmp_path: Path, inhibited: dict[str, str], why: str) -> None:
+    one = Alone(tmp_path)
+    one.loop.outputs.inhibited = inhibited
+    one.loop.outputs.unsettled_looks = [["lamp", "fan"]] * 1000
+    with pytest.raises(ArmingError) as told:
+        one.say(False)
+    text = f"disarmed: no output is driven, also after a restart; lamp, fan may not be safe: {why}"
+    assert str(told.value) == text
+    assert one.loop.told == [(DISARMED, text)]
+
+
+def test_what_is_told_when_it_is_to_be_armed_and_once_it_is(tmp_path: Path) -> None:
+    one = Alone(tmp_path, initially="disarmed")
+    before = time.monotonic_ns()
+    text = one.arming.say_later(2.5, one.loop)
+    assert text == "to be armed in 2.5 s, unless reflexctl disarm is said before; a restart forgets it"
+    assert before + 2.5e9 <= one.loop.later[0] <= time.monotonic_ns() + 2.5e9
+    one.due()
+    waiting = "disarmed, until the 2.5 s of reflexctl arm --in are over"
+    assert one.loop.outputs.driven == [(waiting, ""), ("", "it was armed just now")]
+    assert one.loop.told == [(DISARMED, f"disarmed: {text}"), (ARMED, "armed: outputs are driven from now on")]
+    assert one.loop.later is None
+    within(5, (tmp_path / FILE).exists)
+    within(5, lambda: recall(tmp_path, "disarmed"))
+
+
+def test_when_the_time_is_over_what_stands_above_is_told(tmp_path: Path) -> None:
+    one = Alone(tmp_path, initially="disarmed")
+    one.arming.say_later(2.5, one.loop)
+    one.arming.take_over(DaemonSettings(state_dir=str(tmp_path), dry_run=True))
+    one.due()
+    why = "dry run, as [daemon] dry_run = true says"
+    assert one.loop.told[1:] == [(DISARMED, f"not armed: {why}; take that out first, then reload or restart")]
+    assert one.loop.outputs.driven[1:] == [(why, "")]
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_word_that_cannot_be_written_once_the_time_is_over_is_told(tmp_path: Path) -> None:
+    one = Alone(tmp_path, initially="disarmed")
+    one.loop.outputs.inhibited = {"stop": "pressed"}
+    one.arming.say_later(2.5, one.loop)
+    with full_disk():
+        one.due()
+        within(5, lambda: len(one.loop.told) == 3)
+    assert one.loop.told[1:] == [
+        (ARMED, "armed: outputs are driven from now on; every output is kept safe all the same: pressed"),
+        (ARMED, f"armed; only until a restart: {tmp_path / FILE} cannot be written: File too large")]
+
+
+def test_where_nothing_was_said_yet_and_no_word_can_be_written_an_empty_file_disarms(tmp_path: Path) -> None:
+    one = Alone(tmp_path)
+    with full_disk():
+        assert one.say(False) == "disarmed: every output is safe, and none is driven, also after a restart"
+    assert (tmp_path / FILE).read_text() == ""
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    assert recall(tmp_path, "armed") is False
 
 
 @pytest.mark.parametrize(("said", "armed"), [(None, None), ("armed\n", True), ("disarmed", False), ("", False), ("arme", False)])

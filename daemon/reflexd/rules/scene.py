@@ -34,7 +34,6 @@ class Scene:
         """`followed` are the labels whose things keep their identity from one prediction to the next."""
         self.followed = frozenset(followed)
         self.tracker = Tracker()
-        self._settings = settings
         self._masks = settings.masks
         self._least = 0.0 if settings.min_area is None else settings.min_area
         self._most = 1.0 if settings.max_area is None else settings.max_area

@@ -26,7 +26,7 @@ CLEAR = 0.01      # how far from a line, in shares of the frame, what crossed it
 class Score(Remembering):
     """Enough of the last predictions were sure enough of a label."""
 
-    REMEMBERS: ClassVar[tuple[str, ...]] = ("_score", "_hits", "_held")
+    REMEMBERS: ClassVar[tuple[str, ...]] = ("_score", "_hits", "_held", "doubt")
 
     def __init__(self, source: Source, condition: ScoreCondition) -> None:
         super().__init__(source, f"{source.name} {condition.label} at least {condition.at_least:g}{_where(condition)}")
@@ -35,14 +35,14 @@ class Score(Remembering):
         self._leave = condition.at_least if condition.release_below is None else condition.release_below
         self.needed = condition.hits
         self.window = condition.window
-        self._score: float | None = None
-        self._hits: deque[tuple[int, bool]] = deque(maxlen=condition.window)
-        self._held = False
+        self.forget()
 
     def forget(self) -> None:
         """Start with no hits."""
-        self._hits.clear()
-        self._held, self._score = False, None
+        self._hits: deque[tuple[int, bool]] = deque(maxlen=self.window)
+        self._held = False
+        self._score: float | None = None
+        self.doubt = ""      # why there is no score, where the network gave one
 
     def see(self) -> None:
         """Count a hit or a miss, with hysteresis."""
@@ -53,7 +53,7 @@ class Score(Remembering):
     def says(self, now: int, moved: bool) -> tuple[bool | None, str]:
         """Count the hits that are not too old: where predictions are missing, there is no hit."""
         if self._score is None or not isfinite(self._score):
-            return None, "the network gave no score for it"
+            return None, self.doubt or "the network gave no score for it"
         if self.window == 1:
             return self._held, ""
         recent = self._recent(now)
@@ -112,20 +112,18 @@ class Standing(Score):
         self._zone = None if condition.zone is None else source.zones[condition.zone]
         self.count = condition.count
         self._dwell_ns = None if condition.dwell_s is None else round(condition.dwell_s * NS)
-        self._stays: dict[int, Stay] = {}     # by the number of the track
-        self._first = -1      # the first prediction after a gap: what it shows may have stood there before
-        self._stand_nowhere()
 
     def forget(self) -> None:
         """Start with no hits, and with nothing that stands there."""
         super().forget()
-        self._stays.clear()
-        self._first = -1
+        self._stays: dict[int, Stay] = {}     # by the number of the track
+        self._first = -1      # the first prediction after a gap: what it shows may have stood there before
         self._stand_nowhere()
 
     def _stand_nowhere(self) -> None:
         self.there = 0                         # things in the zone, however sure and however long
         self._best = 0.0                       # score of the last one of them that is needed
+        self.doubt = ""
         self._stood_ns: int | None = None      # how long that many have stood there; None where fewer do
 
     def score(self) -> float | None:
@@ -135,13 +133,21 @@ class Standing(Score):
             return None
         there = [one for one in self.source.seen if one.label == self._label and self._in_zone(one)]
         self.there, self._best = len(there), self._last_needed(there)
-        unsure = self.source.cut
-        if self._dwell_ns is not None:
-            unsure = unsure or any(one.track is None for one in there)      # beyond the bound of what is followed
-            there = self._long_enough(there, self._dwell_ns)
-            unsure = unsure or (self.unwanted and self._may_stand_longer(self._dwell_ns))
-        fewer = None if unsure else 0.0
-        return self._last_needed(there) if len(there) >= self.count else fewer
+        stayed = there if self._dwell_ns is None else self._long_enough(there, self._dwell_ns)
+        if len(stayed) >= self.count:
+            return self._last_needed(stayed)
+        self.doubt = self._doubt(there)
+        return None if self.doubt else 0.0
+
+    def _doubt(self, there: list[Seen]) -> str:
+        """Say why enough may be there for long enough all the same; empty when they are not."""
+        if self.source.cut:
+            return "more may be there than the network tells"
+        if self._dwell_ns is not None and any(one.track is None for one in there):
+            return "more are there than can be followed"
+        if self._dwell_ns is not None and self.unwanted and self._may_stand_longer(self._dwell_ns):
+            return "what was there at the first look may have come before it"
+        return ""
 
     def _last_needed(self, there: list[Seen]) -> float:
         scores = sorted((one.score for one in there), reverse=True)

@@ -7,7 +7,7 @@ night only; where it does not set, they are at its lowest points, so that there 
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -73,5 +73,5 @@ def _shines(observer: object, lowest: datetime, highest: datetime) -> bool:
 
 
 def local(moment: datetime, offset_s: int) -> datetime:
-    """Give what a clock on the wall shows then."""
-    return moment.astimezone(UTC).replace(tzinfo=None) + timedelta(seconds=offset_s)
+    """Give what a clock on the wall shows at a moment, which is in UTC."""
+    return moment.replace(tzinfo=None) + timedelta(seconds=offset_s)

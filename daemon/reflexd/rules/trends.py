@@ -75,7 +75,7 @@ class Rate(Valued):
         """Compare the rate; unknown until it was measured over the whole time."""
         if self._rate is not None:
             return self._rate * self._sign > self._threshold * self._sign, ""
-        if number(self.source.value) is None or self._last < 0:
+        if number(self.source.value) is None:
             return None, "no number"
         heard = (self._last - self._first) / NS
         return None, f"heard for {heard:.1f} of {self._over_ns / NS:g} s" if heard * NS < self._over_ns else "too few readings"

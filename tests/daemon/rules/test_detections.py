@@ -12,6 +12,7 @@ from reflexd.config.conditions import ValueCondition
 from reflexd.config.settings import RuleSettings
 from reflexd.rules.stage import Stage, followed_by, labels_of
 from reflexd.rules.tracks import MISSED_NS, MISSES
+from reflexd_models.base import Detection
 from tests.daemon.rules.scenes import PATIENT, Scene, at
 from tests.daemon.rules.story import FOLLOW, acts, lets_go
 from tests.daemon.rules.test_zones import cut
@@ -72,6 +73,16 @@ def test_what_is_too_small_or_too_large_does_not_count():
     assert one.truths(*(at(0.5, 0.9, size=size) for size in sizes)) == [False, False, True, True, False]
 
 
+@pytest.mark.parametrize(("limits", "counts"), [
+    ({"min_area": 0.25}, [False, True, True]), ({"max_area": 0.25}, [True, True, False]),
+    ({"min_area": 0.25, "max_area": 0.25}, [False, True, False]),
+])
+def test_a_box_that_is_just_as_large_as_it_has_to_be_counts_and_each_limit_stands_for_itself(limits, counts):
+    one = Scene({"at_least": 0.5}, **limits)
+    boxes = [(0.0, 0.0, 0.25, 0.5), (0.0, 0.0, 0.5, 0.5), (0.0, 0.0, 1.0, 1.0)]
+    assert one.truths(*(Detection("person", 0.9, box) for box in boxes)) == counts
+
+
 def test_a_prediction_with_a_number_that_is_none_makes_it_unknown():
     one = Scene({"at_least": 0.5, "zone": "path"}, {"crosses": "gate"})
     assert one.truths(IN, at(math.nan, 0.9), at(0.3, 0.9, math.nan), IN)[1:3] == [None, None]
@@ -91,11 +102,33 @@ def test_what_was_left_out_is_not_known_to_be_absent(condition, seen, known):
     assert one.truth is bool(known)
 
 
+@pytest.mark.parametrize(("condition", "steps", "why"), [
+    ({"at_least": 0.5, "zone": "path"}, [(OUT,)], "more may be there than the network tells"),
+    ({"at_least": 0.5, "dwell_s": 0.3, "count": 33}, [tuple(at(0.02 + place / 40, 0.9, size=0.02) for place in range(33))],
+     "more are there than can be followed"),
+])
+def test_why_it_is_not_known_whether_enough_are_there(condition, steps, why):
+    one = Scene(condition)
+    for step in steps:
+        one.finds(*step, cut="tells" in why)
+    assert one.stage.rules[0].verdicts[0][2:5] == (None, why, None)
+    one.finds()
+    assert one.truth is False
+    assert why not in one.verdict
+
+
 def test_what_a_mask_leaves_of_a_prediction_that_was_cut_is_not_known_to_be_all():
     one = Scene({"at_least": 0.5}, masks=[[[0, 0.5], [0.5, 0.5], [0.5, 1], [0, 1]]])
     one.finds(at(0.2, 0.9), cut=True)
     assert one.truth is None
     assert one.truths(at(0.2, 0.9)) == [False]
+
+
+def test_what_a_mask_leaves_of_a_prediction_that_was_cut_counts():
+    one = Scene({"at_least": 0.5}, masks=[[[0, 0.5], [0.5, 0.5], [0.5, 1], [0, 1]]])
+    one.finds(at(0.2, 0.9), at(0.8, 0.9, 0.6), cut=True)
+    assert one.truth is True
+    assert one.stage.sources["model.person"].scores == {"person": 0.6}
 
 
 def test_what_is_beyond_the_bound_of_what_is_followed_is_not_known_to_have_come_just_now():
@@ -108,8 +141,17 @@ def test_what_is_beyond_the_bound_of_what_is_followed_is_not_known_to_have_come_
 
 def test_a_label_that_the_network_does_not_watch_is_unknown():
     one = Scene({"at_least": 0.5, "zone": "path"})
+    one.finds(IN)
     one.finds(IN, watched=())
-    assert one.truth is None
+    assert one.stage.rules[0].verdicts[0][2:] == (None, "the network gave no score for it", None, "")
+    assert one.stage.rules[0].tests[0].there == 0
+
+
+def test_nobody_dwells_of_whom_the_network_says_nothing():
+    one = Scene({"at_least": 0.5, "dwell_s": 0.3})
+    one.truths(IN, IN)
+    one.finds(IN, watched=())
+    assert one.stage.rules[0].verdicts[0][2:] == (None, "the network gave no score for it", None, "")
 
 
 def test_dwell_begins_when_a_track_steps_in_and_ends_when_it_steps_out():
@@ -118,14 +160,87 @@ def test_dwell_begins_when_a_track_steps_in_and_ends_when_it_steps_out():
         False, False, False, False, False, False, False, True, True, False, False, False, False, True]
 
 
-def test_what_stood_there_at_the_first_look_is_not_known_to_have_come_just_now_where_it_is_not_wanted():
+def unless(condition):
+    """A scene whose one rule acts on anybody, unless that is so."""
     one = Scene({"at_least": 0.1})
     one.stage = Stage(one.stage.settings.model_copy(update={"rule": (RuleSettings.model_validate({
         "name": "unless", "when": [{"model": "person", "label": "person", "at_least": 0.1}], "then": FOLLOW,
-        "unless": [{"model": "person", "label": "person", "at_least": 0.5, "zone": "path", "dwell_s": 0.3}]}),)}))
+        "unless": [{"model": "person", "label": "person", **condition}]}),)}))
+    return one
+
+
+def test_what_stood_there_at_the_first_look_is_not_known_to_have_come_just_now_where_it_is_not_wanted():
+    one = unless({"at_least": 0.5, "zone": "path", "dwell_s": 0.3})
     assert one.truths(IN, IN, IN, IN, OUT, IN, IN) == [None, None, None, False, True, True, True]
     one.wait(GAP_S)
     assert one.truths(OUT, IN, IN, IN, IN) == [True, True, True, True, False], "this one was seen to come"
+
+
+def test_of_a_count_too_the_first_look_is_in_doubt_only_until_the_time_is_over():
+    one = unless({"at_least": 0.5, "count": 2, "dwell_s": 0.3})
+    first, second = at(0.2, 0.9, size=0.2), at(0.8, 0.9, size=0.2)
+    assert one.truths(first, (first, second), (first, second)) == [None, None, None]
+    said = one.stage.rules[0].verdicts[1]
+    assert said[2:4] == (pytest.approx(0.1), "what was there at the first look may have come before it")
+    assert one.truths((first, second), (first, second)) == [True, False], "the second was seen to come"
+
+
+@pytest.mark.parametrize(("scores", "truth", "note"), [
+    ([0.9], None, "1 of 3 hits, 2 needed, 2 not seen"),
+    ([0.3], None, "0 of 3 hits, 2 needed, 2 not seen"),
+    ([0.3, 0.3], False, "0 of 3 hits, 2 needed"),
+    ([0.9, 0.3], None, "1 of 3 hits, 2 needed, 1 not seen"),
+    ([0.9, 0.9], True, "2 of 3 hits, 2 needed"),
+    ([0.9, 0.3, 0.3], False, "1 of 3 hits, 2 needed"),
+])
+def test_where_it_is_not_wanted_a_prediction_that_is_missing_may_have_been_a_hit(scores, truth, note):
+    one = unless({"at_least": 0.5, "hits": 2, "of": 3})
+    for score in scores:
+        one.finds(at(0.2, 0.9, score))
+    assert one.stage.rules[0].verdicts[1].truth is truth
+    assert one.stage.rules[0].verdicts[1].note == note
+
+
+def test_of_many_the_time_of_the_last_one_that_is_needed_counts():
+    def boxes(number):
+        return tuple(at(0.1 + 0.3 * place, 0.9, 0.9 - place / 10, size=0.2) for place in range(number))
+
+    for count, stood in ((1, 0.3), (2, 0.2), (3, 0.1)):
+        one = Scene({"at_least": 0.5, "dwell_s": 5, "count": count})
+        one.truths(boxes(1), boxes(2), boxes(3), boxes(3))
+        said = one.stage.rules[0].verdicts[0]
+        assert said.observed == pytest.approx(stood)
+        assert (said.unit, said.margin) == ("s", pytest.approx(stood - 5))
+        assert said.note == f"score {1 - count / 10:.2f}"
+        assert one.stage.rules[0].tests[0].threshold() == 5
+
+
+def test_a_stay_begins_with_a_score_that_is_a_hit_and_goes_on_with_one_that_does_not_release():
+    condition = {"at_least": 0.7, "release_below": 0.5, "dwell_s": 0.3}
+    late = [at(0.4, 0.9, score) for score in (0.69, 0.69, 0.69, 0.7, 0.7, 0.7, 0.7)]
+    assert Scene(condition).truths(*late) == [False] * 6 + [True]
+    long = [at(0.4, 0.9, score) for score in (0.7, *[0.5] * 12, 0.7)]
+    assert Scene(condition).truths(*long)[-1] is True, "as unsure as it was, it was never given up"
+    gone = [at(0.4, 0.9, score) for score in (0.7, *[0.49] * 12, 0.7)]
+    assert Scene(condition).truths(*gone)[-1] is False
+
+
+@pytest.mark.parametrize(("unsure", "dwelt"), [(3, True), (4, False)])
+def test_a_stay_outlives_three_unsure_predictions_however_far_apart_they_are(unsure, dwelt):
+    one = Scene({"at_least": 0.5, "dwell_s": 1.5})
+    one.finds(IN, after_s=0.4)
+    for _ in range(unsure):
+        one.finds(at(0.4, 0.9, 0.3), after_s=0.4)
+    one.finds(IN, after_s=0.4)
+    assert one.truth is dwelt
+
+
+def test_what_is_said_of_one_who_is_not_sure_enough_to_dwell():
+    one = Scene({"at_least": 0.5, "dwell_s": 0.3})
+    one.finds(at(0.4, 0.9, 0.3))
+    assert one.stage.rules[0].verdicts[0][2:] == (0.3, "", -0.2, "")
+    one.finds()
+    assert one.stage.rules[0].verdicts[0][2:] == (0.0, "", -0.5, "")
 
 
 def test_two_who_take_turns_have_not_dwelt():
@@ -225,6 +340,58 @@ def test_feet_that_tremble_on_the_line_cross_it_once():
     assert one.truths(*(at(x, 0.9) for x in feet)) == [False] * 7 + [True, False]
     back = [0.505, 0.499, 0.495, 0.501, 0.52]
     assert one.truths(*(at(x, 0.9) for x in back)) == [False] * 5, "over the line and back is no crossing"
+
+
+def test_who_is_a_hundredth_of_the_frame_from_the_line_is_clear_of_it():
+    one = Scene({"crosses": "gate"}, lines={"gate": [[0, 0.01], [1, 0.01]]})
+    assert one.truths(at(0.5, 0.005), at(0.5, 0.02)) == [False, True]
+
+
+def test_a_label_crosses_for_itself():
+    one = Scene({"crosses": "gate"}, {"crosses": "gate", "label": "dog"})
+    for x in (0.44, 0.56):
+        one.finds(at(x, 0.9, label="dog"), at(0.2, 0.9), at(0.8, 0.3, label="cat"), watched=("person", "dog", "cat"))
+    assert [verdict.truth for verdict in one.stage.rules[0].verdicts] == [False, True]
+
+
+def test_who_is_beyond_the_bound_of_what_is_followed_crosses_nothing():
+    one = Scene({"crosses": "gate"})
+    crowd = [at(0.02 + place / 40, 0.9, size=0.02) for place in range(33)]
+    assert one.truths(tuple(crowd), tuple(crowd)) == [False, False]
+
+
+def test_what_is_said_after_a_crossing_and_where_nobody_is():
+    one = Scene({"crosses": "gate"})
+    one.truths(at(0.44, 0.9), at(0.56, 0.9), at(0.6, 0.9))
+    assert one.stage.rules[0].verdicts[0].note == "0 new, the last 0.1 s before, the nearest 0.10 from the line"
+    assert one.truths(at(0.7, 0.9), (at(0.8, 0.9), at(0.65, 0.3)), NOBODY) == [False] * 3
+    assert one.stage.rules[0].verdicts[0].note == "0 new, the last 0.4 s before"
+
+
+def test_what_is_said_of_a_crossing_by_one_who_was_never_sure_enough():
+    one = Scene({"crosses": "gate", "direction": "backward"})      # from left to right in the picture
+    assert one.truths(at(0.44, 0.9, 0.4), at(0.56, 0.9, 0.3)) == [False, False]
+    test, said = one.stage.rules[0].tests[0], one.stage.rules[0].verdicts[0]
+    assert said[2:] == (0.4, "crossed, and was never sure enough", pytest.approx(-0.1), "")
+    assert test.threshold() == 0.5
+    one.finds(at(0.44, 0.9, 0.3))
+    assert said.what == "model.person person crosses gate backward"
+    assert one.stage.rules[0].verdicts[0][2:5] == (False, "0 new, the nearest 0.06 from the line", None), "it went the other way"
+    assert test.threshold() is None
+
+
+def test_of_many_who_were_not_sure_enough_the_surest_is_told_and_none_beside_one_who_was():
+    one = Scene({"crosses": "gate"})
+    steps = [[at(x, y, score, size=0.3) for y, score in ((0.3, 0.45), (0.6, 0.3), (0.9, sure))]
+             for sure in (0.4, 0.5) for x in (0.44, 0.56)]
+    one.finds(*steps[0])
+    one.finds(*steps[1])
+    assert one.stage.rules[0].verdicts[0].observed == 0.45
+    two = Scene({"crosses": "gate"})
+    two.finds(*steps[2])
+    two.finds(*steps[3])
+    assert two.stage.rules[0].verdicts[0][:5] == (True, "model.person person crosses gate", True, "1 new", None)
+    assert two.stage.rules[0].tests[0].threshold() is None
 
 
 def test_past_the_end_of_the_line_nothing_is_crossed():

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from reflexd.rules.items import Looked, Verdict
+from reflexd.rules.scores import Score
 from reflexd.rules.sources import NEVER, Source
 from tests.daemon.rules.scenes import Scene, at
 from tests.daemon.rules.story import FOR_5_S, MS, Story, acts
 
 S = 1_000_000_000
+NAN = float("nan")
 WARM = {"sensor": "warmth"}
 PERSON = {"model": "person", "label": "person"}
 
@@ -52,6 +54,12 @@ def told(condition: dict[str, Any], *values: Any, every_s: float = 0.5, **more: 
     ({"stuck_for_s": 1}, [2, 2, 2, 2], (True, "sensor.warmth stuck for 1 s", 1.5, "2 all the time", 0.5), 1),
     ({"rate_above": 1, "over_s": 1}, [0, 1, 2], (True, "sensor.warmth rate above 1 a second over 1 s", 2, "", 1), 1),
     ({"rate_below": -1, "over_s": 1}, [4, 2, 0], (True, "sensor.warmth rate below -1 a second over 1 s", -4, "", 3), -1),
+    ({"stuck_for_s": 1}, [2, NAN], (None, "sensor.warmth stuck for 1 s", None, "says nan, which is no number", None), 1),
+    ({"rate_above": 1, "over_s": 1}, [0, "hot"],
+     (None, "sensor.warmth rate above 1 a second over 1 s", None, "no number", None), 1),
+    ({"rate_above": 1, "over_s": 1}, ["hot"], (None, "sensor.warmth rate above 1 a second over 1 s", None, "no number", None), 1),
+    ({"rate_above": 0, "over_s": 1}, [3, 3, 3], (False, "sensor.warmth rate above 0 a second over 1 s", 0, "", 0), 0),
+    ({"rate_below": 0, "over_s": 1}, [3, 3, 3], (False, "sensor.warmth rate below 0 a second over 1 s", 0, "", 0), 0),
     ({"rate_below": -1, "over_s": 2}, [4, 4],
      (None, "sensor.warmth rate below -1 a second over 2 s", None, "heard for 0.5 of 2 s", None), -1),
 ])
@@ -119,6 +127,17 @@ def test_a_score(condition: dict[str, Any], scores: list[float], verdict: tuple[
     assert story.verdict()[:4] == verdict[:4]
     assert story.verdict().margin == pytest.approx(verdict[4])
     assert story.stage.rules[0].tests[0].threshold() == threshold
+
+
+@pytest.mark.parametrize(("apart_s", "hits"), [(0.4, 2), (0.401, 1)])
+def test_a_hit_counts_for_twice_the_time_that_the_predictions_take(apart_s: float, hits: int) -> None:
+    story = Story({"when": [{**PERSON, "at_least": 0.7, "hits": 2}], "then": FOR_5_S})
+    story.sees(0.9, age_ms=0)
+    story.wait(apart_s).sees(0.9, age_ms=0)
+    assert story.verdict()[:4] == (hits == 2, "model.person person at least 0.7", 0.9, f"{hits} of 2 hits, 2 needed")
+    score = story.stage.rules[0].tests[0].parts[-1]
+    assert isinstance(score, Score)
+    assert (score.hits(story.now), score.hits(story.now + S)) == (hits, 0)
 
 
 def test_a_score_that_is_not_given() -> None:

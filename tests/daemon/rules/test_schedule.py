@@ -95,6 +95,15 @@ def test_the_margin_is_the_time_until_it_ends_or_begins() -> None:
         one.at(friday + timedelta(hours=hours))
         assert one.verdict().margin == expected
     assert str(one.verdict()) == "clock between 22:00 and 06:30 on fri: sat 06:30:00"
+    days = Calendar(ZoneInfo("UTC"), days=["sat", "sun"])
+    days.at(friday)
+    assert str(days.verdict()) == "clock on sat, sun: fri 00:00:00"
+
+
+def test_where_the_sun_does_not_rise_the_next_day_is_not_told() -> None:
+    day = Calendar(ZoneInfo("Europe/Oslo"), (69.65, 18.96), between=["sunrise", "sunset"])
+    assert day.at(datetime(2026, 12, 20, tzinfo=UTC)) is False
+    assert day.verdict().margin is None
 
 
 @pytest.mark.parametrize("otherwise", [None, True, False])
@@ -103,7 +112,8 @@ def test_what_counts_while_the_clock_is_not_synchronised(otherwise: bool | None)
     commands = one.tells()
     assert one.verdict().truth is otherwise
     assert acts(commands) is (otherwise is True)
-    assert one.verdict().note.startswith("the clock is not synchronised")
+    counts = "" if otherwise is None else f", otherwise = {'true' if otherwise else 'false'} counts"
+    assert one.verdict()[1:5] == ("clock between 00:00 and 12:00", None, f"the clock is not synchronised{counts}", None)
     one.wait(1).tells(3600)
     assert one.verdict().truth is True
     one.wait(1).tells(13 * 3600)
@@ -148,6 +158,22 @@ def test_it_is_day_while_the_sun_is_above_the_horizon(latitude: float, longitude
         assert night.at(moment) is not said, moment
         if abs(height) > (0.33 if abs(latitude) < 89 else 0.6):      # the library takes 89.8 for what is nearer to a pole
             assert said is (height > 0), (moment, height)
+
+
+@pytest.mark.parametrize("latitude", [-89.8, -88, 88, 89.8])
+def test_around_the_equinox_of_a_pole_a_day_is_whole_or_none_where_noon_and_midnight_are_alike(latitude: float) -> None:
+    observer, seen = Observer(latitude, 0), set()
+    for start in (date(2026, 3, 5), date(2026, 9, 8)):
+        for number in range(30):
+            day = start + timedelta(days=number)
+            sun = sun_on(PlaceSettings(latitude=latitude, longitude=0), day, 0)
+            heights = [elevation(observer, datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour),
+                                 with_refraction=False) + 0.833 for hour in (-0.5, 0, 0.5, 11.5, 12, 12.5, 23.5, 24, 24.5)]
+            if min(heights) > 0.02 or max(heights) < -0.02:
+                whole = min(heights) > 0
+                assert abs(sun.sets - sun.rises - timedelta(days=whole)) < MINUTE, (day, heights)
+                seen.add(whole)
+    assert seen == {True, False}
 
 
 def test_where_the_sun_does_not_set_there_is_no_night_and_where_it_does_not_rise_no_day() -> None:

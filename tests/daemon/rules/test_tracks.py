@@ -107,11 +107,45 @@ def test_the_best_overlap_decides_and_not_the_order():
 def test_a_track_outlives_a_few_misses_or_a_second_whichever_is_longer():
     for period, kept in ((S // 10, 10), (S, MISSES)):
         for misses in (kept, kept + 1):
-            tracker = Tracker()
-            follow(tracker, [at(0.5, 0.5)], 0)
-            for step in range(1, misses + 1):
-                follow(tracker, [], step * period)
-            assert (follow(tracker, [at(0.5, 0.5)], (misses + 1) * period) == [1]) == (misses == kept)
+            for sights in (1, 2, 3):
+                tracker = Tracker()
+                for step in range(sights):
+                    follow(tracker, [at(0.5, 0.5)], (7 + step) * S)
+                last = (6 + sights) * S
+                for step in range(1, misses + 1):
+                    follow(tracker, [], last + step * period)
+                assert (follow(tracker, [at(0.5, 0.5)], last + (misses + 1) * period) == [1]) == (misses == kept)
+
+
+def test_a_fifth_of_the_union_is_enough_to_be_the_same() -> None:
+    for width, number in ((0.2, 1), (0.19, 2)):
+        tracker = Tracker()
+        follow(tracker, [Detection("cat", 0.9, (0.0, 0.0, 1.0, 1.0))], 0)
+        assert follow(tracker, [Detection("cat", 0.9, (0.0, 0.0, width, 1.0))], 1) == [number]
+
+
+def test_of_two_that_overlap_alike_the_older_track_and_the_better_detection_win() -> None:
+    left, middle, right = (Detection("cat", 0.9, (x, 0.0, x + 0.5, 0.5)) for x in (0.0, 0.25, 0.5))
+    tracker = Tracker()
+    assert follow(tracker, [right, left], 0) == [1, 2]
+    assert follow(tracker, [middle], 1) == [1]
+    another = Tracker()
+    follow(another, [middle], 0)
+    assert follow(another, [right, left], 1) == [1, 2]
+
+
+def test_a_track_tells_where_it_was_before_and_how_sure_it_has_been() -> None:
+    tracker = Tracker()
+    for x, score in ((0.5, 0.6), (0.52, 0.8), (0.54, 0.7)):
+        follow(tracker, [at(x, 0.5, score)], round(x * S))
+    (track,) = tracker.tracks
+    assert (track.number, track.label, track.best, track.missed) == (1, "person", 0.8, 0)
+    assert track.seen_at == round(0.54 * S)
+    assert track.before is not None
+    assert [round(one, 9) for one in (*track.before, *track.at)] == [0.52, 0.5, 0.54, 0.5]
+    tracker.forget()
+    assert tracker.tracks == []
+    assert follow(tracker, [at(0.54, 0.5)], S) == [2], "no number is used twice"
 
 
 def test_what_is_followed_is_bounded():
@@ -123,3 +157,5 @@ def test_what_is_followed_is_bounded():
         assert not any(numbers[MOST_SEEN:])
         assert len(tracker.tracks) <= MOST_TRACKS
     assert {track.label for track in tracker.tracks} == {"6", "7"}, "those that were seen last"
+    numbers = [track.number for track in tracker.tracks]
+    assert numbers == sorted(numbers), "the older ones come first, which win a draw"

@@ -53,6 +53,13 @@ def test_a_pause_or_what_is_no_number_begins_the_time_anew() -> None:
     assert [say(one, 10, 1.5), say(one, 11, 0.6), say(one, 12, 0.6)] == [None, None, True]
 
 
+def test_one_reading_is_too_few_however_long_it_was_heard() -> None:
+    one = story(rate_above=0, over_s=0.5)
+    assert [say(one, number, 0.9) for number in range(3)] == [None] * 3
+    assert one.verdict().note == "too few readings"
+    assert one.stage.rules[0].tests[0].threshold() == 0
+
+
 @pytest.mark.parametrize("value", [1e308, -1e308, 1e-320])
 def test_no_number_is_too_large_for_it(value: float) -> None:
     one = story(rate_above=1, over_s=1)
