@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from time import monotonic_ns
 
 from reflexd import __version__
@@ -28,7 +27,6 @@ from reflexd.trace import Chunk
 from reflexd_models.runtime import runtime
 
 Report = dict[str, object]
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Observer:
@@ -43,7 +41,7 @@ class Observer:
         self._sensors = parts.sensors
         self._journal = journal
         self._started = monotonic_ns()
-        self.boot = BOOT.read_text().strip()               # of the machine: its times count from there
+        self.boot = history.run.boot                       # of the machine: its times count from there
         self.run = f"{os.getpid()}-{self._started}"        # tells this process from another after it
 
     @property

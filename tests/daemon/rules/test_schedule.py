@@ -210,5 +210,5 @@ def test_a_word_of_the_sun_beside_a_clock_time(between: list[str], summer: list[
         found = spans(one, date(2026, month, 21))
         assert len(found) == len(expected), found
         for ours, theirs in zip(found, expected, strict=True):
-            apart = datetime.strptime(ours, "%d %H:%M") - datetime.strptime(theirs, "%d %H:%M")      # noqa: DTZ007
+            apart = datetime.strptime(f"2026 {ours}", "%Y %d %H:%M") - datetime.strptime(f"2026 {theirs}", "%Y %d %H:%M")     # noqa: DTZ007
             assert abs(apart) <= 2 * MINUTE, (found, expected)
