@@ -338,7 +338,10 @@ def test_wrong_usage_and_wrong_configurations_have_their_own_status(tape: Any, t
     assert main(["replay", str(file), "--config", str(tmp_path / "bad.toml")]) == 78
     assert main(["replay", str(file), "--config", str(tmp_path / "good.toml"), "--times", "2"]) == 2
     assert main(["replay", str(tmp_path / "nothing.jsonl")]) == 1
-    assert main(["check", str(tmp_path / "good.toml"), "--against", str(tmp_path / "bad.toml"), str(file)]) == 1
+    assert main(["check", "--against", str(file), str(tmp_path / "good.toml")]) == 2
+    assert "good.toml is a configuration and no recording; write it before --against" in capsys.readouterr().err
+    (tmp_path / "bad.txt").write_text("schema = 1\n")
+    assert main(["check", str(tmp_path / "good.toml"), "--against", str(tmp_path / "bad.txt"), str(file)]) == 1
     said = capsys.readouterr()
     assert "is no recording" in said.err or "is no line of a recording" in said.err
     assert f"against {file}" in said.out

@@ -32,9 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check and tell. 0 it can be used; 78 it cannot, or with --strict it is doubtful; 1 a recording cannot be read."""
+    """Check and tell. 0 it can be used; 78 it cannot, or with --strict it is doubtful; 1 a recording cannot be read; 2 wrong usage."""
     from reflexd.config.load import ConfigError, load  # heavy: the other verbs start without it
 
+    if swallowed := next((one for one in args.against if one.suffix == ".toml"), None):
+        print(f"reflexctl: {swallowed} is a configuration and no recording; write it before --against", file=sys.stderr)
+        return 2
     try:
         loaded = load(args.file)
     except ConfigError as error:
