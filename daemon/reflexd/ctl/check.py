@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check and tell. 0 it can be used; 78 it cannot, or with --strict it is doubtful; 1 a recording cannot be read; 2 wrong usage."""
+    """Check and tell. 0 it can be used; 78 it cannot, or with --strict is doubtful; 1 a recording cannot be read; 2 wrong use."""
     from reflexd.config.load import ConfigError, load  # heavy: the other verbs start without it
 
     if swallowed := next((one for one in args.against if one.suffix == ".toml"), None):
