@@ -350,7 +350,9 @@ class Alone:
 def test_what_the_gate_the_rules_and_the_log_are_told(tmp_path: Path) -> None:
     one = Alone(tmp_path, initially="disarmed")
     armed = one.say(True)
+    assert (tmp_path / FILE).read_text() == "armed\n"
     disarmed = one.say(False)
+    assert (tmp_path / FILE).read_text() == "disarmed\n"
     assert armed == "armed: outputs are driven from now on, also after a restart"
     assert disarmed == "disarmed: every output is safe, and none is driven, also after a restart"
     assert one.loop.outputs.driven == [("", "it was armed just now"), ("disarmed, until reflexctl arm", "disarmed")]
@@ -362,6 +364,9 @@ def test_what_the_gate_the_rules_and_the_log_are_told(tmp_path: Path) -> None:
 def test_who_says_it_again_changes_nothing_for_the_rules(tmp_path: Path) -> None:
     one = Alone(tmp_path)
     assert one.say(True) == "armed already, also after a restart"
+    with pytest.raises(ArmingError) as told:
+        one.arming.say_later(5, one.loop)
+    assert str(told.value) == "armed already; reflexctl disarm first"
     one.say(False)
     assert one.say(False) == "disarmed already, also after a restart"
     assert [item.armed for item in one.loop.consumed] == [False]
@@ -418,7 +423,9 @@ def test_what_is_told_when_it_is_to_be_armed_and_once_it_is(tmp_path: Path) -> N
     text = one.arming.say_later(2.5, one.loop)
     assert text == "to be armed in 2.5 s, unless reflexctl disarm is said before; a restart forgets it"
     assert before + 2.5e9 <= one.loop.later[0] <= time.monotonic_ns() + 2.5e9
-    one.due()
+    with one.arming._one:            # a card that does not answer keeps nobody waiting
+        one.due()
+        assert "arming" in {thread.name for thread in threading.enumerate()}
     waiting = "disarmed, until the 2.5 s of reflexctl arm --in are over"
     assert one.loop.outputs.driven == [(waiting, ""), ("", "it was armed just now")]
     assert one.loop.told == [(DISARMED, f"disarmed: {text}"), (ARMED, "armed: outputs are driven from now on")]

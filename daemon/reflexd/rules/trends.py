@@ -78,7 +78,9 @@ class Rate(Valued):
         if number(self.source.value) is None:
             return None, "no number"
         heard = (self._last - self._first) / NS
-        return None, f"heard for {heard:.1f} of {self._over_ns / NS:g} s" if heard * NS < self._over_ns else "too few readings"
+        if heard * NS < self._over_ns:
+            return None, f"heard for {heard:.1f} of {self._over_ns / NS:g} s"
+        return None, "too few readings, or numbers too large"
 
     def observed(self) -> float | None:
         """Give the rate, in units a second."""

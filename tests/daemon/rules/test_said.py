@@ -115,6 +115,8 @@ def test_an_edge_does_not_come_from_a_sensor_that_counts_anew() -> None:
     ({"at_least": 0.7}, [0.75], (True, "model.person person at least 0.7", 0.75, "", 0.05), 0.7),
     ({"at_least": 0.7}, [0.25], (False, "model.person person at least 0.7", 0.25, "", -0.45), 0.7),
     ({"at_least": 0.7, "release_below": 0.5}, [0.75, 0.625], (True, "model.person person at least 0.7", 0.625, "", 0.125), 0.5),
+    ({"at_least": 0.7, "release_below": 0.5}, [0.75, 0.45, 0.625],
+     (False, "model.person person at least 0.7", 0.625, "", -0.075), 0.7),
     ({"at_least": 0.7, "hits": 2, "of": 3}, [0.75, 0.25, 0.5],
      (False, "model.person person at least 0.7", 0.5, "1 of 3 hits, 2 needed", -0.2), 0.7),
     ({"at_least": 0.7, "hits": 2, "of": 3}, [0.75, 0.25, 0.75],

@@ -56,7 +56,7 @@ def test_a_pause_or_what_is_no_number_begins_the_time_anew() -> None:
 def test_one_reading_is_too_few_however_long_it_was_heard() -> None:
     one = story(rate_above=0, over_s=0.5)
     assert [say(one, number, 0.9) for number in range(3)] == [None] * 3
-    assert one.verdict().note == "too few readings"
+    assert one.verdict().note == "too few readings, or numbers too large"
     assert one.stage.rules[0].tests[0].threshold() == 0
 
 
@@ -69,6 +69,12 @@ def test_no_number_is_too_large_for_it(value: float) -> None:
         assert truth is (None if rate is None else rate > 1)
         assert rate is None or (number >= 4 and isinstance(rate, float) and isfinite(rate))
         json.dumps(one.stage.memory(), allow_nan=False)
+
+
+def test_a_rate_beyond_what_can_be_counted_is_unknown() -> None:
+    one = story(rate_above=1, over_s=1)
+    assert [say(one, value, 0.25) for value in (-1e308, -1e308, 0, 1e308, 1e308)] == [None] * 5
+    assert one.verdict()[2:5] == (None, "too few readings, or numbers too large", None)
 
 
 def test_what_is_remembered_does_not_grow_with_the_rate() -> None:
