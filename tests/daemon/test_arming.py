@@ -399,7 +399,7 @@ def test_an_output_is_waited_for_until_it_is_seen_to_be_safe(tmp_path: Path) -> 
     one = Alone(tmp_path)
     one.loop.outputs.unsettled_looks = [["lamp"], ["lamp"], ["lamp"]]
     assert one.say(False) == "disarmed: every output is safe, and none is driven, also after a restart"
-    one.loop.outputs.unsettled_looks = [["lamp"]] * 9
+    one.loop.outputs.unsettled_looks = [["lamp"]] * 1000
     assert one.say(True) == "armed: outputs are driven from now on, also after a restart", "nobody asks whether it is safe"
 
 

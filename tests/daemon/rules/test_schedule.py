@@ -176,6 +176,27 @@ def test_around_the_equinox_of_a_pole_a_day_is_whole_or_none_where_noon_and_midn
     assert seen == {True, False}
 
 
+@pytest.mark.parametrize("name", PLACES)
+def test_by_a_clock_of_that_place_it_is_day_while_the_sun_is_above_the_horizon(name: str) -> None:
+    latitude, longitude, zone = PLACES[name]
+    chance, seen = random.Random(name), set()
+    day = Calendar(ZoneInfo(zone), (latitude, longitude), between=["sunrise", "sunset"])
+    for _ in range(30):
+        moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=chance.randrange(366 * 86_400))
+        height = elevation(Observer(latitude, longitude), moment, with_refraction=False) + 0.833
+        if abs(height) > 0.1:
+            assert day.at(moment) is (height > 0), (moment, height)
+            seen.add(height > 0)
+    assert seen == {True, False}
+
+
+def test_the_last_night_before_a_polar_day_ends_when_the_sun_is_at_the_horizon() -> None:
+    day = date(2026, 5, 8)      # for that day itself the library finds no rise
+    rises = sun_on(PlaceSettings(latitude=71.939, longitude=50.11), day, 0).rises
+    assert rises.date() == day - timedelta(days=1)
+    assert abs(elevation(Observer(71.939, 50.11), rises, with_refraction=False) + 0.833) < 0.1
+
+
 def test_where_the_sun_does_not_set_there_is_no_night_and_where_it_does_not_rise_no_day() -> None:
     night = Calendar(ZoneInfo("Europe/Oslo"), (69.65, 18.96), between=["sunset", "sunrise"])
     for month, expected in ((6, False), (12, True)):
