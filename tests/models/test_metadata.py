@@ -42,12 +42,13 @@ def test_two_texts_and_no_word_which_are_no_labels():
     assert metadata.read(METER + archive(one=b"a", two=b"b"), "x").labels is None
 
 
+# Names of their own: an archive holds the time, and two workers would collect different tests.
 @pytest.mark.parametrize("behind", [
     archive(labels=b"\xff\xfe\xfd"),
     archive(labels=b"x\n" * (1 << 20)),
     archive(labels=b"a")[:-30] + b"PK\x05\x06",
     b"PK\x05\x06" + b"\xff" * 18,
-])
+], ids=["not UTF-8", "far too long", "its list cut off", "a list out of reach"])
 def test_a_damaged_archive_is_refused_in_one_line(behind):
     with pytest.raises(ModelError) as caught:
         metadata.read(METER + behind, "x")
