@@ -65,7 +65,7 @@ class Part(NamedTuple):
 
 PARTS = (
     Part("decisions", tuple(f"rules/{name}.py" for name in (
-        "rule", "stage", "conditions", "sources", "remembering", "levels", "silence", "plausible", "items")),
+        "rule", "stage", "asked", "conditions", "sources", "remembering", "levels", "silence", "plausible", "items")),
         ("rules", "test_levels.py"),
         # what runs for seconds, and judges the files of the next part
         ("rules/test_memory.py", "rules/test_schedule.py", "rules/test_tracks.py", "rules/test_zones.py",

@@ -22,9 +22,9 @@ from reflexd.notify import Notifier
 from reflexd.output import level_text
 from reflexd.outputs import Outputs
 from reflexd.parts import Parts
-from reflexd.rules.conditions import asks_time
+from reflexd.rules.asked import CLOCK_PERIOD_NS, asks_time
 from reflexd.rules.items import CLOCK, NS, Command, Fired, Item, Predicted
-from reflexd.rules.stage import CLOCK_PERIOD_NS, Stage
+from reflexd.rules.stage import Stage
 from reflexd.trace import Changed, Trace
 from reflexd.workers import Reports
 

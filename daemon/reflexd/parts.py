@@ -13,9 +13,8 @@ from typing import TypeVar
 from reflexd.actuating import ActuatorJob
 from reflexd.config.settings import RuleSettings, Settings
 from reflexd.jobs import CameraJob, ModelJob, SensorJob
-from reflexd.rules.conditions import stands, subjects_of
+from reflexd.rules.asked import labels_of, stands, subjects_of
 from reflexd.rules.items import CLOCK, Looked, Predicted, Rested, Sensed
-from reflexd.rules.stage import labels_of
 from reflexd.series import SeriesJob
 from reflexd.workers import Inbox, Worker
 from reflexd_drivers.base import Actuator

@@ -24,8 +24,9 @@ from reflexd.config.settings import DaemonSettings, Settings
 from reflexd.lifecycle import Daemon
 from reflexd.networks import renewed
 from reflexd.parts import Parts, Stays, only, what_stays
+from reflexd.rules.asked import labels_of
 from reflexd.rules.items import NS, Armed
-from reflexd.rules.stage import Stage, labels_of
+from reflexd.rules.stage import Stage
 from reflexd.sandbox import explained
 from reflexd.wiring import Network, channels, missing
 from reflexd.workers import OPEN_BOUND_NS, State, Worker

@@ -17,7 +17,7 @@ from reflexd.journal import Journal
 from reflexd.loop import Loop
 from reflexd.output import Output, level_text
 from reflexd.parts import Parts
-from reflexd.rules.conditions import asks_time
+from reflexd.rules.asked import asks_time
 from reflexd.rules.rule import Rule
 from reflexd.rules.scores import Score
 from reflexd.rules.sources import Source

@@ -19,7 +19,7 @@ from reflexd.jobs import ModelJob
 from reflexd.lifecycle import Daemon
 from reflexd.protocol import ControlError
 from reflexd.reload import Reloader, ReloadError
-from reflexd.rules.stage import labels_of, least_asked
+from reflexd.rules.asked import labels_of, least_asked
 from reflexd.series import SeriesJob
 from reflexd_models import tasks
 from reflexd_models.base import ModelError

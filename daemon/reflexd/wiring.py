@@ -30,8 +30,8 @@ from reflexd.notify import Notifier
 from reflexd.output import Channel
 from reflexd.outputs import Outputs
 from reflexd.parts import Parts
+from reflexd.rules.asked import labels_of, pace_of, watched_by
 from reflexd.rules.items import Looked, Predicted, Rested, Sensed
-from reflexd.rules.stage import labels_of, pace_of, watched_by
 from reflexd.series import SeriesJob, open_series, plan_of
 from reflexd.status import Observer
 from reflexd.workers import Inbox, Job, Reports, Wake, Worker

@@ -25,9 +25,10 @@ from reflexd.replay.plain import plain_of
 from reflexd.replay.replayed import replay
 from reflexd.replay.tape import Begin, Framed, Taken, Writer
 from reflexd.replay.whatif import what_if
+from reflexd.rules.asked import labels_of
 from reflexd.rules.items import Predicted
 from reflexd.rules.packing import ordered, packed
-from reflexd.rules.stage import Stage, labels_of
+from reflexd.rules.stage import Stage
 from reflexd.stills import Form, decoded, encoded
 from reflexd_drivers.base import View
 from reflexd_models.base import Detection, Prediction

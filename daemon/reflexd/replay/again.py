@@ -8,10 +8,10 @@ from typing import NamedTuple
 from reflexd.config.settings import Settings
 from reflexd.replay.plain import plain_of, settings_of
 from reflexd.replay.tape import WRONG, Begin, Digest, End, Line, Lost, Taken, TapeError, shortly
-from reflexd.rules.conditions import stands, subjects_of
+from reflexd.rules.asked import stands, subjects_of, watched_by
 from reflexd.rules.items import NS, Command, Item, Predicted, Rested, Sensed
 from reflexd.rules.packing import Order, ordered, unpacked
-from reflexd.rules.stage import Stage, watched_by
+from reflexd.rules.stage import Stage
 
 
 class Step(NamedTuple):

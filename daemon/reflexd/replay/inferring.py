@@ -18,9 +18,9 @@ from reflexd.networks import origin_of
 from reflexd.replay.differing import Differences, thresholds_of
 from reflexd.replay.plain import likeness, settings_of
 from reflexd.replay.tape import WRONG, Begin, Framed, Line, Taken, TapeError, Unframed, head, read, shortly, tape_of
+from reflexd.rules.asked import labels_of
 from reflexd.rules.items import NS, Predicted, Rested
 from reflexd.rules.packing import packed, unpacked
-from reflexd.rules.stage import labels_of
 from reflexd.stills import decoded
 from reflexd_drivers.base import View
 from reflexd_models import tasks

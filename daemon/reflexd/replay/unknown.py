@@ -7,10 +7,10 @@ from pathlib import Path
 
 from reflexd.config.conditions import CrossingCondition, ScoreCondition
 from reflexd.config.settings import ModelSettings, RuleSettings, Settings
-from reflexd.rules.conditions import subjects_of
+from reflexd.rules.asked import labels_of, subjects_of, watched_by
 from reflexd.rules.items import CLOCK
 from reflexd.rules.rule import Rule
-from reflexd.rules.stage import Stage, labels_of, watched_by
+from reflexd.rules.stage import Stage
 
 
 def missing(then: Stage, now: Stage, asked: Set[str] = frozenset()) -> dict[str, list[str]]:

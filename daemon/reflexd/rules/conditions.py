@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition, TimeCondition, ValueCondition
-from reflexd.config.settings import LevelOf, PlaceSettings, RuleSettings, Settings
+from reflexd.config.settings import PlaceSettings
+from reflexd.rules.asked import subject_of
 from reflexd.rules.items import CLOCK, NS, written
-from reflexd.rules.levels import source_of_level
 from reflexd.rules.remembering import Remembering, Test, Timed, Valued, new, number
 from reflexd.rules.schedule import Between
 from reflexd.rules.scores import Crossing, about_label
@@ -244,37 +244,6 @@ def _build(condition: ScoreCondition | CrossingCondition | ValueCondition, sourc
     if condition.silent_for_s is not None:
         return Silent(sources[CLOCK], source, condition.silent_for_s)
     return _of_value(source, condition)
-
-
-def subject_of(condition: Condition) -> str:
-    """Name what a condition is about, as "camera.gate"; "clock" for the time itself."""
-    if isinstance(condition, TimeCondition):
-        return CLOCK
-    if isinstance(condition, ValueCondition) and condition.model is None:
-        return f"sensor.{condition.sensor}" if condition.sensor is not None else f"camera.{condition.camera}"
-    return f"model.{condition.model}"
-
-
-def subjects_of(rule: RuleSettings) -> set[str]:
-    """Name what the conditions of a rule are about, and what its levels follow."""
-    levels = {source_of_level(action.set) for action in rule.then if isinstance(action.set, LevelOf)}
-    return levels | {subject_of(one) for one in (*rule.when, *rule.unless)}
-
-
-def stands(rule: RuleSettings, old: Settings, new: Settings) -> bool:
-    """Say whether a rule of a new configuration is one of the old one; what asks for the sun, at the same place."""
-    asks_sun = any(isinstance(one, TimeCondition) and one.asks_sun for one in (*rule.when, *rule.unless))
-    return rule in old.rule and (old.place == new.place or not asks_sun)
-
-
-def asks_clock(condition: Condition) -> bool:
-    """Say whether a condition is decided as time passes."""
-    return isinstance(condition, TimeCondition) or (isinstance(condition, ValueCondition) and condition.silent_for_s is not None)
-
-
-def asks_time(settings: Settings) -> bool:
-    """Say whether some rule asks what time of day it is."""
-    return any(isinstance(one, TimeCondition) for rule in settings.rule for one in (*rule.when, *rule.unless))
 
 
 def _of_value(source: Source, condition: ValueCondition) -> Test:

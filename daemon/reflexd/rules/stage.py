@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import ClassVar
 
-from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition, ValueCondition
-from reflexd.config.settings import ArmedBy, ModelSettings, RuleSettings, SensorIs, Settings
-from reflexd.rules.conditions import asks_clock
+from reflexd.config.settings import ArmedBy, RuleSettings, SensorIs, Settings
+from reflexd.rules.asked import followed_by, sources_of, watched_by
 from reflexd.rules.items import (
     CLOCK,
     NS,
@@ -33,11 +32,7 @@ from reflexd.rules.plausible import Plausible
 from reflexd.rules.rule import Rule
 from reflexd.rules.scene import Scene
 from reflexd.rules.sources import Source, equals
-from reflexd_drivers.base import CameraSettings
 
-MS = 1_000_000
-CLOCK_AGE_NS = 3 * NS
-CLOCK_PERIOD_NS = NS
 MOST_ENDED = 1000       # rules that were let go, whose bounds are known: of many reloads, the newest
 
 
@@ -49,7 +44,7 @@ class Stage:
     def __init__(self, settings: Settings, before: Stage | None = None) -> None:
         """`before` has what a reload left standing: its sources and rules are taken over with all they remember."""
         self.settings = settings
-        self.sources: dict[str, Source] = _sources(settings, before.sources if before else {})
+        self.sources: dict[str, Source] = sources_of(settings, before.sources if before else {})
         kept = {rule.name: rule for rule in before.rules} if before else {}
         self.rules: list[Rule] = [kept.get(rule.name) or self._begin_rule(rule, before) for rule in settings.rule]
         self.ended: dict[RuleSettings, Rule] = {}     # let go, and maybe coming back: with other devices, or as a reload failed
@@ -329,75 +324,3 @@ class Stage:
     def _models_of(self, source: str) -> list[str]:
         return [f"model.{name}" for name, model in self.settings.model.items()
                 if source in (*watched_by(model), *(f"sensor.{one.sensor}" for one in model.only_while))]
-
-
-def _sources(settings: Settings, standing: Mapping[str, Source]) -> dict[str, Source]:
-    """Make a source for each sensor, each model and each camera that rules look at, where there is none yet."""
-    found: dict[str, Source] = {}
-    for name, sensor in settings.sensor.items():
-        age = sensor.max_age_ms * MS
-        found[f"sensor.{name}"] = standing.get(f"sensor.{name}") or Source(f"sensor.{name}", age, age // 2, expected_ns=age // 2)
-    for name in looked_at(settings):
-        age, period = _pace(settings.camera[name])
-        found[f"camera.{name}"] = standing.get(f"camera.{name}") or Source(
-            f"camera.{name}", age, max(period, age // 2), expected_ns=max(period, age // 2))
-    for name, model in settings.model.items():
-        age, period, measured = pace_of(settings, model)
-        gates = tuple((found[f"sensor.{one.sensor}"], one.is_) for one in model.only_while)
-        found[f"model.{name}"] = standing.get(f"model.{name}") or Source(
-            f"model.{name}", age, period, measured, period, gates=gates, zones=model.zones, lines=model.lines)
-    if any(map(asks_clock, _conditions(settings))) or any(rule.delay_s for rule in settings.rule):
-        found[CLOCK] = standing.get(CLOCK) or Source(CLOCK, CLOCK_AGE_NS, CLOCK_PERIOD_NS, expected_ns=CLOCK_PERIOD_NS)
-    return found
-
-
-def watched_by(model: ModelSettings) -> tuple[str, ...]:
-    """Name the sources that a model is given frames or readings of."""
-    return (f"camera.{model.camera}",) if model.camera is not None else tuple(f"sensor.{name}" for name in model.sensors)
-
-
-def pace_of(settings: Settings, model: ModelSettings) -> tuple[int, int, bool]:
-    """Give how long a prediction counts, what lies between two, and whether that has to be measured.
-
-    A window counts as long as the newest reading in it would, and until the next one is due.
-    """
-    if model.camera is not None:
-        camera = settings.camera[model.camera]
-        age, period = _pace(camera)
-        return age, period if model.rate_hz is None else max(period, round(NS / model.rate_hz)), camera.rate_hz is None
-    hop = round(model.window.hop_s * NS)
-    return min(settings.sensor[name].max_age_ms for name in model.sensors) * MS + hop, hop, False
-
-
-def _pace(camera: CameraSettings) -> tuple[int, int]:
-    """Give how long a frame counts, and what lies between two."""
-    age = camera.max_age_ms * MS
-    return age, age if camera.rate_hz is None else round(NS / camera.rate_hz)
-
-
-def _conditions(settings: Settings) -> list[Condition]:
-    return [one for rule in settings.rule for one in (*rule.when, *rule.unless)]
-
-
-def looked_at(settings: Settings) -> list[str]:
-    """Name the cameras whose picture some rule asks about, each once."""
-    return list(dict.fromkeys(one.camera for one in _conditions(settings) if isinstance(one, ValueCondition) and one.camera))
-
-
-def labels_of(settings: Settings, model: str) -> frozenset[str]:
-    """Collect the labels of a model that some rule asks about: no other score is worth computing."""
-    return frozenset(one.label for one in _conditions(settings)
-                     if isinstance(one, (ScoreCondition, CrossingCondition)) and one.model == model)
-
-
-def least_asked(settings: Settings, model: str) -> float:
-    """Give the smallest score that some rule asks of a model, 1 where none asks."""
-    asked = [one for one in _conditions(settings) if isinstance(one, (ScoreCondition, CrossingCondition)) and one.model == model]
-    releases = [one.release_below for one in asked if isinstance(one, ScoreCondition) and one.release_below is not None]
-    return min([*releases, *(one.at_least for one in asked)], default=1.0)
-
-
-def followed_by(settings: Settings, model: str) -> frozenset[str]:
-    """Collect the labels of a detector whose things some rule has to know again."""
-    asked = [one for one in _conditions(settings) if isinstance(one, (ScoreCondition, CrossingCondition)) and one.model == model]
-    return frozenset(one.label for one in asked if isinstance(one, CrossingCondition) or one.dwell_s is not None)

@@ -8,7 +8,7 @@ from math import isclose
 
 from reflexd.config.conditions import Condition, CrossingCondition, ScoreCondition
 from reflexd.config.settings import RuleSettings
-from reflexd.rules.conditions import subject_of
+from reflexd.rules.asked import subject_of
 from reflexd.rules.items import NS, Verdict
 from reflexd.rules.remembering import Test
 from reflexd.rules.rule import Rule

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from reflexd.config.settings import Settings
-from reflexd.rules import conditions, stage
+from reflexd.rules import asked
 from reflexd.rules.sources import Source
+from reflexd.rules.stage import Stage
 from tests.daemon.rules.story import FOR_5_S, MS, settings
 
 S = 1_000_000_000
@@ -29,7 +30,7 @@ RULES: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def asked() -> Settings:
+def given() -> Settings:
     """Rules that ask of three models, of a fourth none does."""
     return settings(*({**one, "then": FOR_5_S} for one in RULES), model=MODELS)
 
@@ -39,20 +40,20 @@ def asked() -> Settings:
     ("meter", set(), set(), 1.0), ("shake", set(), set(), 1.0),
 ])
 def test_the_labels_and_scores_that_rules_ask_about(
-    asked: Settings, model: str, labels: set[str], followed: set[str], least: float,
+    given: Settings, model: str, labels: set[str], followed: set[str], least: float,
 ) -> None:
-    assert stage.labels_of(asked, model) == labels
-    assert stage.followed_by(asked, model) == followed
-    assert stage.least_asked(asked, model) == least
+    assert asked.labels_of(given, model) == labels
+    assert asked.followed_by(given, model) == followed
+    assert asked.least_asked(given, model) == least
 
 
-def test_each_camera_whose_picture_is_asked_about_is_named_once(asked: Settings) -> None:
-    assert stage.looked_at(asked) == ["gate"]
+def test_each_camera_whose_picture_is_asked_about_is_named_once(given: Settings) -> None:
+    assert asked.looked_at(given) == ["gate"]
 
 
-def test_a_model_watches_its_camera_or_its_sensors(asked: Settings) -> None:
-    assert stage.watched_by(asked.model["dog"]) == ("camera.gate",)
-    assert stage.watched_by(asked.model["shake"]) == ("sensor.warmth", "sensor.button")
+def test_a_model_watches_its_camera_or_its_sensors(given: Settings) -> None:
+    assert asked.watched_by(given.model["dog"]) == ("camera.gate",)
+    assert asked.watched_by(given.model["shake"]) == ("sensor.warmth", "sensor.button")
 
 
 @pytest.mark.parametrize(("camera", "model", "pace"), [
@@ -66,17 +67,17 @@ def test_the_pace_of_a_network_is_its_own_or_that_of_its_camera(
 ) -> None:
     given = settings(camera={"gate": {"driver": "replay", "max_age_ms": 500, **camera}},
                      model={"person": {**MODELS["person"], **model}})
-    assert stage.pace_of(given, given.model["person"]) == pace
+    assert asked.pace_of(given, given.model["person"]) == pace
 
 
 def test_a_window_counts_as_long_as_its_oldest_sensor_may_and_until_the_next_is_due() -> None:
     sensor = {"warmth": {"driver": "scripted", "max_age_ms": 900}, "button": {"driver": "scripted", "max_age_ms": 300}}
     given = settings(sensor=sensor, model={"shake": MODELS["shake"]})
-    assert stage.pace_of(given, given.model["shake"]) == (800 * MS, 500 * MS, False)
+    assert asked.pace_of(given, given.model["shake"]) == (800 * MS, 500 * MS, False)
 
 
-def test_what_a_rule_is_about(asked: Settings) -> None:
-    assert [sorted(conditions.subjects_of(one)) for one in asked.rule] == [
+def test_what_a_rule_is_about(given: Settings) -> None:
+    assert [sorted(asked.subjects_of(one)) for one in given.rule] == [
         ["model.person"], ["model.dog"], ["camera.gate", "model.meter"]]
 
 
@@ -86,8 +87,8 @@ def test_a_rule_is_also_about_what_its_level_follows(subject: str) -> None:
     level = {kind: name, "from": [0, 10], "to": [0, 1]}
     given = settings({"when": [{"sensor": "button", "is": True}], "then": [{"actuator": "fan", "set": level, "follow": True}]},
                      model=MODELS)
-    assert conditions.subjects_of(given.rule[0]) == {"sensor.button", subject}
-    assert stage.Stage(given).rules[0].sources.keys() == {"sensor.button", subject}
+    assert asked.subjects_of(given.rule[0]) == {"sensor.button", subject}
+    assert Stage(given).rules[0].sources.keys() == {"sensor.button", subject}
 
 
 @pytest.mark.parametrize(("camera", "sources"), [
@@ -100,7 +101,7 @@ def test_how_often_each_source_is_expected_to_speak(camera: dict[str, Any], sour
     given = settings({"when": [{"camera": "gate", "is": "black"}, {"sensor": "warmth", "silent_for_s": 5}], "then": FOR_5_S},
                      camera={"gate": {"driver": "replay", "max_age_ms": 500, **camera}})
     expected = [Source("sensor.warmth", S, S // 2, expected_ns=S // 2), Source("clock", 3 * S, S, expected_ns=S), *sources]
-    made = stage.Stage(given).sources
+    made = Stage(given).sources
     assert [made[one.name] for one in expected] == expected
 
 
@@ -112,16 +113,16 @@ HERE, THERE = {"latitude": 50, "longitude": 10}, {"latitude": 40, "longitude": 1
 
 def test_a_rule_stands_over_a_reload_unless_it_asks_for_the_sun_of_another_place() -> None:
     old, same, moved = (settings(NIGHT, EVENING, WARM, place=one) for one in (HERE, HERE, THERE))
-    assert [conditions.stands(rule, old, same) for rule in same.rule] == [True, True, True]
-    assert [conditions.stands(rule, old, moved) for rule in moved.rule] == [False, True, True]
+    assert [asked.stands(rule, old, same) for rule in same.rule] == [True, True, True]
+    assert [asked.stands(rule, old, moved) for rule in moved.rule] == [False, True, True]
     other = settings({**WARM, "cooldown_s": 1}, place=HERE)
-    assert not conditions.stands(other.rule[0], old, other)
+    assert not asked.stands(other.rule[0], old, other)
 
 
 def test_whether_some_rule_asks_for_the_time() -> None:
-    assert conditions.asks_time(settings(WARM, EVENING))
-    assert conditions.asks_time(settings({**WARM, "unless": EVENING["when"]}))
-    assert not conditions.asks_time(settings(WARM))
+    assert asked.asks_time(settings(WARM, EVENING))
+    assert asked.asks_time(settings({**WARM, "unless": EVENING["when"]}))
+    assert not asked.asks_time(settings(WARM))
 
 
 @pytest.mark.parametrize(("condition", "asks"), [
@@ -130,5 +131,5 @@ def test_whether_some_rule_asks_for_the_time() -> None:
 ])
 def test_which_conditions_are_decided_as_time_passes(condition: dict[str, Any], asks: bool) -> None:
     given = settings({"when": [condition], "then": FOR_5_S})
-    assert conditions.asks_clock(given.rule[0].when[0]) is asks
-    assert ("clock" in stage.Stage(given).sources) is asks
+    assert asked.asks_clock(given.rule[0].when[0]) is asks
+    assert ("clock" in Stage(given).sources) is asks

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from reflexd.config.conditions import ValueCondition
 from reflexd.config.settings import RuleSettings
-from reflexd.rules.stage import Stage, followed_by, labels_of
+from reflexd.rules.asked import followed_by, labels_of
+from reflexd.rules.stage import Stage
 from reflexd.rules.tracks import MISSED_NS, MISSES
 from reflexd_models.base import Detection
 from tests.daemon.rules.scenes import PATIENT, Scene, at

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from reflexd.rules.asked import looked_at
 from reflexd.rules.items import Command, Looked, Permit
-from reflexd.rules.stage import looked_at
 from tests.daemon.rules.story import FOLLOW, FOR_5_S, MS, Story, acts, lets_go
 
 

@@ -13,7 +13,7 @@ from reflexd.config.conditions import Condition, CrossingCondition, ScoreConditi
 from reflexd.config.messages import show
 from reflexd.config.positions import Location
 from reflexd.config.settings import RuleSettings, Settings
-from reflexd.rules.conditions import subject_of
+from reflexd.rules.asked import subject_of
 from reflexd_models.bundle import Bundle
 
 Understood: TypeAlias = ScoreCondition | CrossingCondition | ValueCondition
