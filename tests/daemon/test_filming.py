@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -32,6 +30,7 @@ from reflexd.stills import FORMS, decoded
 from reflexd.workers import Inbox, Reports, Wake
 from reflexd_drivers.base import Camera, CameraSettings, Frame, FramePool, View
 from reflexd_models.base import Prediction
+from tests.daemon.disks import small_disk
 from tests.daemon.test_exercise import Bench
 from tests.daemon.test_faults import CONFIG, Devices, Start
 from tests.daemon.test_views import Shown, TwoViews
@@ -348,12 +347,8 @@ def test_a_full_disk_ends_a_recording_with_frames_as_one_without(bench: Bench, c
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """Give a disk of 8 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(place)], check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", 8) as place:
+        yield place
 
 
 def test_frames_leave_room_on_a_disk_and_items_alone_do_not_ask_for_it(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +24,8 @@ from reflexd.history.writer import Writer
 from reflexd.replay.replayed import replay
 from reflexd.rules.stage import Stage
 from reflexd.trace import Trace
-from tests.daemon.history.incidents import incident, run_named
+from tests.daemon.disks import remount, small_disk
+from tests.daemon.history.incidents import Log, incident, run_named
 from tests.daemon.rules.random_runs import Day, busy
 from tests.stopwatch import Stopwatch, within
 
@@ -40,17 +39,6 @@ def settings(durability: str = "normal", budget: float = 100_000, **evidence: An
     return Settings.model_validate({
         "schema": 1, "events": {"durability": durability, "write_budget_mb_per_day": budget},
         "evidence": {"before_s": 1, "after_s": 0, **evidence}})
-
-
-class Log(list[tuple[str, str]]):
-    """What was told."""
-
-    def __call__(self, event: Any, text: str) -> None:
-        self.append((event.name, text))
-
-    @property
-    def kinds(self) -> list[str]:
-        return [kind for kind, _ in self]
 
 
 @pytest.fixture
@@ -207,12 +195,8 @@ def test_a_disk_that_does_not_answer_holds_nobody_up_and_memory_stays_bounded(ma
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)], check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", 1) as place:
+        yield place
 
 
 @pytest.mark.fault("F61", bound="half a minute", outcome="evidence is left out and counted; nothing half remains, events wait")
@@ -226,7 +210,7 @@ def test_f61_a_full_disk_of_1_mb_has_no_half_folder_and_goes_on_when_there_is_ro
     assert "no space left on device; let the daemon's user write there, and look at the disk" in evidence.trouble
     assert len(folders(small)) == evidence.written == number - 1 >= 4
     happen(evidence, number := number + 1)
-    subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
+    remount(small, "size=8m")
     within(PATIENCE_S, lambda: evidence.written == number)
     assert len(folders(small)) == number
     assert evidence.left_out == 0
@@ -238,10 +222,10 @@ def test_f62_a_disk_that_becomes_read_only_is_tried_again(make: Make, log: Log, 
     evidence = make(folder=small)
     happen(evidence, 1)
     within(PATIENCE_S, lambda: evidence.written == 1)
-    subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+    remount(small, "ro")
     happen(evidence, 2)
     within(PATIENCE_S, lambda: "read-only file system" in evidence.trouble)
-    subprocess.run(["mount", "-o", "remount,rw", str(small)], check=True)
+    remount(small, "rw")
     within(PATIENCE_S, lambda: evidence.written == 2)
     assert folders(small) == ["abc123-1", "abc123-2"]
     within(PATIENCE_S, lambda: log.kinds == [EVIDENCE_LOST.name, EVIDENCE_KEPT.name])

@@ -32,6 +32,17 @@ def incident(number: int, rule: str = "light the path", run: str = "abc123", **c
     return Incident(**{**given, **changes})
 
 
+class Log(list[tuple[str, str]]):
+    """What was told."""
+
+    def __call__(self, event: Any, text: str) -> None:
+        self.append((event.name, text))
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self]
+
+
 class Disk:
     """Opens stores, and fails in the manner that the test asks for, as SQLite itself tells it."""
 
@@ -62,4 +73,4 @@ class Disk:
 
 
 Opens = Callable[[Path], sqlite3.Connection]
-__all__ = ["SETTINGS", "Disk", "connect", "incident", "run_named"]
+__all__ = ["SETTINGS", "Disk", "Log", "connect", "incident", "run_named"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,23 +19,13 @@ from reflexd.history.reading import Reader, ReadError, Wanted
 from reflexd.history.shape import VERSION
 from reflexd.history.store import FILE, Store
 from reflexd.history.writer import USUAL_FOLDER, WAITING, Writer
-from tests.daemon.history.incidents import NS, Disk, incident, run_named
+from tests.daemon.disks import remount, small_disk
+from tests.daemon.history.incidents import NS, Disk, Log, incident, run_named
 from tests.stopwatch import Stopwatch, within
 
 PATIENCE_S = 20
 SETTINGS = EventsSettings(write_budget_mb_per_day=100_000)
 Make = Callable[..., Writer]
-
-
-class Log(list[tuple[str, str]]):
-    """What was told."""
-
-    def __call__(self, event: Any, text: str) -> None:
-        self.append((event.name, text))
-
-    @property
-    def kinds(self) -> list[str]:
-        return [kind for kind, _ in self]
 
 
 @pytest.fixture
@@ -471,12 +460,8 @@ def test_whatever_fails_in_whatever_order_each_event_is_stored_or_counted(make: 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)], check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", 1) as place:
+        yield place
 
 
 @pytest.mark.fault("F61", bound="at once", outcome="up to 1,000 events wait in memory; written once there is room")
@@ -492,7 +477,7 @@ def test_f61_a_full_disk_of_1_mb_takes_what_it_can_and_the_rest_when_there_is_ro
     assert stored > 200
     put(writer, *range(number + 1, number + 101))
     number += 100
-    subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
+    remount(small, "size=8m")
     within(PATIENCE_S, lambda: writer.stored == number)
     assert ids(writer.path) == list(range(1, number + 1))
     assert writer.dropped == 0
@@ -504,12 +489,12 @@ def test_a_disk_that_is_mounted_read_only_is_waited_for(make: Make, log: Log, sm
     put(writer, 1)
     within(PATIENCE_S, lambda: writer.stored == 1)
     writer.close(PATIENCE_S)
-    subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+    remount(small, "ro")
     after = make(folder=small)
     put(after, 2)
     within(PATIENCE_S, lambda: after.trouble != "" and after.waiting == 1)
     assert ids(after.path) == [1], "what is stored can be read meanwhile"
-    subprocess.run(["mount", "-o", "remount,rw", str(small)], check=True)
+    remount(small, "rw")
     within(PATIENCE_S, lambda: after.stored == 1)
     assert ids(after.path) == [1, 2]
 
@@ -520,7 +505,7 @@ def test_a_card_that_is_read_elsewhere_without_being_written_tells_what_to_do(sm
     for ending in ("", "-wal"):        # as after a power cut, but for the part that is of no use then
         (small / f"{FILE}{ending}").write_bytes(Path(f"{store.path}{ending}").read_bytes())
     store.close()
-    subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+    remount(small, "ro")
     with pytest.raises(ReadError, match=f"copy it and {FILE}-wal elsewhere, and see --store"):
         ids(small / FILE)
     for ending in ("", "-wal"):
