@@ -83,8 +83,11 @@ class Talker:
             self.sent = min(count, first + self._dice.randrange(1, 400))
             chunk, ends = self._chunk(first, self.sent)
             taken = self._flood(chunk) if self._dice.random() < 0.02 else self._send(chunk)
+            begin = 0
             for number, end, state in ends:
-                self.state[number] = state if end <= taken else READABLE if end - 1 == taken else SPOILT
+                # what comes next may happen to be what was cut off
+                self.state[number] = state if end <= taken else READABLE if begin < taken else SPOILT
+                begin = end
             if self._dice.random() < 0.005:
                 time.sleep(0.005)
         self._ended.set()
@@ -105,7 +108,8 @@ class Talker:
         chunk = b"".join(parts)
         for place, (begin, whole) in wholes.items():
             number, end, _ = ends[place]
-            ends[place] = (number, end, READABLE if whole in chunk[begin:end + 1].lower() else SPOILT)
+            readable = place == len(ends) - 1 or whole in chunk[begin:end + len(whole)].lower()
+            ends[place] = (number, end, READABLE if readable else SPOILT)
             self._doubt(ends, place + 1)
         if self._cut:
             self._doubt(ends, 0)

@@ -14,7 +14,7 @@ def watch(meters: list[Meter]) -> None:
     for meter in meters:
         meter.draw()
     for first in range(0, len(meters), 5):
-        running = [meter.start(11.5) for meter in meters[first:first + 5]]
+        running = [meter.start(13) for meter in meters[first:first + 5]]
         for daemon in running:
             said = daemon.communicate(timeout=60)[1]
             assert daemon.returncode == 0, said
@@ -37,6 +37,6 @@ def test_the_valve_closes_once_and_only_in_the_leak_of_ten_recordings(tmp_path: 
 @pytest.mark.parametrize("group", ["lcd2", "powermeter/emeter1"])
 def test_the_valve_closes_on_photographed_digits_too(tmp_path: Path, shared: Path, group: str) -> None:
     """Digits of kinds of meter that the shipped network never saw in training."""
-    meter = Meter(tmp_path, 5.0, 2.0, 3, ("--digits", str(shared / "data" / "meter_digits.npz"), "--group", group))
+    meter = Meter(tmp_path, 7.0, 2.0, 3, ("--digits", str(shared / "data" / "meter_digits.npz"), "--group", group))
     watch([meter])
     assert closed_once_in_the_leak(meter) == ""

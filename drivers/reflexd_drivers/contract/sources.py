@@ -15,7 +15,8 @@ from reflexd_drivers.contract.common import Contract
 from reflexd_drivers.contract.scenario import Scenario
 from reflexd_drivers.contract.traces import within
 
-LATE_S = 0.15     # how much longer than its timeout a read may take on a busy computer
+LATE_S = 0.15     # how much longer than its timeout a read may take,
+TRIES = 3         # in one of so many in a row: a computer that is busy with others makes one late, and a driver each
 CLOSE_S = 0.3     # how soon a read ends once another thread closes the device
 GONE_S = 2.0      # how soon a read says that the device is gone
 KINDS = {bool: "boolean", float: "number", int: "number", str: "text"}
@@ -52,13 +53,20 @@ class SourceContract(Contract):
         device = case.open(self.kind)
         try:
             for _ in range(5):
-                began = monotonic()
-                with suppress(DriverError):
-                    within(5.0, lambda: take(device, 0.05))
-                assert monotonic() - began < 0.05 + LATE_S
+                took = [self._took(device, 0.05)]
+                while took[-1] >= 0.05 + LATE_S and len(took) < TRIES:
+                    took.append(self._took(device, 0.05))
+                assert took[-1] < 0.05 + LATE_S
                 case.go_quiet()
         finally:
             device.close()
+
+    def _took(self, device: Any, timeout_s: float) -> float:   # noqa: ANN401
+        """Read, and give the seconds that it took."""
+        began = monotonic()
+        with suppress(DriverError):
+            within(5.0, lambda: take(device, timeout_s))
+        return monotonic() - began
 
     def test_close_from_another_thread_ends_a_read_soon(self, case: Scenario) -> None:
         device = case.open(self.kind)
