@@ -117,6 +117,7 @@ def put(value: Any, way: tuple[Any, ...], odd: Any) -> Any:
     return value
 
 
+@pytest.mark.once
 @settings(often, max_examples=150)
 @given(data=st.data())
 def test_values_of_other_kinds_and_sizes(lines: list[bytes], tmp_path: Path, data: st.DataObject) -> None:

@@ -384,6 +384,7 @@ def run(part: type[Outputs | Stage], examples: int) -> None:
         phases=(Phase.generate,), suppress_health_check=list(HealthCheck), print_blob=False))
 
 
+@pytest.mark.once
 def test_the_gate_keeps_its_bounds() -> None:
     run(Outputs, 200)
 

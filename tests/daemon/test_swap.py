@@ -274,6 +274,7 @@ def usable(state: Path) -> str:
     return bundle.sha256 or ""
 
 
+@pytest.mark.once
 def test_a_hundred_kills_leave_the_old_or_the_new(bench: Bench, installer: subprocess.Popen[str], tmp_path: Path) -> None:
     random.seed(4)
     shas, state = bench.shas(), str(bench.state)

@@ -59,6 +59,7 @@ def test_what_was_decided_is_decided_once_more() -> None:
     assert (found.items, found.first, found.lost) == (5000, None, 0)
 
 
+@pytest.mark.once
 def test_from_any_moment_on_and_within_its_bytes() -> None:
     trace = Trace(200_000)
     run(trace, 20_000)
@@ -73,6 +74,7 @@ def test_from_any_moment_on_and_within_its_bytes() -> None:
     assert len(later) < len(notes) * 0.65, "it begins near what was asked for"
 
 
+@pytest.mark.once
 def test_who_asks_for_what_comes_from_now_on_is_given_little_else() -> None:
     trace, day = Trace(), Day(6)
     stage = Stage(busy())
@@ -246,6 +248,7 @@ def test_what_is_nearly_a_number_is_noted_as_one_and_decided_on_alike() -> None:
     assert compare(lines(trace)).first is None
 
 
+@pytest.mark.once
 def test_a_long_trace_is_read_from_any_number_on() -> None:
     trace = Trace()
     run(trace, 30_000)
