@@ -29,7 +29,7 @@ from reflexd.trace import Changed, Trace
 from reflexd.workers import Reports
 
 T = TypeVar("T")
-ANSWER_S = 1.5             # the loop comes round in microseconds, unless it is in trouble
+ANSWER_S = 4.0             # the loop comes round in microseconds, unless it is in trouble or others have the processor
 
 
 class FatalError(RuntimeError):

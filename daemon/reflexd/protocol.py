@@ -20,7 +20,7 @@ from typing import Any
 
 VERSION = 1
 MAX_REQUEST = 4096      # bytes
-CLIENT_S = 2.0          # for a client to write its request, and to take its answer
+CLIENT_S = 5.0          # for a client to write its request, and to take its answer: longer than the loop may take for one
 STREAM_S = 10.0         # for a client to take one answer of many
 PART_BYTES = 5_500_000      # that follow a line at most: as text, they are a line of a recording
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reflexd.protocol import CLIENT_S, ControlError, ask
+
 DEFAULT_SOCKET = "/run/reflexd/control.sock"
 ARMING_S = 10.0      # what was said is written to a card, which may take its time
 
@@ -21,10 +23,8 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
 
 
 def ask_or_explain(args: argparse.Namespace, verb: str, request: Mapping[str, object] | None = None,
-                   timeout_s: float = 2.0) -> Any:   # noqa: ANN401  what JSON gives
+                   timeout_s: float = CLIENT_S) -> Any:   # noqa: ANN401  what JSON gives
     """Ask the daemon; None after one line on stderr when that failed."""
-    from reflexd.protocol import ControlError, ask
-
     try:
         return ask(args.socket, verb, request, timeout_s)
     except ControlError as error:
@@ -32,7 +32,7 @@ def ask_or_explain(args: argparse.Namespace, verb: str, request: Mapping[str, ob
         return None
 
 
-def ask_and_print(args: argparse.Namespace, verb: str, timeout_s: float = 2.0,
+def ask_and_print(args: argparse.Namespace, verb: str, timeout_s: float = CLIENT_S,
                   request: Mapping[str, object] | None = None) -> int:
     """Ask for what is answered by a sentence, print it, and give the exit status."""
     told = ask_or_explain(args, verb, request, timeout_s)
