@@ -18,6 +18,7 @@ import pytest
 from reflexd.arming import FILE, Arming, ArmingError, recall
 from reflexd.config.settings import DaemonSettings
 from reflexd.events import ARMED, DISARMED, Event
+from reflexd.loop import ANSWER_S
 from reflexd.protocol import ControlError
 from reflexd.rules.items import Armed
 from reflexd.verbs import arm
@@ -185,7 +186,7 @@ def test_an_output_that_blocks_is_waited_for_a_moment_when_disarming(start: Star
 def test_an_order_that_came_too_late_is_not_carried_out(begin: Begin, devices: Devices) -> None:
     daemon = begin(initially="disarmed")
     busy = daemon.daemon.loop
-    busy.ask(lambda: time.sleep(1.8))
+    busy.ask(lambda: time.sleep(ANSWER_S + 0.3))
     with pytest.raises(TimeoutError):
         say(daemon, True)
     time.sleep(0.8)
