@@ -8,8 +8,8 @@ bare, while the rest of the daemon waits for it. The ratio of each pair of block
 Every other block of the daemon keeps nothing: no trace of what is decided, no events, no frames for evidence. The blocks
 between keep all three, the events in a store on the disk. What that costs is the median of what each such block has over the
 next one, which keeps them, with its standard error; beside it stands what one note of the trace takes. Blocks last a second
-or two, so that frames are encoded in each, as many as by default, and its events are written, ten a second. Other work on the
-machine shows in the error, which more rounds make smaller.
+or two, so that frames are encoded in each, as many as by default, and its events are written, up to ten a second. Other work on
+the machine shows in the error, which more rounds make smaller.
 
 Latency: at 30 frames a second, the time from a frame's arrival until its output stands, less the time
 that invoke() took of it. The scene changes with each frame, so each frame moves a pin.
